@@ -1,0 +1,1 @@
+//! Snapshots of local app state.
