@@ -1,1 +1,6 @@
-//! Snapshots of local app state.
+//! Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
+pub mod manifest;
+mod trouble;
+pub mod watch;
+
+pub use trouble::Trouble;
