@@ -1,12 +1,14 @@
 //! Lists: the chunks of one file as a tree by position (SPEC section 9.5).
 
-use crypto_backends::{Key, Provider};
+use std::sync::Arc;
+
+use crypto_backends::Provider;
 use vault_format::list::{ListNode, encode_list, parse_list};
 use vault_format::pack::ChunkType;
 use vault_format::{ChunkId, Chunking, limits};
 
 use super::read::TreeError;
-use super::{ChunkSource, NodeSink, cuts};
+use super::{ChunkSource, CutKeys, NodeSink, cuts};
 
 /// Where a list begins: what `Content::List` of an entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,22 +20,21 @@ pub struct ListRoot {
 }
 
 /// Builds the list of content-defined chunks.
-pub struct ContentList<'a> {
+pub struct ContentList {
     provider: &'static Provider,
-    cut_key: &'a (dyn Fn(u8) -> Key + Sync),
+    cut_keys: Arc<CutKeys>,
     levels: Vec<ContentLevel>,
 }
 
 struct ContentLevel {
-    key: Key,
     items: Vec<(ChunkId, u64)>,
     finished: u64,
 }
 
-impl<'a> ContentList<'a> {
+impl ContentList {
     /// An empty list.
-    pub fn new(provider: &'static Provider, cut_key: &'a (dyn Fn(u8) -> Key + Sync)) -> Self {
-        Self { provider, cut_key, levels: Vec::new() }
+    pub fn new(provider: &'static Provider, cut_keys: Arc<CutKeys>) -> Self {
+        Self { provider, cut_keys, levels: Vec::new() }
     }
 
     /// Adds the next chunk of the file.
@@ -59,11 +60,10 @@ impl<'a> ContentList<'a> {
 
     fn add<S: NodeSink>(&mut self, level: usize, item: (ChunkId, u64), sink: &S) -> Result<(), S::Error> {
         if self.levels.len() == level {
-            let key = (self.cut_key)(level as u8);
-            self.levels.push(ContentLevel { key, items: Vec::new(), finished: 0 });
+            self.levels.push(ContentLevel { items: Vec::new(), finished: 0 });
         }
         let open = &mut self.levels[level];
-        let hash = self.provider.keyed_hash.keyed_hash(&open.key, &[&item.0.0]);
+        let hash = self.provider.keyed_hash.keyed_hash(self.cut_keys.at(level), &[&item.0.0]);
         open.items.push(item);
         if cuts(&hash, CUT_BITS) || open.items.len() >= limits::CONTENT_LIST_ITEMS {
             self.end(level, sink)?;
@@ -138,7 +138,7 @@ pub fn walk_list<'a, C: ChunkSource>(
     root: ListRoot,
     size: u64,
 ) -> Result<ListWalk<'a, C>, TreeError> {
-    if root.depth > limits::TREE_LEVELS || (size == 0) {
+    if root.depth > limits::TREE_LEVEL || (size == 0) {
         return Err(TreeError::Invalid("the depth or size of a list"));
     }
     if let Chunking::Fixed(chunk) = chunking

@@ -6,11 +6,12 @@ mod list;
 mod read;
 mod tree;
 
-pub use list::{FixedList, ContentList, ListRoot, ListWalk, walk_list};
-pub use read::{LeafWalk, Part, TreeError, TreeRoot};
+pub use list::{ContentList, FixedList, ListRoot, ListWalk, walk_list};
+pub use read::{LeafWalk, Part, TreeError, TreeRoot, is_within, parent_of};
 pub use tree::{ManifestBuilder, OwnerNames};
 
-use vault_format::{ChunkId, pack::ChunkType};
+use crypto_backends::Key;
+use vault_format::{ChunkId, limits, pack::ChunkType};
 
 /// Takes the plaintext of a node, gives it an id, and sees to it that it is stored.
 pub trait NodeSink {
@@ -26,6 +27,21 @@ pub trait ChunkSource {
     type Error: std::error::Error + Send + Sync + 'static;
     /// The plaintext of `id`, its id recomputed.
     fn get(&self, id: &ChunkId, chunk_type: ChunkType) -> Result<bytes::Bytes, Self::Error>;
+}
+
+/// The keys that decide where nodes end, one a level (SPEC section 3.1, `cut`).
+pub struct CutKeys(Vec<Key>);
+
+impl CutKeys {
+    /// The keys of one tree: `derive` gives that of a level.
+    pub fn new(derive: impl Fn(u8) -> Key) -> Self {
+        Self((0..=limits::TREE_LEVEL + 1).map(derive).collect())
+    }
+
+    /// The key of a level. Trees never grow beyond the last: 12 levels of 32 items hold more than there is.
+    fn at(&self, level: usize) -> &Key {
+        &self.0[level.min(self.0.len() - 1)]
+    }
 }
 
 /// The low `bits` bits of the keyed hash of `key` are zero: the node ends after this item.

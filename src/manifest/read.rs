@@ -94,7 +94,7 @@ impl<'a, C: ChunkSource> LeafWalk<'a, C> {
 
     fn step(&mut self) -> Option<Result<Leaf, TreeError>> {
         if let Some(root) = self.root.take() {
-            if root.level > limits::TREE_LEVELS {
+            if root.level > limits::TREE_LEVEL {
                 return Some(Err(TreeError::Invalid("the level of a manifest")));
             }
             // The root's last path is not promised by anybody.

@@ -1,11 +1,11 @@
 //! Builds the manifest of one source: leaves of entries, and nodes above them.
 
-use crypto_backends::{Key, Provider};
+use crypto_backends::Provider;
 use vault_format::manifest::{LeafEncoder, NodeItem, Owner, encode_node};
 use vault_format::pack::ChunkType;
 use vault_format::{ChunkId, Entry, Kind, limits};
 
-use super::{NodeSink, TreeRoot, cuts};
+use super::{CutKeys, NodeSink, TreeRoot, cuts};
 
 /// Looks up the name of an owner for a leaf's table.
 pub type OwnerNames<'a> = dyn Fn(Owner) -> Option<String> + 'a;
@@ -13,12 +13,10 @@ pub type OwnerNames<'a> = dyn Fn(Owner) -> Option<String> + 'a;
 /// Builds a manifest from entries in path order.
 pub struct ManifestBuilder<'a, S: NodeSink> {
     provider: &'static Provider,
-    /// The cut key of a level, made when the level is first reached.
-    cut_key: &'a dyn Fn(u8) -> Key,
+    cut_keys: &'a CutKeys,
     owners: &'a OwnerNames<'a>,
     sink: &'a S,
     leaf: LeafEncoder,
-    leaf_key: Key,
     leaf_bytes: u64,
     last_path: Vec<u8>,
     levels: Vec<Level>,
@@ -28,7 +26,6 @@ pub struct ManifestBuilder<'a, S: NodeSink> {
 
 /// The open node of one level above the leaves.
 struct Level {
-    key: Key,
     items: Vec<NodeItem>,
     /// Nodes of this level that are finished.
     finished: u64,
@@ -38,17 +35,16 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
     /// An empty manifest.
     pub fn new(
         provider: &'static Provider,
-        cut_key: &'a dyn Fn(u8) -> Key,
+        cut_keys: &'a CutKeys,
         owners: &'a OwnerNames<'a>,
         sink: &'a S,
     ) -> Self {
         Self {
             provider,
-            cut_key,
+            cut_keys,
             owners,
             sink,
             leaf: LeafEncoder::new(),
-            leaf_key: cut_key(0),
             leaf_bytes: 0,
             last_path: Vec::new(),
             levels: Vec::new(),
@@ -65,10 +61,10 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
         self.leaf_bytes += entry_bytes(entry);
         self.last_path.clear();
         self.last_path.extend_from_slice(&entry.path);
-        let hash = self.provider.keyed_hash.keyed_hash(&self.leaf_key, &[&entry.path]);
+        let hash = self.provider.keyed_hash.keyed_hash(self.cut_keys.at(0), &[&entry.path]);
         if cuts(&hash, LEAF_CUT_BITS)
-            || self.leaf.count() >= limits::LEAF_ITEMS
-            || self.leaf.len() >= limits::NODE_CUT_BYTES
+            || self.leaf.count() >= limits::LEAF_ENTRIES
+            || self.leaf.len() >= limits::NODE_TARGET
         {
             self.end_leaf()?;
         }
@@ -114,11 +110,10 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
     /// Adds an item to the open node of the level above `below`.
     fn add(&mut self, below: usize, item: NodeItem) -> Result<(), S::Error> {
         if self.levels.len() == below {
-            let key = (self.cut_key)(below as u8 + 1);
-            self.levels.push(Level { key, items: Vec::new(), finished: 0 });
+            self.levels.push(Level { items: Vec::new(), finished: 0 });
         }
         let level = &mut self.levels[below];
-        let hash = self.provider.keyed_hash.keyed_hash(&level.key, &[&item.last_path]);
+        let hash = self.provider.keyed_hash.keyed_hash(self.cut_keys.at(below + 1), &[&item.last_path]);
         level.items.push(item);
         if cuts(&hash, NODE_CUT_BITS) || level.items.len() >= limits::NODE_ITEMS || node_is_long(below, &level.items) {
             self.end_node(below)?;
@@ -151,7 +146,7 @@ pub(super) fn entry_bytes(entry: &Entry) -> u64 {
 /// The encoded node has reached the byte limit. Encoded only when it might have.
 fn node_is_long(below: usize, items: &[NodeItem]) -> bool {
     let most: usize = items.iter().map(|item| item.last_path.len() + 64).sum();
-    most >= limits::NODE_CUT_BYTES && encode_node(below as u8 + 1, items).len() >= limits::NODE_CUT_BYTES
+    most >= limits::NODE_TARGET && encode_node(below as u8 + 1, items).len() >= limits::NODE_TARGET
 }
 
 /// SPEC 9.2: one entry in 256 ends its leaf, one item in 32 its node.

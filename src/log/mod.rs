@@ -1,0 +1,256 @@
+//! Device logs: what each device says, verified, in the order in which it said it (SPEC section 10).
+mod cache;
+mod read;
+mod snapshots;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use thiserror::Error;
+use vault_format::log::{Body, EntryRef, Heads, Payload};
+use vault_format::name::PackName;
+use vault_format::{DeviceId, FormatError, Identity, ObjectHash};
+
+pub use cache::CacheError;
+pub(crate) use read::{LogReader, Opened};
+pub use snapshots::{SnapshotInfo, SnapshotRef};
+
+use crate::Trouble;
+use crate::store::StoreError;
+
+/// A verified entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// The writer.
+    pub device: DeviceId,
+    /// Its position in the writer's log.
+    pub seq: u64,
+    /// What it is known by.
+    pub identity: Identity,
+    /// The entries that it follows.
+    pub prev: Vec<Identity>,
+    /// Hash of the stored bytes.
+    pub object: ObjectHash,
+    /// What it says.
+    pub body: Body,
+}
+
+/// All logs of a vault, as far as this device can verify them.
+#[derive(Default)]
+pub struct Log {
+    entries: HashMap<Identity, LogEntry>,
+    /// Identities of each device's entries, by (seq, identity).
+    devices: BTreeMap<DeviceId, BTreeSet<(u64, Identity)>>,
+    /// Objects that are no entries of this vault: never fatal.
+    junk: Vec<Junk>,
+}
+
+/// An object in a log prefix that is no entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Junk {
+    /// Its path in the store.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+/// Something that should be in the store and is not: the store was rolled back, or somebody deleted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The device whose entry is missing.
+    pub device: DeviceId,
+    /// Its position.
+    pub seq: u64,
+    /// What it is known by.
+    pub identity: Identity,
+    /// How this device knows of it.
+    pub known: &'static str,
+}
+
+/// Why logs cannot be read or trusted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Evidence against the store.
+    #[error(
+        "the store no longer shows {} log entr{} that this device has seen: {}",
+        .0.len(), if .0.len() == 1 { "y" } else { "ies" }, missing_list(.0)
+    )]
+    Missing(Vec<Missing>),
+    /// An entry that was fine is damaged now.
+    #[error("the log entry {path} is damaged: {reason}")]
+    Damaged {
+        /// Its path in the store.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// An entry could not be written.
+    #[error("the log entry cannot be made")]
+    Format(#[from] FormatError),
+}
+
+impl LogError {
+    /// What kind of trouble this is.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Store(error) => error.trouble(),
+            Self::Missing(_) | Self::Damaged { .. } => Trouble::Integrity,
+            Self::Format(_) => Trouble::Failed,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) => error.hints(),
+            Self::Missing(_) => vec![
+                "somebody rolled the storage back or deleted from it; ask who has access, and look for a copy with these entries".into(),
+            ],
+            Self::Damaged { .. } => vec!["restore this object from a copy of the storage, then run 'zvault check'".into()],
+            Self::Format(_) => Vec::new(),
+        }
+    }
+}
+
+impl Log {
+    /// The entry with this identity.
+    pub fn get(&self, identity: &Identity) -> Option<&LogEntry> {
+        self.entries.get(identity)
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no device has said anything yet.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Objects that are no entries.
+    pub fn junk(&self) -> &[Junk] {
+        &self.junk
+    }
+
+    /// The devices with entries.
+    pub fn devices(&self) -> impl Iterator<Item = DeviceId> + '_ {
+        self.devices.keys().copied()
+    }
+
+    /// The entries of a device in order of (seq, identity).
+    pub fn of(&self, device: DeviceId) -> impl DoubleEndedIterator<Item = &LogEntry> {
+        self.devices.get(&device).into_iter().flatten().map(|(_, identity)| &self.entries[identity])
+    }
+
+    /// All entries, device by device.
+    pub fn entries(&self) -> impl Iterator<Item = &LogEntry> {
+        self.devices.keys().flat_map(|device| self.of(*device))
+    }
+
+    /// The entries of a device that none of its other entries follows, ascending by identity.
+    pub fn heads(&self, device: DeviceId) -> Vec<Identity> {
+        let followed: HashSet<_> = self.of(device).flat_map(|entry| entry.prev.iter().copied()).collect();
+        let mut heads: Vec<_> =
+            self.of(device).map(|entry| entry.identity).filter(|identity| !followed.contains(identity)).collect();
+        heads.sort_unstable();
+        heads
+    }
+
+    /// The position that the next entry after `heads` has.
+    pub(crate) fn next_seq(&self, heads: &[Identity]) -> u64 {
+        1 + heads.iter().filter_map(|head| self.entries.get(head)).map(|entry| entry.seq).max().unwrap_or(0)
+    }
+
+    /// Heads of the logs of `collectors`: what an entry's `seen` says (GC-2).
+    pub(crate) fn seen(&self, collectors: impl IntoIterator<Item = DeviceId>) -> Heads {
+        let heads = collectors.into_iter().map(|device| (device, self.heads(device)));
+        heads.filter(|(_, heads)| !heads.is_empty()).collect()
+    }
+
+    /// Packs named in any condemn of a device in `collectors`: never to be claimed again (GC-3).
+    pub(crate) fn condemned(&self, collectors: &[DeviceId]) -> HashSet<PackName> {
+        let mut packs = HashSet::new();
+        for entry in collectors.iter().flat_map(|device| self.of(*device)) {
+            if let Payload::Condemn(names) = &entry.body.payload {
+                packs.extend(names.iter().copied());
+            }
+        }
+        packs
+    }
+
+    /// Snapshots that a device in `collectors` has told to forget.
+    pub(crate) fn forgotten(&self, collectors: &[DeviceId]) -> HashSet<Identity> {
+        let mut forgotten = HashSet::new();
+        for entry in collectors.iter().flat_map(|device| self.of(*device)) {
+            if let Payload::Forget(refs) = &entry.body.payload {
+                forgotten.extend(refs.iter().map(|EntryRef { identity, .. }| *identity));
+            }
+        }
+        forgotten
+    }
+
+    /// Whether `entry` is void by some final that does not know it (GC-6).
+    pub(crate) fn is_void(&self, entry: &LogEntry, collectors: &[DeviceId]) -> bool {
+        collectors.iter().flat_map(|device| self.of(*device)).any(|end| match &end.body.payload {
+            Payload::Final(end_of) => {
+                let seen = entry.body.seen.get(&end.device).map_or(&[][..], Vec::as_slice);
+                let aware = seen.iter().any(|head| self.is_ancestor(&end_of.condemn, head));
+                let frontier = end_of.frontier.get(&entry.device).map_or(&[][..], Vec::as_slice);
+                let held = frontier.iter().any(|head| self.is_ancestor(&entry.identity, head));
+                !aware && !held
+            }
+            _ => false,
+        })
+    }
+
+    /// Whether `old` is `new` or lies in its past.
+    pub(crate) fn is_ancestor(&self, old: &Identity, new: &Identity) -> bool {
+        let (Some(old_entry), Some(_)) = (self.entries.get(old), self.entries.get(new)) else { return false };
+        let mut open = vec![*new];
+        let mut seen = HashSet::new();
+        while let Some(identity) = open.pop() {
+            if identity == *old {
+                return true;
+            }
+            let Some(entry) = self.entries.get(&identity) else { continue };
+            if entry.seq > old_entry.seq && seen.insert(identity) {
+                open.extend(entry.prev.iter().copied());
+            }
+        }
+        false
+    }
+
+    /// Takes a verified entry.
+    pub(crate) fn insert(&mut self, entry: LogEntry) {
+        self.devices.entry(entry.device).or_default().insert((entry.seq, entry.identity));
+        self.entries.insert(entry.identity, entry);
+    }
+
+    pub(crate) fn remove(&mut self, identity: &Identity) {
+        if let Some(entry) = self.entries.remove(identity)
+            && let Some(entries) = self.devices.get_mut(&entry.device)
+        {
+            entries.remove(&(entry.seq, entry.identity));
+        }
+    }
+}
+
+fn missing_list(missing: &[Missing]) -> String {
+    let mut text: Vec<_> = missing
+        .iter()
+        .take(4)
+        .map(|m| format!("entry {} of device {} ({:.8}, {})", m.seq, short(&m.device), m.identity, m.known))
+        .collect();
+    if missing.len() > 4 {
+        text.push(format!("and {} more", missing.len() - 4));
+    }
+    text.join(", ")
+}
+
+fn short(device: &DeviceId) -> String {
+    format!("{device:.8}")
+}

@@ -1,0 +1,189 @@
+//! The push: `scan -> read, chunk, id, claim, compress, seal and verify -> pack -> store -> index -> log entry`.
+//!
+//! One direction, bounded queues, memory independent of the data's size. An interruption at any point leaves a valid
+//! vault, and what was stored by then is found by the next push.
+mod assemble;
+mod job;
+mod options;
+mod packs;
+mod scan;
+mod sink;
+mod upload;
+mod worker;
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use crossbeam_channel::bounded;
+use vault_format::log::{Outcome, Snapshot, SourceKind, SourceRecord};
+use vault_format::{Scope, Time};
+
+pub use options::{Compression, PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
+
+use crate::manifest::{LeafWalk, ManifestBuilder, Part, TreeRoot};
+use crate::vault::Vault;
+use crate::watch::{Event, Watch};
+use job::{Job, Source, Spare};
+use packs::Packs;
+use sink::Sink;
+use upload::Uploader;
+
+/// Takes a snapshot of the sources in `options`. One snapshot, with one source record for each path.
+pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Result<PushReport, PushError> {
+    let started = Instant::now();
+    let sources = options.sources(vault, watch)?;
+    vault.may_push()?;
+    let resumed = if options.dry_run { 0 } else { vault.find_interrupted()? };
+
+    let uploader = Uploader::new(vault, watch);
+    let counts = job::Counts::default();
+    let mut records = Vec::new();
+    let (stored, added) = std::thread::scope(|scope| {
+        let (to_store, full_packs) = bounded(1);
+        let new_pack = |tree| vault.new_pack(tree);
+        let packs = Packs::new(vault.provider(), &new_pack, (!options.dry_run).then_some(to_store));
+        let uploads = scope.spawn(|| uploader.run(full_packs));
+        let captured = sources.iter().try_for_each(|source| {
+            records.push(capture(vault, options, source, &packs, &counts, watch)?);
+            Ok(())
+        });
+        let finished = captured.and_then(|()| packs.finish());
+        let added = packs.into_added();
+        // The uploader's own error is the cause of every `Stopped` before it.
+        let uploaded = uploads.join().unwrap_or(Err(PushError::Panicked));
+        match (finished, uploaded) {
+            (Err(PushError::Stopped), Err(error)) | (Err(error), _) | (Ok(()), Err(error)) => Err(error),
+            (Ok(()), Ok(stored)) => Ok((stored, added)),
+        }
+    })?;
+
+    let mut report = counts.report(&added, resumed);
+    report.partial = records.iter().any(|record: &SourceRecord| record.outcome != Outcome::Complete);
+    report.duration = started.elapsed();
+    if !options.dry_run {
+        if records.iter().all(|record| record.root.is_none()) {
+            return Err(PushError::NothingCaptured);
+        }
+        let snapshot = Snapshot {
+            sources: records,
+            host: options.host.clone(),
+            user: options.user.clone(),
+            tags: options.tags.clone(),
+            program: crate::PROGRAM.to_owned(),
+            parent: sources.first().and_then(|source| source.parent_snapshot),
+            stats: Some(report.stats()),
+        };
+        watch.event(Event::Phase("writing the snapshot"));
+        let time = options.time.unwrap_or_else(crate::now);
+        report.snapshot = Some(vault.append_snapshot(time, snapshot, stored)?);
+    }
+    Ok(report)
+}
+
+/// Captures one source into packs, and says what the snapshot says about it.
+fn capture(
+    vault: &Vault,
+    options: &PushOptions,
+    source: &Source,
+    packs: &Packs<'_>,
+    counts: &job::Counts,
+    watch: &Watch<'_>,
+) -> Result<SourceRecord, PushError> {
+    let scope = Scope::VAULT;
+    let domain = vault.domain_keys();
+    let sink = Sink::new(vault.provider(), vault.index(), packs, domain, scope, options.compression.compressor());
+    let job = Job::new(vault, options, source, &sink, counts, watch, scope);
+    let root = match &source.stream {
+        Some(stream) => job.capture_stream(stream)?,
+        None => capture_tree(vault, options, source, &sink, &job)?,
+    };
+    sink.finish()?;
+    let missed = job.missed.load(Relaxed);
+    Ok(SourceRecord {
+        label: source.label.clone(),
+        kind: source.kind(),
+        scope,
+        domain: domain.domain(),
+        root: root.map(|root| root.id),
+        level: root.map_or(0, |root| root.level),
+        outcome: match (root, missed) {
+            (None, _) => Outcome::Failed,
+            (Some(_), 0) => Outcome::Complete,
+            (Some(_), _) => Outcome::Partial,
+        },
+        entries: root.map_or(0, |root| root.entries),
+        bytes: root.map_or(0, |root| root.bytes),
+        missed,
+    })
+}
+
+/// The pipeline of one source: a scanner, workers, and the manifest built on this thread.
+fn capture_tree(
+    vault: &Vault,
+    options: &PushOptions,
+    source: &Source,
+    sink: &Sink<'_>,
+    job: &Job<'_>,
+) -> Result<Option<TreeRoot>, PushError> {
+    let walk = match source.walk(options) {
+        Ok(walk) => walk,
+        Err(error) => {
+            job.source_failed(&error.to_string());
+            return Ok(None);
+        }
+    };
+    let reader = vault.chunks();
+    let parent = source.parent.map(|root| LeafWalk::new(&reader, root, Part::All));
+    let order = assemble::Order::default();
+    let names = |owner| job.owner_name(owner);
+    let manifest = ManifestBuilder::new(vault.provider(), job.manifest_cut_keys(), &names, sink);
+    let workers = options.workers();
+
+    std::thread::scope(|scope| {
+        let (batch_in, batch_out) = bounded(2 * workers);
+        let (run_in, run_out) = bounded(workers);
+        let (done_in, done_out) = bounded(2 * workers);
+        let (order, stop) = (&order, || order.stop());
+        let scanner = scope.spawn(move || {
+            let scanned = scan::scan(job, walk, parent, &batch_in, run_in, order);
+            if scanned.is_err() {
+                stop();
+            }
+            scanned
+        });
+        let crew: Vec<_> = (0..workers)
+            .map(|_| {
+                let (batches, runs, done) = (batch_out.clone(), run_out.clone(), done_in.clone());
+                scope.spawn(move || {
+                    let worked = worker::work(job, &batches, &runs, &done);
+                    if worked.is_err() {
+                        stop();
+                    }
+                    worked
+                })
+            })
+            .collect();
+        drop((batch_out, run_out, done_in));
+        let root = assemble::assemble(&done_out, order, manifest);
+        if root.is_err() {
+            stop();
+        }
+        drop(done_out);
+        let mut results = vec![scanner.join().unwrap_or(Err(PushError::Panicked))];
+        results.extend(crew.into_iter().map(|worker| worker.join().unwrap_or(Err(PushError::Panicked))));
+        first_cause(results).and(root)
+    })
+}
+
+/// The error that began it: `Stopped` only says that another stage had ended.
+fn first_cause(results: Vec<Result<(), PushError>>) -> Result<(), PushError> {
+    let mut stopped = Ok(());
+    for result in results {
+        match result {
+            Err(PushError::Stopped) => stopped = Err(PushError::Stopped),
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
+    }
+    stopped
+}

@@ -1,0 +1,278 @@
+//! The first stage: merges the walk of a source with the parent's manifest, and hands out work in path order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crossbeam_channel::Sender;
+use vault_format::{Capture, Entry, Kind, limits, path_cmp};
+
+use super::assemble::Order;
+use super::worker::Run;
+use super::{Job, PushError};
+use crate::manifest::{ChunkSource, LeafWalk};
+use crate::source::sqlite;
+use crate::source::{Found, Walk};
+use crate::watch::Action;
+
+/// A run of entries of about 1 MiB of content, in path order.
+pub(super) struct Batch {
+    /// Position among the batches of this source.
+    pub(super) seq: u64,
+    pub(super) items: Vec<Item>,
+}
+
+/// One entry on its way through the push.
+pub(super) enum Item {
+    /// Nothing to read.
+    Ready(Entry),
+    /// Not a regular file: only its extended attributes are to be read.
+    Attributes(Box<Found>),
+    /// A small file, read and cut by one worker.
+    Small(Box<Found>),
+    /// The side file of a database: left out if the database was captured.
+    Side(Box<Found>, Arc<Captured>),
+    /// A large file, alone in its batch: read by one worker, its runs taken by all.
+    Large(Box<Found>, Sender<Run>),
+    /// A database, alone in its batch.
+    Database(Box<Found>, Arc<Captured>, Sender<Run>),
+}
+
+/// Whether a database was captured through SQLite: told once, waited for by its side files.
+#[derive(Default)]
+pub(super) struct Captured {
+    state: std::sync::Mutex<Option<bool>>,
+    told: std::sync::Condvar,
+}
+
+impl Captured {
+    pub(super) fn tell(&self, captured: bool) {
+        super::packs::lock(&self.state).get_or_insert(captured);
+        self.told.notify_all();
+    }
+
+    /// Waits for the database's worker, which began earlier and waits for nobody.
+    pub(super) fn wait(&self) -> bool {
+        let mut state = super::packs::lock(&self.state);
+        loop {
+            if let Some(captured) = *state {
+                return captured;
+            }
+            state = self.told.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+}
+
+/// Scans one source. Returns when everything is handed out.
+pub(super) fn scan<C: ChunkSource>(
+    job: &Job<'_>,
+    walk: Walk,
+    parent: Option<LeafWalk<'_, C>>,
+    batches: &Sender<Batch>,
+    runs: Sender<Run>,
+    order: &Order,
+) -> Result<(), PushError> {
+    let mut parent = ParentEntries::new(parent);
+    let mut out = Batches { seq: 0, items: Vec::new(), bytes: 0, batches, order };
+    // Databases of the folder that is being scanned: (path, outcome). Side files come soon after them.
+    let mut databases: VecDeque<(Vec<u8>, Arc<Captured>)> = VecDeque::new();
+
+    for found in walk {
+        if job.stopped() {
+            return Err(PushError::Interrupted);
+        }
+        let found = match found {
+            Ok(found) => found,
+            Err(problem) => {
+                job.walk_problem(&problem);
+                continue;
+            }
+        };
+        let entry = &found.entry;
+        let before = parent.at(&entry.path, job);
+        let unchanged = !job.read_all && before.as_ref().is_some_and(|old| same_inode_state(old, entry));
+        let action = match &before {
+            None => Action::New,
+            Some(_) if unchanged => Action::Unmodified,
+            Some(_) => Action::Changed,
+        };
+        let side_of = (entry.kind == Kind::File)
+            .then(|| databases.iter().find(|(path, _)| sqlite::is_side_file_of(&entry.path, path)))
+            .flatten()
+            .map(|(_, captured)| Arc::clone(captured));
+
+        if entry.kind != Kind::File {
+            job.count(entry, action);
+            match (before, unchanged) {
+                (Some(old), true) => out.add(Item::Ready(carry_over(found.entry, old)), 0)?,
+                _ if entry.kind == Kind::Dir || entry.kind == Kind::Symlink => {
+                    out.add(Item::Attributes(Box::new(found)), 0)?;
+                }
+                _ => out.add(Item::Ready(found.entry), 0)?,
+            }
+            continue;
+        }
+        if let Some(captured) = side_of {
+            out.add(Item::Side(Box::new(found), captured), entry_weight(limits::FILE_CHUNK as u64))?;
+            continue;
+        }
+        if let (Some(old), true) = (&before, unchanged)
+            && job.still_there(old)
+            && job.database_unchanged(old, &found)
+        {
+            if matches!(old.capture, Capture::Sqlite { .. }) {
+                let captured = Arc::new(Captured::default());
+                captured.tell(true);
+                remember(&mut databases, entry.path.clone(), captured);
+            }
+            job.count(entry, action);
+            let old = before.expect("just seen");
+            out.add(Item::Ready(carry_over(found.entry, old)), 0)?;
+            continue;
+        }
+        // A database whose own file is unchanged may have changed in its log.
+        let action = if action == Action::Unmodified { Action::Changed } else { action };
+        job.count(entry, action);
+        if job.sqlite && sqlite::may_be_database(&found) {
+            let captured = Arc::new(Captured::default());
+            remember(&mut databases, entry.path.clone(), Arc::clone(&captured));
+            out.alone(Item::Database(Box::new(found), captured, runs.clone()))?;
+        } else if entry.size > SMALL {
+            out.alone(Item::Large(Box::new(found), runs.clone()))?;
+        } else {
+            let weight = entry_weight(entry.size);
+            out.add(Item::Small(Box::new(found)), weight)?;
+        }
+    }
+    out.flush()
+}
+
+/// Same content as far as the file system tells: size, both times and the inode.
+fn same_inode_state(old: &Entry, new: &Entry) -> bool {
+    old.kind == new.kind
+        && old.size == new.size
+        && old.mtime == new.mtime
+        && old.ctime == new.ctime
+        && old.inode == new.inode
+        && old.capture != Capture::Changed
+}
+
+/// What the walk says, with what was read last time.
+fn carry_over(mut entry: Entry, old: Entry) -> Entry {
+    entry.content = old.content;
+    entry.holes = old.holes;
+    entry.xattrs = old.xattrs;
+    entry.capture = old.capture;
+    // A database is as large as its capture, not as its file was when it was looked at.
+    entry.size = old.size;
+    entry
+}
+
+fn remember(databases: &mut VecDeque<(Vec<u8>, Arc<Captured>)>, path: Vec<u8>, captured: Arc<Captured>) {
+    // Between a database and its side files only names of the form `<database>[ !"#$%&'()*+,-]...` can sort.
+    if databases.len() == REMEMBERED_DATABASES {
+        databases.pop_front();
+    }
+    databases.push_back((path, captured));
+}
+
+fn entry_weight(size: u64) -> usize {
+    // Opening a file costs about as much as compressing 4 KiB.
+    size.min(SMALL) as usize + 4096
+}
+
+/// Collects items into batches.
+struct Batches<'a> {
+    seq: u64,
+    items: Vec<Item>,
+    bytes: usize,
+    batches: &'a Sender<Batch>,
+    order: &'a Order,
+}
+
+impl Batches<'_> {
+    fn add(&mut self, item: Item, bytes: usize) -> Result<(), PushError> {
+        self.items.push(item);
+        self.bytes += bytes;
+        if self.bytes >= BATCH_BYTES || self.items.len() >= BATCH_ITEMS { self.flush() } else { Ok(()) }
+    }
+
+    fn alone(&mut self, item: Item) -> Result<(), PushError> {
+        self.flush()?;
+        self.items.push(item);
+        self.flush()
+    }
+
+    fn flush(&mut self) -> Result<(), PushError> {
+        if self.items.is_empty() {
+            return Ok(());
+        }
+        let items = std::mem::replace(&mut self.items, Vec::with_capacity(BATCH_ITEMS));
+        self.bytes = 0;
+        self.order.wait_for_room(self.seq)?;
+        let batch = Batch { seq: self.seq, items };
+        self.seq += 1;
+        self.batches.send(batch).map_err(|_| PushError::Stopped)
+    }
+}
+
+/// The parent's entries, asked for in ascending path order.
+struct ParentEntries<'a, C: ChunkSource> {
+    leaves: Option<LeafWalk<'a, C>>,
+    entries: std::vec::IntoIter<Entry>,
+    next: Option<Entry>,
+}
+
+impl<'a, C: ChunkSource> ParentEntries<'a, C> {
+    fn new(leaves: Option<LeafWalk<'a, C>>) -> Self {
+        Self { leaves, entries: Vec::new().into_iter(), next: None }
+    }
+
+    /// The parent's entry at `path`, if it has one. A parent that cannot be read on counts as ended: files are read again.
+    fn at(&mut self, path: &[u8], job: &Job<'_>) -> Option<Entry> {
+        loop {
+            if self.next.is_none() {
+                self.next = self.entries.next();
+            }
+            match &self.next {
+                Some(entry) if entry.path == path => return self.next.take(),
+                Some(entry) if path_cmp(&entry.path, path).is_gt() => return None,
+                Some(_) => self.next = None,
+                None => match self.leaves.as_mut()?.next() {
+                    Some(Ok(leaf)) => self.entries = leaf.entries.into_iter(),
+                    Some(Err(error)) => {
+                        self.leaves = None;
+                        job.watch.event(crate::watch::Event::Note(&format!(
+                            "the parent snapshot cannot be read on, all files from here are read again: {error}"
+                        )));
+                    }
+                    None => self.leaves = None,
+                },
+            }
+        }
+    }
+}
+
+impl Job<'_> {
+    fn count(&self, entry: &Entry, action: Action) {
+        let counters = match (entry.kind, action) {
+            (Kind::File, Action::New) => &self.counts.files_new,
+            (Kind::File, Action::Unmodified) => &self.counts.files_unmodified,
+            (Kind::File, _) => &self.counts.files_changed,
+            (Kind::Dir, Action::New) => &self.counts.dirs_new,
+            (Kind::Dir, Action::Unmodified) => &self.counts.dirs_unmodified,
+            (Kind::Dir, _) => &self.counts.dirs_changed,
+            _ => &self.counts.others,
+        };
+        counters.fetch_add(1, Relaxed);
+        if self.names_entries {
+            self.watch.event(crate::watch::Event::Entry { path: &self.full_path(&entry.path), action, size: entry.size });
+        }
+    }
+}
+
+/// Files up to this many bytes are read by one worker in one go.
+pub(super) const SMALL: u64 = 1 << 20;
+const BATCH_BYTES: usize = 1 << 20;
+const BATCH_ITEMS: usize = 512;
+const REMEMBERED_DATABASES: usize = 64;

@@ -1,0 +1,40 @@
+//! The last stage before the log: full packs to the store, and what is stored into the index.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use crossbeam_channel::Receiver;
+
+use super::PushError;
+use crate::stage::pack::FullPack;
+use crate::store::StoredDelta;
+use crate::vault::Vault;
+use crate::watch::Watch;
+
+/// Stores packs one after another, in the order in which they fill.
+pub(super) struct Uploader<'a> {
+    vault: &'a Vault,
+    watch: &'a Watch<'a>,
+}
+
+impl<'a> Uploader<'a> {
+    pub(super) fn new(vault: &'a Vault, watch: &'a Watch<'a>) -> Self {
+        Self { vault, watch }
+    }
+
+    /// Runs until no more packs come; gives the index deltas that the snapshot's entry is to name.
+    ///
+    /// Every delta that is full before the end is named by a `progress` entry at once: what a long push has stored
+    /// counts also if the push never ends, and the rows leave memory.
+    pub(super) fn run(&self, packs: Receiver<FullPack>) -> Result<Vec<StoredDelta>, PushError> {
+        for pack in packs {
+            let bytes = pack.bytes.len() as u64;
+            self.vault.store_pack(pack)?;
+            self.watch.stored.fetch_add(bytes, Relaxed);
+            if self.vault.index().delta_is_full() {
+                let deltas = self.vault.store_deltas()?;
+                self.vault.append_progress(deltas)?;
+            }
+        }
+        Ok(self.vault.store_deltas()?)
+    }
+}
