@@ -2,7 +2,22 @@
 //!
 //! No I/O, no async, no cryptography, no clock and no randomness.
 pub mod entry;
+pub mod error;
+pub mod frame;
+pub mod header;
+pub mod ids;
+pub mod labels;
+pub mod limits;
+pub mod name;
+mod read;
+pub mod sizes;
 pub mod suite;
 
 pub use entry::{Capture, Chunking, Content, Entry, Kind, Time, path_cmp};
+pub use error::FormatError;
+pub use frame::{Codec, Frame, Text};
+pub use header::{Expected, Header, Mode, ObjectType};
+pub use ids::{ChunkId, DeviceId, Domain, EpochId, Identity, ObjectHash, Scope, VaultId};
+pub use labels::Purpose;
+pub use name::{ObjectName, PackName};
 pub use suite::Suite;
