@@ -131,7 +131,10 @@ impl StoreError {
 
 /// The operating system's error behind `error`.
 pub(super) fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
-    std::iter::successors(Some(error), |e| e.source()).find_map(|e| e.downcast_ref())
+    match error.downcast_ref() {
+        Some(error) => Some(error),
+        None => error.source().and_then(io_error),
+    }
 }
 
 #[cfg(test)]
@@ -153,7 +156,10 @@ mod tests {
         #[cfg(target_os = "linux")]
         assert!(matches!(sorted(122), StoreError::NoSpace { .. }), "EDQUOT");
         assert!(matches!(sorted(30), StoreError::ReadOnly { .. }), "EROFS");
-        assert!(matches!(sorted(13), StoreError::PermissionDenied { .. }), "EACCES");
+        assert!(
+            matches!(sorted(13), StoreError::PermissionDenied { .. }),
+            "EACCES"
+        );
         assert!(matches!(sorted(2), StoreError::NotFound { .. }), "ENOENT");
         assert!(matches!(sorted(5), StoreError::Other { .. }), "EIO");
         assert!(!sorted(28).is_transient());
