@@ -1,6 +1,7 @@
 //! Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
 pub mod manifest;
 pub mod stage;
+pub mod store;
 mod trouble;
 pub mod watch;
 
