@@ -1,1 +1,3 @@
 //! Snapshots of local app state.
+
+pub mod source;
