@@ -253,24 +253,6 @@ impl<'a, C: ChunkSource> ParentEntries<'a, C> {
     }
 }
 
-impl Job<'_> {
-    fn count(&self, entry: &Entry, action: Action) {
-        let counters = match (entry.kind, action) {
-            (Kind::File, Action::New) => &self.counts.files_new,
-            (Kind::File, Action::Unmodified) => &self.counts.files_unmodified,
-            (Kind::File, _) => &self.counts.files_changed,
-            (Kind::Dir, Action::New) => &self.counts.dirs_new,
-            (Kind::Dir, Action::Unmodified) => &self.counts.dirs_unmodified,
-            (Kind::Dir, _) => &self.counts.dirs_changed,
-            _ => &self.counts.others,
-        };
-        counters.fetch_add(1, Relaxed);
-        if self.names_entries {
-            self.watch.event(crate::watch::Event::Entry { path: &self.full_path(&entry.path), action, size: entry.size });
-        }
-    }
-}
-
 /// Files up to this many bytes are read by one worker in one go.
 pub(super) const SMALL: u64 = 1 << 20;
 const BATCH_BYTES: usize = 1 << 20;

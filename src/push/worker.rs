@@ -5,20 +5,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, select};
-use vault_format::pack::ChunkType;
 use vault_format::{Capture, ChunkId, Chunking, Content, Entry, Kind, limits};
 
 use super::assemble::Done;
-use super::packs::{SealBuffers, lock};
+use super::packs::lock;
 use super::scan::{Batch, Captured, Item};
-use super::sink::Sink;
+use super::sink::Segment;
 use super::{Job, PushError};
-use crate::index::Claim;
 use crate::manifest::{ContentList, FixedList, ListRoot};
 use crate::source::file::{FileReader, Stability};
 use crate::source::sqlite::SqliteCapture;
 use crate::source::{Found, WalkProblem, read_xattrs};
-use crate::stage::segment::{Compressor, SegmentBuilder};
 
 /// About 1 MiB of a large file, cut into chunks.
 pub(super) struct Run {
@@ -39,9 +36,7 @@ pub(super) fn work(
     let mut worker = Worker {
         job,
         done,
-        segment: SegmentBuilder::new(),
-        compressor: Compressor::new(job.compression),
-        buffers: SealBuffers::default(),
+        segment: job.sink.segment(job.compressor()?),
         file: Vec::new(),
     };
     loop {
@@ -71,16 +66,14 @@ pub(super) fn work(
             },
         }
     }
-    worker.flush()
+    job.sink.seal(&mut worker.segment, false)
 }
 
 struct Worker<'j, 'a> {
     job: &'j Job<'a>,
     done: &'j Sender<Done>,
     /// New chunks of this source that are not sealed yet.
-    segment: SegmentBuilder,
-    compressor: Compressor,
-    buffers: SealBuffers,
+    segment: Segment,
     /// The content of the small file at hand.
     file: Vec<u8>,
 }
@@ -359,20 +352,8 @@ impl Worker<'_, '_> {
         Ok(ids)
     }
 
-    /// Names a chunk; takes it into the open segment if the vault does not have it.
     fn chunk(&mut self, data: &[u8]) -> Result<ChunkId, PushError> {
-        let id = ChunkId(self.job.provider.keyed_hash.keyed_hash(self.job.sink.id_key(ChunkType::File), &[data]));
-        if self.job.sink.claim(&id) {
-            self.segment.push(id, ChunkType::File, data);
-            if self.segment.is_full() {
-                self.flush()?;
-            }
-        }
-        Ok(id)
-    }
-
-    fn flush(&mut self) -> Result<(), PushError> {
-        self.job.sink.seal(false, &mut self.segment, &mut self.compressor, &mut self.buffers)
+        self.job.sink.file_chunk(data, &mut self.segment)
     }
 
     fn open(&mut self, found: &mut Found) -> Result<FileReader, WalkProblem> {

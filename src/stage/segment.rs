@@ -70,6 +70,17 @@ impl SegmentBuilder {
         })
     }
 
+    /// Everything as it is: for chunks that are known not to compress.
+    pub fn stored(&self) -> CompressedSegment<'_> {
+        CompressedSegment {
+            scope: self.scope,
+            codec: Codec::Stored,
+            plain_len: self.plain.len() as u32,
+            body: &self.plain,
+            chunks: &self.chunks,
+        }
+    }
+
     /// Takes as many chunks off the front as fit stored into `room` bytes each of which a further chunk makes smaller by its footer row:
     /// what fills the rest of a pack with data that does not compress. `None` if not even the first fits, or all of them do.
     pub fn split_off_front(&mut self, room: impl Fn(usize) -> usize) -> Option<SegmentBuilder> {
