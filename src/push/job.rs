@@ -13,9 +13,12 @@ use super::options::{PushError, PushOptions, PushReport, SqliteMode, StreamOptio
 use super::packs::{Added, lock};
 use super::sink::Sink;
 use crate::manifest::{ContentList, CutKeys, TreeRoot};
-use crate::source::file::Stability;
-use crate::source::{Excludes, Found, Overlap, Owners, ProblemKind, StreamSource, Walk, WalkOptions, WalkProblem, overlap, sqlite};
+use crate::source::{
+    Excludes, Found, Overlap, Owners, ProblemKind, StreamSource, Walk, WalkOptions, WalkProblem, display_path, overlap,
+    sqlite,
+};
 use crate::stage::chunk::Chunker;
+use crate::stage::segment::Compressor;
 use crate::vault::Vault;
 use crate::watch::{Action, Event, Watch};
 
@@ -35,7 +38,7 @@ enum Place {
 /// What a source gives when it is opened.
 pub(super) enum Input {
     Walk(Walk),
-    Stream(StreamSource, Entry),
+    Stream(StreamSource),
 }
 
 impl PushOptions {
@@ -115,12 +118,10 @@ impl Source {
             }
             Place::Stream(options) => {
                 let stream = match options {
-                    StreamOptions::Stdin { filename } => StreamSource::stdin(filename),
-                    StreamOptions::Command { argv, filename } => StreamSource::command(argv, filename),
+                    StreamOptions::Stdin { filename } => StreamSource::stdin(filename.as_os_str()),
+                    StreamOptions::Command { argv, filename } => StreamSource::command(argv, filename.as_os_str()),
                 };
-                let stream = stream.map_err(|error| crate::chain(&error))?;
-                let entry = stream.entry(crate::now());
-                Ok(Input::Stream(stream, entry))
+                stream.map(Input::Stream).map_err(|error| crate::chain(&error))
             }
         }
     }
@@ -226,7 +227,7 @@ impl<'a> Job<'a> {
         self.watch.stopped()
     }
 
-    pub(super) fn compressor(&self) -> crate::stage::segment::Compressor {
+    pub(super) fn compressor(&self) -> Result<Compressor, PushError> {
         self.options.compression.compressor()
     }
 
@@ -236,8 +237,8 @@ impl<'a> Job<'a> {
 
     pub(super) fn owner_name(&self, owner: Owner) -> Option<String> {
         match owner {
-            Owner::User(uid) => self.owners.user(uid).map(|name| name.to_string()),
-            Owner::Group(gid) => self.owners.group(gid).map(|name| name.to_string()),
+            Owner::User(uid) => self.owners.user(uid).and_then(|name| String::from_utf8(name.to_vec()).ok()),
+            Owner::Group(gid) => self.owners.group(gid).and_then(|name| String::from_utf8(name.to_vec()).ok()),
         }
     }
 
@@ -258,16 +259,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// An entry has its content; its bytes count as done.
+    /// An entry is complete.
     pub(super) fn entry_done(&self, entry: &Entry) {
-        if entry.kind == Kind::File {
-            self.watch.bytes.fetch_add(entry.size, Relaxed);
-        }
-        self.entry_done_without_bytes(entry);
-    }
-
-    /// The same for a large file, whose bytes were counted run by run.
-    pub(super) fn entry_done_without_bytes(&self, entry: &Entry) {
         self.watch.entries.fetch_add(1, Relaxed);
         if entry.kind == Kind::File {
             self.watch.files.fetch_add(1, Relaxed);
@@ -276,12 +269,17 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// Several problems.
+    pub(super) fn walk_problems(&self, problems: &[WalkProblem]) {
+        problems.iter().for_each(|problem| self.walk_problem(problem));
+    }
+
     /// Something of the source could not be read. What vanished was not there to be captured.
     pub(super) fn walk_problem(&self, problem: &WalkProblem) {
         if problem.kind == ProblemKind::Vanished {
             return self.watch.event(Event::Note(&format!(
                 "{} vanished while it was read",
-                String::from_utf8_lossy(&self.full_path(&problem.path))
+                display_path(&self.full_path(&problem.path))
             )));
         }
         self.missed.fetch_add(1, Relaxed);
@@ -310,16 +308,18 @@ impl<'a> Job<'a> {
         self.watch.problem(&self.full_path(path), &message);
     }
 
-    /// How a file's content is marked, given whether it held still.
-    pub(super) fn mark(&self, path: &[u8], capture: Capture, stability: Stability) -> Capture {
-        if stability == Stability::Stable || capture != Capture::Plain {
-            return capture;
+    /// Says so if a file did not hold still. It is in the snapshot, marked.
+    pub(super) fn note_changed(&self, entry: &Entry) {
+        if entry.capture == Capture::Changed {
+            let path = self.full_path(&entry.path);
+            self.watch.event(Event::Note(&format!("{} went on changing while it was read", display_path(&path))));
         }
-        self.watch.event(Event::Note(&format!(
-            "{} went on changing while it was read",
-            String::from_utf8_lossy(&self.full_path(path))
-        )));
-        Capture::Changed
+    }
+
+    /// Tables of a database that SQLite could not check without its application.
+    pub(super) fn note_unchecked(&self, path: &[u8], tables: &str) {
+        let path = self.full_path(path);
+        self.watch.event(Event::Note(&format!("{}: captured, but not checked: {tables}", display_path(&path))));
     }
 
     /// Whether the content that the parent names can be relied on: always, unless a pack it may lie in is condemned.

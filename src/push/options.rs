@@ -86,12 +86,12 @@ pub enum Compression {
 }
 
 impl Compression {
-    pub(super) fn compressor(self) -> Compressor {
-        Compressor::new(match self {
+    pub(super) fn compressor(self) -> Result<Compressor, PushError> {
+        Ok(Compressor::new(match self {
             Self::Auto => Some(3),
             Self::Off => None,
             Self::Level(level) => Some(level.clamp(1, 22)),
-        })
+        })?)
     }
 }
 

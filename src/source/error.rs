@@ -71,7 +71,7 @@ impl fmt::Display for ProblemKind {
 
 impl WalkProblem {
     /// A problem with `path`; "no such file" becomes `Vanished`, everything else `Unreadable`.
-    pub(crate) fn reading(path: Vec<u8>, error: impl Into<io::Error>) -> Self {
+    pub fn reading(path: Vec<u8>, error: impl Into<io::Error>) -> Self {
         let error = error.into();
         let kind = match Errno::from_io_error(&error) {
             Some(Errno::NOENT | Errno::STALE) => ProblemKind::Vanished,
