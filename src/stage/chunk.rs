@@ -28,7 +28,10 @@ impl Chunker {
         if end > MIN_CHUNK {
             let middle = end.min(NORMAL_CHUNK);
             let mut hash = 0;
-            if let Some(len) = self.gear.scan(&data[MIN_CHUNK..middle], &mut hash, HARD_MASK) {
+            if let Some(len) = self
+                .gear
+                .scan(&data[MIN_CHUNK..middle], &mut hash, HARD_MASK)
+            {
                 return Some(MIN_CHUNK + len);
             }
             if let Some(len) = self.gear.scan(&data[middle..end], &mut hash, EASY_MASK) {
@@ -92,8 +95,16 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashSet;
 
+    /// No run of equal bytes has a border under this table: `h` after k bytes is `(g << k) - g`.
+    const NO_BORDERS: [u8; 2048] = [0x55; 2048];
+
     fn chunker() -> Chunker {
-        Chunker::new(random_bytes(99, 2048).as_slice().try_into().expect("2048 bytes"))
+        Chunker::new(
+            random_bytes(99, 2048)
+                .as_slice()
+                .try_into()
+                .expect("2048 bytes"),
+        )
     }
 
     fn lengths(chunker: &Chunker, mut data: &[u8]) -> Vec<usize> {
@@ -128,7 +139,7 @@ mod tests {
     #[test]
     fn cuts_where_the_specification_says() {
         let table = random_bytes(99, 2048);
-        let (data, chunker) = (random_bytes(1, 24 << 20), chunker());
+        let (data, chunker) = (random_bytes(1, 12 << 20), chunker());
         let (mut hard, mut easy, mut rest) = (0, 0, &data[..]);
         while let Some(len) = chunker.cut(rest, true) {
             assert_eq!(len, cut_by_the_book(&table, rest));
@@ -138,13 +149,16 @@ mod tests {
             }
             rest = &rest[len..];
         }
-        assert!(hard > 5 && easy > 50, "both masks were at work: {hard}, {easy}");
+        assert!(
+            hard > 3 && easy > 30,
+            "both masks were at work: {hard}, {easy}"
+        );
     }
 
     #[test]
     fn hashing_begins_at_the_minimum() {
         // The first hashed byte alone decides when its table value has 19 zero bits on top.
-        let mut table = [0xff_u8; 2048];
+        let mut table = NO_BORDERS;
         table[8 * 7..8 * 8].copy_from_slice(&1_u64.to_le_bytes());
         let mut data = vec![0_u8; 100_000];
         data[MIN_CHUNK - 1] = 7;
@@ -156,12 +170,15 @@ mod tests {
     #[test]
     fn content_without_borders_is_cut_at_the_maximum() {
         let data = vec![0_u8; 3 * MAX_CHUNK + 5];
-        assert_eq!(lengths(&Chunker::new(&[0xff; 2048]), &data), [MAX_CHUNK, MAX_CHUNK, MAX_CHUNK, 5]);
+        assert_eq!(
+            lengths(&Chunker::new(&NO_BORDERS), &data),
+            [MAX_CHUNK, MAX_CHUNK, MAX_CHUNK, 5]
+        );
     }
 
     #[test]
     fn short_input_waits_for_more() {
-        let chunker = Chunker::new(&[0xff; 2048]);
+        let chunker = Chunker::new(&NO_BORDERS);
         assert_eq!(chunker.cut(&[], true), None);
         assert_eq!(chunker.cut(&[0; 10], false), None);
         assert_eq!(chunker.cut(&[0; 10], true), Some(10));
@@ -171,14 +188,14 @@ mod tests {
 
     #[test]
     fn chunks_of_random_data_are_near_128_kib() {
-        let data = random_bytes(2, 64 << 20);
+        let data = random_bytes(2, 24 << 20);
         let average = data.len() / lengths(&chunker(), &data).len();
         assert!((110 << 10..165 << 10).contains(&average), "{average}");
     }
 
     #[test]
     fn shifted_content_meets_the_same_borders_again() {
-        let data = random_bytes(3, 16 << 20);
+        let data = random_bytes(3, 8 << 20);
         let chunker = chunker();
         let ends = |data: &[u8], shift: usize| -> HashSet<usize> {
             lengths(&chunker, data)
@@ -193,7 +210,11 @@ mod tests {
         for insertion in [1, 100, 70_000] {
             let shifted = [random_bytes(4, insertion), data.clone()].concat();
             let common = ends(&shifted, insertion).intersection(&plain).count();
-            assert!(common * 10 >= plain.len() * 8, "{common} of {} borders after {insertion} bytes", plain.len());
+            assert!(
+                common * 10 >= plain.len() * 8,
+                "{common} of {} borders after {insertion} bytes",
+                plain.len()
+            );
         }
     }
 
@@ -201,7 +222,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(24))]
 
         #[test]
-        fn borders_do_not_depend_on_how_content_is_fed(seed: u64, len in 0_usize..3_000_000, steps in prop::collection::vec(1_usize..700_000, 1..20)) {
+        fn borders_do_not_depend_on_how_content_is_fed(seed: u64, len in 0_usize..1_500_000, steps in prop::collection::vec(1_usize..700_000, 1..20)) {
             let (data, chunker) = (random_bytes(seed, len), chunker());
             let (mut fed, mut begin, mut end) = (Vec::new(), 0, 0);
             for step in steps.iter().cycle() {

@@ -23,9 +23,18 @@ impl IdKeys {
     pub fn new(provider: &'static Provider, domain_key: &Key, scope: Scope) -> IdKeys {
         let label = Purpose::Id.label(provider.suite);
         let keys = TYPES.map(|chunk_type| {
-            provider.kdf.derive(label, domain_key.expose(), &[], &[&scope.0, &[chunk_type as u8]])
+            provider.kdf.derive(
+                label,
+                domain_key.expose(),
+                &[],
+                &[&scope.0, &[chunk_type as u8]],
+            )
         });
-        IdKeys { provider, scope, keys }
+        IdKeys {
+            provider,
+            scope,
+            keys,
+        }
     }
 
     /// The id of `data` as a chunk of this type.
@@ -49,7 +58,11 @@ pub struct IdKeyCache {
 impl IdKeyCache {
     /// For the domain whose key `D` this is.
     pub fn new(provider: &'static Provider, domain_key: Key) -> IdKeyCache {
-        IdKeyCache { provider, domain_key, scopes: Mutex::default() }
+        IdKeyCache {
+            provider,
+            domain_key,
+            scopes: Mutex::default(),
+        }
     }
 
     /// The keys of a scope.
@@ -64,7 +77,12 @@ impl IdKeyCache {
 }
 
 /// In the order of their codes, which begin at 1.
-const TYPES: [ChunkType; 4] = [ChunkType::File, ChunkType::List, ChunkType::Leaf, ChunkType::Node];
+const TYPES: [ChunkType; 4] = [
+    ChunkType::File,
+    ChunkType::List,
+    ChunkType::Leaf,
+    ChunkType::Node,
+];
 /// A hostile footer may name a new scope in every segment; four times the sources of a snapshot are plenty.
 const MAX_SCOPES: usize = 4 * vault_format::limits::SOURCES;
 
@@ -91,9 +109,15 @@ mod tests {
 
     #[test]
     fn ids_are_those_of_the_specification() {
-        let key = provider().kdf.derive("zvault v1 01 id", &[1; 32], &[], &[&[9; 16], &[3]]);
+        let key = provider()
+            .kdf
+            .derive("zvault v1 01 id", &[1; 32], &[], &[&[9; 16], &[3]]);
         let id = ChunkId(provider().keyed_hash.keyed_hash(&key, &[b"data"]));
-        assert_eq!(IdKeys::new(provider(), &Key::new([1; 32]), Scope([9; 16])).id(ChunkType::Leaf, b"data"), id);
+        assert_eq!(
+            IdKeys::new(provider(), &Key::new([1; 32]), Scope([9; 16]))
+                .id(ChunkType::Leaf, b"data"),
+            id
+        );
         assert_eq!(chunk_id(provider(), &key, b"data"), id);
     }
 
@@ -108,7 +132,10 @@ mod tests {
         assert!(cache.scopes.lock().expect("no panic").len() <= MAX_SCOPES);
         let direct = IdKeys::new(provider(), &Key::new([1; 32]), Scope([7; 16]));
         for _ in 0..2 {
-            assert_eq!(cache.scope(Scope([7; 16])).id(ChunkType::File, b"x"), direct.id(ChunkType::File, b"x"));
+            assert_eq!(
+                cache.scope(Scope([7; 16])).id(ChunkType::File, b"x"),
+                direct.id(ChunkType::File, b"x")
+            );
         }
     }
 }
