@@ -2,6 +2,7 @@
 
 #[path = "../tests/vectors/cases.rs"]
 mod cases;
+#[allow(dead_code)] // what only the runner needs
 #[path = "../tests/vectors/codec.rs"]
 mod codec;
 

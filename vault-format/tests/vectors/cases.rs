@@ -2,6 +2,7 @@
 //! the encoders, which refuse most of them.
 
 use super::codec::{Vector, decode};
+use std::slice::from_ref;
 
 /// Names and vectors; names are unique within a structure.
 pub(crate) fn all() -> Vec<(String, Vector)> {
@@ -551,7 +552,7 @@ fn tables(cases: &mut Cases) {
     cases.bad(
         "pack-unused",
         "Invalid",
-        table(1, &packs, &[one_segment.clone()], &[one_row.clone()]),
+        table(1, &packs, from_ref(&one_segment), from_ref(&one_row)),
     );
     let place = |place: [u32; 3]| of(one_pack.clone(), segment(0, 0, place), one_row.clone());
     cases.bad(
