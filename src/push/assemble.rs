@@ -6,7 +6,7 @@ use std::sync::{Condvar, Mutex};
 use crossbeam_channel::Receiver;
 use vault_format::Entry;
 
-use super::packs::lock;
+use crate::sync::lock;
 use super::PushError;
 use crate::manifest::{ManifestBuilder, NodeSink, TreeRoot};
 

@@ -10,7 +10,8 @@ use vault_format::manifest::Owner;
 use vault_format::{Capture, Content, Entry, Identity, Kind, Scope};
 
 use super::options::{PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
-use super::packs::{Added, lock};
+use super::packs::Added;
+use crate::sync::lock;
 use super::sink::Sink;
 use crate::manifest::{ContentList, CutKeys, TreeRoot};
 use crate::source::{

@@ -1,11 +1,12 @@
 //! Where sealed segments go: one open pack for data, one for trees, and full ones to the store.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crossbeam_channel::Sender;
 
 use super::PushError;
+use crate::sync::lock;
 use crate::stage::id::IdKeys;
 use crate::stage::pack::{FullPack, PackWriter, SegmentSealer, Ticket};
 use crate::stage::segment::{CompressedSegment, SegmentBuilder};
@@ -142,7 +143,3 @@ impl<'a> Packs<'a> {
     }
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panicking worker ends the push anyway; the others must not hang or panic because of it.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -10,6 +10,7 @@ use vault_format::{Capture, Entry, Kind, path_cmp};
 use super::assemble::Order;
 use super::worker::Run;
 use super::PushError;
+use crate::sync::lock;
 use super::job::{Input, Job};
 use crate::manifest::{ChunkSource, LeafWalk};
 use crate::source::sqlite;
@@ -50,13 +51,13 @@ pub(super) struct Captured {
 
 impl Captured {
     pub(super) fn tell(&self, captured: bool) {
-        super::packs::lock(&self.state).get_or_insert(captured);
+        lock(&self.state).get_or_insert(captured);
         self.told.notify_all();
     }
 
     /// Waits for the database's worker, which began earlier and waits for nobody.
     pub(super) fn wait(&self) -> bool {
-        let mut state = super::packs::lock(&self.state);
+        let mut state = lock(&self.state);
         loop {
             if let Some(captured) = *state {
                 return captured;

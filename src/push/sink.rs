@@ -6,7 +6,8 @@ use vault_format::{ChunkId, Codec};
 use vault_format::pack::ChunkType;
 
 use super::PushError;
-use super::packs::{Packs, lock};
+use super::packs::Packs;
+use crate::sync::lock;
 use crate::index::{Claim, Index};
 use crate::manifest::NodeSink;
 use crate::stage::id::IdKeys;

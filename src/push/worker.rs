@@ -10,7 +10,7 @@ use vault_format::{Capture, ChunkId, Chunking, Content, Entry, limits};
 
 use super::assemble::Done;
 use super::job::Job;
-use super::packs::lock;
+use crate::sync::lock;
 use super::scan::{Batch, Captured, Item};
 use super::sink::Segment;
 use super::PushError;
