@@ -46,7 +46,10 @@ pub fn is_database(head: &[u8]) -> bool {
 
 /// The database that `name` would be a side file of.
 pub fn side_file_of(name: &[u8]) -> Option<&[u8]> {
-    SIDE_FILES.iter().find_map(|end| name.strip_suffix(*end)).filter(|database| !database.is_empty())
+    SIDE_FILES
+        .iter()
+        .find_map(|end| name.strip_suffix(*end))
+        .filter(|database| !database.is_empty())
 }
 
 /// Whether `name` is a side file of one of the databases that were captured in the same folder.
@@ -119,12 +122,17 @@ impl SqliteCapture {
         self.before.update(entry);
         entry.size = self.size();
         entry.holes = Vec::new();
-        entry.capture = Capture::Sqlite { page_size: self.page_size, wal: self.wal };
+        entry.capture = Capture::Sqlite {
+            page_size: self.page_size,
+            wal: self.wal,
+        };
     }
 
     /// The next bytes of the image; 0 at the end. Fastest with buffers of many pages.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.size() - self.at).unwrap_or(usize::MAX).min(buf.len());
+        let left = usize::try_from(self.size() - self.at)
+            .unwrap_or(usize::MAX)
+            .min(buf.len());
         let buf = &mut buf[..left];
         let filled = match &self.pages {
             Pages::File(file) => {
@@ -132,12 +140,16 @@ impl SqliteCapture {
                 left
             }
             Pages::Table(connection) => {
-                let mut statement = connection.prepare_cached(ONE_PAGE).map_err(io::Error::other)?;
+                let mut statement = connection
+                    .prepare_cached(ONE_PAGE)
+                    .map_err(io::Error::other)?;
                 let page_bytes = u64::from(self.page_size);
                 let mut filled = 0;
                 while filled < left {
                     let at = self.at + filled as u64;
-                    let number = u32::try_from(at / page_bytes).unwrap_or(u32::MAX).saturating_add(1);
+                    let number = u32::try_from(at / page_bytes)
+                        .unwrap_or(u32::MAX)
+                        .saturating_add(1);
                     let skip = usize::try_from(at % page_bytes).unwrap_or(usize::MAX);
                     let whole = self.page_size as usize;
                     let rest = &mut buf[filled..];
@@ -238,10 +250,15 @@ enum Pages {
 
 fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, NotCapturable> {
     let end = Instant::now() + wait;
-    let io = |error| NotCapturable::Io { path: path.to_owned(), error };
+    let io = |error| NotCapturable::Io {
+        path: path.to_owned(),
+        error,
+    };
     let real = path.canonicalize().map_err(io)?;
     let before = settled(&real).map_err(io)?;
-    let busy = || NotCapturable::Busy { path: path.to_owned() };
+    let busy = || NotCapturable::Busy {
+        path: path.to_owned(),
+    };
     let guard = InodeGuard::acquire((before.device, before.inode), wait).ok_or_else(busy)?;
     // Before SQLite has locks that closing this file would drop.
     let mut head = [0; HEADER_BYTES];
@@ -249,12 +266,20 @@ fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, No
     match header {
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(io(error)),
         Ok(()) if is_database(&head) => {}
-        _ => return Err(NotCapturable::NotADatabase { path: path.to_owned() }),
+        _ => {
+            return Err(NotCapturable::NotADatabase {
+                path: path.to_owned(),
+            });
+        }
     }
     if real.as_os_str().len() > SQLITE_PATH_BYTES {
-        return Err(NotCapturable::PathTooLong { path: path.to_owned() });
+        return Err(NotCapturable::PathTooLong {
+            path: path.to_owned(),
+        });
     }
-    let wal = look_at(&beside(&real, "-wal")).ok().and_then(|wal| wal_of(&wal));
+    let wal = look_at(&beside(&real, "-wal"))
+        .ok()
+        .and_then(|wal| wal_of(&wal));
     let journal = look_at(&beside(&real, "-journal")).is_ok();
     let wal_mode = head[18] == 2;
 
@@ -262,7 +287,11 @@ fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, No
     // In WAL mode the file itself only changes when the log is written back. Without a log it is the whole database,
     // and reading it as it is leaves no side files behind, which an ordinary reader does.
     let alone = wal_mode && wal.is_none() && !journal && before.settled();
-    let opened = if alone { Opened::new(&real, Way::Alone, wait) } else { Opened::new(&real, Way::Reader, wait) };
+    let opened = if alone {
+        Opened::new(&real, Way::Alone, wait)
+    } else {
+        Opened::new(&real, Way::Reader, wait)
+    };
     let opened = match opened {
         // A crashed application's log or journal: SQLite has to write to make use of it. It may write to a copy.
         Err(error) if needs_writing(&error) => {
@@ -275,9 +304,16 @@ fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, No
     };
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => busy(),
-        _ => NotCapturable::Unreadable { path: path.to_owned(), error },
+        _ => NotCapturable::Unreadable {
+            path: path.to_owned(),
+            error,
+        },
     };
-    let Opened { mut connection, page_size, count } = opened.map_err(failed)?;
+    let Opened {
+        mut connection,
+        page_size,
+        count,
+    } = opened.map_err(failed)?;
     // From here on nobody writes to the file: in a rollback mode we hold the lock that forbids it.
     let still = match &copy {
         None if alone => Some((real, before)),
@@ -285,7 +321,12 @@ fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, No
         _ => None,
     };
     let unchecked = match check(&connection).map_err(failed)? {
-        Check::Damaged(finding) => return Err(NotCapturable::Damaged { path: path.to_owned(), finding }),
+        Check::Damaged(finding) => {
+            return Err(NotCapturable::Damaged {
+                path: path.to_owned(),
+                finding,
+            });
+        }
         Check::Sound { unchecked } => unchecked,
     };
     let pages = if table && has_page_table(&connection).map_err(failed)? {
@@ -332,10 +373,17 @@ struct Opened {
 
 impl Opened {
     fn new(path: &Path, way: Way, wait: Duration) -> rusqlite::Result<Self> {
-        let access = if way == Way::Owner { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
+        let access = if way == Way::Owner {
+            OpenFlags::SQLITE_OPEN_READ_WRITE
+        } else {
+            OpenFlags::SQLITE_OPEN_READ_ONLY
+        };
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let connection = match way {
-            Way::Alone => Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI)?,
+            Way::Alone => Connection::open_with_flags(
+                immutable_uri(path),
+                flags | OpenFlags::SQLITE_OPEN_URI,
+            )?,
             _ => Connection::open_with_flags(path, flags)?,
         };
         connection.busy_timeout(wait)?;
@@ -344,12 +392,19 @@ impl Opened {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-        connection.execute_batch("PRAGMA ignore_check_constraints = ON; PRAGMA cell_size_check = ON; BEGIN")?;
+        connection.execute_batch(
+            "PRAGMA ignore_check_constraints = ON; PRAGMA cell_size_check = ON; BEGIN",
+        )?;
         // The first read takes the snapshot.
-        let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
+        let number =
+            |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
         number("schema_version")?;
         let (page_size, count) = (number("page_size")?, number("page_count")?);
-        Ok(Self { connection, page_size, count })
+        Ok(Self {
+            connection,
+            page_size,
+            count,
+        })
     }
 }
 
@@ -362,7 +417,12 @@ enum Check {
 fn check(connection: &Connection) -> rusqlite::Result<Check> {
     let error = match findings(connection, "PRAGMA main.quick_check(100)") {
         Ok(found) => {
-            return Ok(found.map_or(Check::Sound { unchecked: Vec::new() }, Check::Damaged));
+            return Ok(found.map_or(
+                Check::Sound {
+                    unchecked: Vec::new(),
+                },
+                Check::Damaged,
+            ));
         }
         Err(error) => error,
     };
@@ -371,14 +431,19 @@ fn check(connection: &Connection) -> rusqlite::Result<Check> {
         return Err(error);
     }
     let mut unchecked = Vec::new();
-    let mut list = connection.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table'")?;
-    let names = list.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let mut list =
+        connection.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table'")?;
+    let names = list
+        .query_map([], |row| row.get::<_, String>(0))?
+        .collect::<Result<Vec<_>, _>>()?;
     for name in names {
         let quoted = name.replace('\'', "''");
         match findings(connection, &format!("PRAGMA main.quick_check('{quoted}')")) {
             Ok(None) => {}
             Ok(Some(finding)) => return Ok(Check::Damaged(finding)),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => unchecked.push(name),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+                unchecked.push(name)
+            }
             Err(error) => return Err(error),
         }
     }
@@ -405,11 +470,19 @@ fn has_page_table(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(count, [], |row| row.get::<_, bool>(0))
 }
 
-fn read_page(statement: &mut rusqlite::Statement<'_>, number: u32, page: &mut [u8]) -> io::Result<()> {
+fn read_page(
+    statement: &mut rusqlite::Statement<'_>,
+    number: u32,
+    page: &mut [u8],
+) -> io::Result<()> {
     let wrong = || io::Error::other(format!("page {number} of the database has a wrong size"));
     let mut rows = statement.query([number]).map_err(io::Error::other)?;
     let row = rows.next().map_err(io::Error::other)?.ok_or_else(wrong)?;
-    let data = row.get_ref(0).map_err(io::Error::other)?.as_blob().map_err(io::Error::other)?;
+    let data = row
+        .get_ref(0)
+        .map_err(io::Error::other)?
+        .as_blob()
+        .map_err(io::Error::other)?;
     if data.len() != page.len() {
         return Err(wrong());
     }
@@ -437,7 +510,10 @@ fn backup(connection: &mut Connection) -> Result<File, BackupError> {
 }
 
 fn needs_writing(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen))
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)
+    )
 }
 
 /// A copy of the database and what it needs to recover, if nobody wrote meanwhile. Only without a connection.
@@ -449,7 +525,9 @@ fn copy_of(real: &Path, end: Instant) -> io::Result<Option<TempDir>> {
             let from = beside(real, side);
             let before = match look_at(&from) {
                 Ok(before) => before,
-                Err(error) if error.kind() == io::ErrorKind::NotFound && !side.is_empty() => continue,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && !side.is_empty() => {
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             let to = folder.path().join(format!("{COPY}{side}"));
@@ -483,7 +561,9 @@ fn settled(path: &Path) -> io::Result<Meta> {
 
 impl Meta {
     fn settled(&self) -> bool {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let changed = self.ctime.max(self.mtime);
         let changed = Duration::new(u64::try_from(changed.secs).unwrap_or(0), changed.nanos);
         // A time in the future says nothing.
@@ -546,3 +626,375 @@ const TICK: Duration = Duration::from_millis(30);
 const SQLITE_PATH_BYTES: usize = 512 - 9;
 
 const COPY: &str = "database";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Walk, WalkOptions};
+
+    fn database(folder: &Path, mode: &str, sql: &str) -> (PathBuf, Connection) {
+        let path = folder.join("app.db");
+        let connection = Connection::open(&path).expect("opens");
+        connection
+            .pragma_update(None, "journal_mode", mode)
+            .expect("mode");
+        connection
+            .execute_batch("CREATE TABLE t (x, y); CREATE INDEX i ON t (y)")
+            .expect("table");
+        let rows = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+            INSERT INTO t SELECT i, hex(randomblob(50)) FROM n";
+        connection.execute_batch(rows).expect("rows");
+        connection.execute_batch(sql).expect("statements");
+        (path, connection)
+    }
+
+    fn drain(capture: &mut SqliteCapture, step: usize) -> Vec<u8> {
+        let (mut image, mut buf) = (Vec::new(), vec![0; step]);
+        loop {
+            match capture.read(&mut buf).expect("reads") {
+                0 => return image,
+                len => image.extend_from_slice(&buf[..len]),
+            }
+        }
+    }
+
+    fn image_of(path: &Path) -> Vec<u8> {
+        let mut capture = SqliteCapture::open(path).expect("captures");
+        let image = drain(&mut capture, 100_000);
+        assert_eq!(capture.finish().expect("finishes"), Stability::Stable);
+        image
+    }
+
+    fn sound(image: &[u8]) -> i64 {
+        let temp = tempfile::tempdir().expect("temp");
+        let path = temp.path().join("image");
+        fs::write(&path, image).expect("file");
+        let connection = Connection::open(&path).expect("opens");
+        let check: String = connection
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .expect("checks");
+        assert_eq!(check, "ok");
+        connection
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .expect("counts")
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).expect("folder");
+        let mut names: Vec<_> = entries
+            .map(|entry| {
+                entry
+                    .expect("entry")
+                    .file_name()
+                    .into_string()
+                    .expect("name")
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn headers_are_told_from_others() {
+        let temp = tempfile::tempdir().expect("temp");
+        let (path, _connection) = database(temp.path(), "delete", "");
+        let head = fs::read(path).expect("file")[..HEADER_BYTES].to_vec();
+        assert!(is_database(&head));
+        assert!(!is_database(&head[..99]));
+        for (at, value) in [(0, b's'), (15, 1), (16, 3), (17, 1), (21, 0)] {
+            let mut other = head.clone();
+            other[at] = value;
+            assert!(!is_database(&other), "{at}");
+        }
+    }
+
+    #[test]
+    fn side_files_belong_to_captured_databases_only() {
+        let captured = HashSet::from([b"app.db".to_vec()]);
+        for name in ["app.db-wal", "app.db-shm", "app.db-journal"] {
+            assert!(is_side_file(name.as_bytes(), &captured));
+        }
+        for name in [
+            "app.db",
+            "app.db-walx",
+            "other.db-wal",
+            "-wal",
+            "app.db-wal-wal",
+            "xapp.db-wal",
+        ] {
+            assert!(!is_side_file(name.as_bytes(), &captured), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_idle_database_is_captured_byte_for_byte_and_nothing_is_left_beside_it() {
+        for mode in ["delete", "wal", "truncate", "persist"] {
+            let temp = tempfile::tempdir().expect("temp");
+            let (path, connection) = database(temp.path(), mode, "");
+            drop(connection);
+            let before = names(temp.path());
+            let folder = look_at(temp.path()).expect("stat");
+            assert_eq!(image_of(&path), fs::read(&path).expect("file"), "{mode}");
+            assert_eq!(names(temp.path()), before);
+            assert!(!look_at(temp.path()).expect("stat").differs(&folder));
+        }
+    }
+
+    #[test]
+    fn all_page_sizes_and_odd_buffers() {
+        for size in [512, 1024, 4096, 65_536] {
+            let temp = tempfile::tempdir().expect("temp");
+            let path = temp.path().join("app.db");
+            let connection = Connection::open(&path).expect("opens");
+            connection
+                .pragma_update(None, "page_size", size)
+                .expect("size");
+            connection
+                .execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(300000))")
+                .expect("rows");
+            drop(connection);
+            let file = fs::read(&path).expect("file");
+            for step in [1000, 512, 70_001, 1 << 20] {
+                let mut capture = SqliteCapture::open(&path).expect("captures");
+                assert_eq!(
+                    (capture.page_size(), capture.size()),
+                    (size, file.len() as u64)
+                );
+                assert!(drain(&mut capture, step) == file, "{size} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_in_the_log_is_in_the_capture() {
+        let temp = tempfile::tempdir().expect("temp");
+        let (path, connection) = database(
+            temp.path(),
+            "wal",
+            "PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM t WHERE x >= 5",
+        );
+        let file = fs::read(&path).expect("file");
+        let log = fs::metadata(temp.path().join("app.db-wal")).expect("log");
+        let mut capture = SqliteCapture::open(&path).expect("captures");
+        assert_eq!(capture.wal().map(|wal| wal.0), Some(log.len()));
+        // Written after the snapshot: not in it.
+        connection.execute_batch("DELETE FROM t").expect("deletes");
+        let image = drain(&mut capture, 9999);
+        assert_eq!(capture.finish().expect("finishes"), Stability::Stable);
+        assert_eq!(sound(&image), 5);
+        assert_eq!(image[18..20], [2, 2]);
+        assert_eq!(
+            fs::read(&path).expect("file"),
+            file,
+            "nothing was checkpointed"
+        );
+        let mut found = Walk::start(&path, WalkOptions::default())
+            .expect("root")
+            .next()
+            .expect("one")
+            .expect("found");
+        assert!(wal_state(&found).is_some_and(|wal| wal.0 > log.len()));
+        let capture = SqliteCapture::open(&path).expect("captures");
+        capture.describe(&mut found.entry);
+        assert_eq!(found.entry.size, capture.size());
+        assert_eq!(
+            found.entry.capture,
+            Capture::Sqlite {
+                page_size: 4096,
+                wal: wal_state(&found)
+            }
+        );
+    }
+
+    #[test]
+    fn the_backup_interface_does_as_well() {
+        for mode in ["delete", "wal"] {
+            let temp = tempfile::tempdir().expect("temp");
+            let (path, connection) = database(temp.path(), mode, "DELETE FROM t WHERE x >= 7");
+            let mut capture = capture(&path, BUSY_WAIT, false).expect("captures");
+            assert!(matches!(capture.pages, Pages::File(_)));
+            let image = drain(&mut capture, 5000);
+            drop(connection);
+            assert_eq!(sound(&image), 7);
+            assert_eq!(image[18], if mode == "wal" { 2 } else { 1 });
+        }
+    }
+
+    #[test]
+    fn this_build_reads_pages_through_sqlite() {
+        // Without this the build has lost .cargo/config.toml.
+        let connection = Connection::open_in_memory().expect("opens");
+        assert!(has_page_table(&connection).expect("asks"));
+    }
+
+    #[test]
+    fn a_write_to_a_file_that_had_no_users_is_noticed() {
+        let temp = tempfile::tempdir().expect("temp");
+        let (path, connection) = database(temp.path(), "wal", "");
+        drop(connection);
+        let mut capture = SqliteCapture::open(&path).expect("captures");
+        let _ = capture.read(&mut [0; 5000]).expect("reads");
+        let other = Connection::open(&path).expect("opens");
+        other
+            .execute_batch("DELETE FROM t; PRAGMA wal_checkpoint(TRUNCATE)")
+            .expect("writes");
+        while capture.read(&mut [0; 5000]).is_ok_and(|len| len > 0) {}
+        capture.at = capture.size();
+        assert_eq!(capture.finish().expect("finishes"), Stability::Changed);
+        // The second time the application is there, and locks are used.
+        assert_eq!(sound(&image_of(&path)), 0);
+    }
+
+    #[test]
+    fn an_exclusive_lock_is_waited_for_and_then_given_up() {
+        let temp = tempfile::tempdir().expect("temp");
+        let (path, connection) = database(temp.path(), "delete", "BEGIN EXCLUSIVE");
+        let begun = Instant::now();
+        let locked = SqliteCapture::open_within(&path, Duration::from_millis(300));
+        assert!(matches!(locked, Err(NotCapturable::Busy { .. })));
+        assert!(begun.elapsed() >= Duration::from_millis(250));
+        let other = path.clone();
+        let waiting = std::thread::spawn(move || image_of(&other).len());
+        std::thread::sleep(Duration::from_millis(100));
+        connection.execute_batch("COMMIT").expect("commits");
+        assert!(waiting.join().expect("captures") > 0);
+    }
+
+    #[test]
+    fn damaged_and_encrypted_databases_are_refused() {
+        let temp = tempfile::tempdir().expect("temp");
+        let (path, connection) = database(temp.path(), "delete", "");
+        drop(connection);
+        let good = fs::read(&path).expect("file");
+        let refused = |bytes: &[u8]| {
+            fs::write(&path, bytes).expect("file");
+            SqliteCapture::open(&path).err()
+        };
+        let mut torn = good.clone();
+        torn[3 * 4096..7 * 4096].fill(0x5a);
+        assert!(matches!(
+            refused(&torn),
+            Some(NotCapturable::Damaged { .. } | NotCapturable::Unreadable { .. })
+        ));
+        // An encryption that leaves the header.
+        let mut encrypted = good.clone();
+        encrypted[100..]
+            .iter_mut()
+            .enumerate()
+            .for_each(|(at, byte)| *byte ^= (at * 31 % 255) as u8 + 1);
+        assert!(matches!(
+            refused(&encrypted),
+            Some(NotCapturable::Unreadable { .. } | NotCapturable::Damaged { .. })
+        ));
+        assert!(matches!(
+            refused(&good[..10_000]),
+            Some(NotCapturable::Unreadable { .. } | NotCapturable::Damaged { .. })
+        ));
+        assert!(matches!(
+            refused(&good[..50]),
+            Some(NotCapturable::NotADatabase { .. })
+        ));
+        assert!(matches!(
+            refused(&vec![1; 5000]),
+            Some(NotCapturable::NotADatabase { .. })
+        ));
+        assert!(refused(&good).is_none());
+        fs::remove_file(&path).expect("removed");
+        assert!(matches!(
+            SqliteCapture::open(&path),
+            Err(NotCapturable::Io { .. })
+        ));
+    }
+
+    #[test]
+    fn what_only_the_application_knows_is_no_damage() {
+        let temp = tempfile::tempdir().expect("temp");
+        let odd = "CREATE TABLE c (x INTEGER NOT NULL CHECK (x > 0), y);
+            PRAGMA ignore_check_constraints = ON;
+            INSERT INTO c VALUES (-5, 1);
+            PRAGMA writable_schema = ON;
+            INSERT INTO sqlite_schema VALUES ('table', 'v', 'v', 0, 'CREATE VIRTUAL TABLE v USING nosuch(a)');
+            UPDATE sqlite_schema SET sql = 'CREATE TABLE c (x INTEGER NOT NULL CHECK (own(x)), y NOT NULL COLLATE unicase)'
+                WHERE name = 'c';";
+        let (path, connection) = database(temp.path(), "delete", odd);
+        drop(connection);
+        let capture = SqliteCapture::open(&path).expect("captures");
+        assert!(!capture.unchecked().contains(&"t".to_owned()));
+    }
+
+    #[test]
+    fn links_and_odd_names_lead_to_the_database() {
+        let temp = tempfile::tempdir().expect("temp");
+        let folder = temp.path().join(OsStr::from_bytes(b"a?b%c#\xff &mode=rw"));
+        fs::create_dir(&folder).expect("folder");
+        let (path, connection) = database(&folder, "wal", "DELETE FROM t WHERE x >= 3");
+        let link = temp.path().join("link.db");
+        std::os::unix::fs::symlink(&path, &link).expect("link");
+        let mut capture = SqliteCapture::open(&link).expect("captures");
+        assert!(capture.wal().is_some());
+        assert_eq!(sound(&drain(&mut capture, 5000)), 3);
+        drop(capture);
+        drop(connection);
+        assert_eq!(sound(&image_of(&link)), 3);
+    }
+
+    #[test]
+    fn hard_links_are_not_opened_during_a_capture() {
+        let temp = tempfile::tempdir().expect("temp");
+        let (path, connection) = database(temp.path(), "delete", "");
+        let other = temp.path().join("other.db");
+        fs::hard_link(&path, &other).expect("hard link");
+        let capture = SqliteCapture::open(&path).expect("captures");
+        let reader = std::thread::spawn(move || {
+            let mut found = Walk::start(&other, WalkOptions::default())
+                .expect("root")
+                .next()
+                .expect("one")
+                .expect("found");
+            crate::source::FileReader::open(&mut found)
+                .map(drop)
+                .expect("opens");
+            Instant::now()
+        });
+        std::thread::sleep(Duration::from_millis(200));
+        // The lock is still there: a writer cannot commit.
+        connection.busy_timeout(Duration::ZERO).expect("timeout");
+        assert!(
+            connection
+                .execute_batch("BEGIN; DELETE FROM t; COMMIT")
+                .is_err()
+        );
+        let dropped = Instant::now();
+        drop(capture);
+        assert!(reader.join().expect("reads") >= dropped);
+        connection.execute_batch("COMMIT").expect("commits");
+    }
+
+    #[test]
+    fn a_log_in_a_folder_that_cannot_be_written_is_captured_from_a_copy() {
+        let temp = tempfile::tempdir().expect("temp");
+        let (path, _connection) = database(temp.path(), "wal", "DELETE FROM t WHERE x >= 9");
+        let fixed = temp.path().join("fixed");
+        fs::create_dir(&fixed).expect("folder");
+        for name in ["app.db", "app.db-wal"] {
+            fs::copy(temp.path().join(name), fixed.join(name)).expect("copies");
+        }
+        let flags = |change: &str| {
+            std::process::Command::new("chattr")
+                .arg(change)
+                .arg(&fixed)
+                .output()
+        };
+        if !flags("+i").is_ok_and(|done| done.status.success()) {
+            #[allow(clippy::print_stderr)]
+            return eprintln!("skipped: no right to make a folder immutable");
+        }
+        let path_in = fixed.join("app.db");
+        let result = SqliteCapture::open(&path_in).map(|mut capture| drain(&mut capture, 5000));
+        let left = names(&fixed);
+        flags("-i").expect("runs");
+        assert_eq!(sound(&result.expect("captures")), 9);
+        assert_eq!(left, ["app.db", "app.db-wal"]);
+        assert_ne!(path, path_in);
+    }
+}

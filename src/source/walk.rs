@@ -64,16 +64,28 @@ pub struct Walk {
 impl Walk {
     /// Begins the walk. A root that is a symbolic link is not followed (unless it ends in `/`): the link is the source.
     pub fn start(root: &Path, options: WalkOptions) -> Result<Self, SourceError> {
-        let failed = |error| SourceError::Root { path: root.to_owned(), error };
+        let failed = |error| SourceError::Root {
+            path: root.to_owned(),
+            error,
+        };
         let (dir, meta) = open_root(root).map_err(failed)?;
         if meta.kind == Some(Kind::Dir) && options.forbidden.contains(&(meta.device, meta.inode)) {
-            return Err(SourceError::Forbidden { path: root.to_owned() });
+            return Err(SourceError::Forbidden {
+                path: root.to_owned(),
+            });
         }
-        let kind = meta.kind.ok_or_else(|| failed(io::Error::other("a kind of file that cannot be recorded")))?;
-        let mut found = Found { entry: meta.entry(kind, Vec::new()), dir: Arc::clone(&dir) };
+        let kind = meta
+            .kind
+            .ok_or_else(|| failed(io::Error::other("a kind of file that cannot be recorded")))?;
+        let mut found = Found {
+            entry: meta.entry(kind, Vec::new()),
+            dir: Arc::clone(&dir),
+        };
         if kind == Kind::Symlink {
             let fd = dir.fd().map_err(failed)?;
-            found.entry.target = readlinkat(&*fd, dir.leaf(), Vec::new()).map_err(|e| failed(e.into()))?.into_bytes();
+            found.entry.target = readlinkat(&*fd, dir.leaf(), Vec::new())
+                .map_err(|e| failed(e.into()))?
+                .into_bytes();
         }
         let crew = Arc::new(Crew {
             options,
@@ -82,11 +94,26 @@ impl Walk {
             work: Condvar::new(),
             done: Condvar::new(),
         });
-        let mut walk = Self { crew, threads: Vec::new(), root: Some(found), entering: None, levels: Vec::new() };
+        let mut walk = Self {
+            crew,
+            threads: Vec::new(),
+            root: Some(found),
+            entering: None,
+            levels: Vec::new(),
+        };
         if kind == Kind::Dir {
-            let job = Job::List { parent: Arc::clone(&dir), name: None };
-            let task = Arc::new(Task { place: Place(Vec::new()), stage: Mutex::new(Stage::Waiting(job)) });
-            walk.crew.board().pending.insert(Place(Vec::new()), Arc::clone(&task));
+            let job = Job::List {
+                parent: Arc::clone(&dir),
+                name: None,
+            };
+            let task = Arc::new(Task {
+                place: Place(Vec::new()),
+                stage: Mutex::new(Stage::Waiting(job)),
+            });
+            walk.crew
+                .board()
+                .pending
+                .insert(Place(Vec::new()), Arc::clone(&task));
             walk.entering = Some(task);
             walk.hire();
         }
@@ -95,10 +122,14 @@ impl Walk {
 
     /// Fewer threads than wished are no error: the consumer does what nobody else does.
     fn hire(&mut self) {
-        let count = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+        let count = std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(THREADS);
         for _ in 0..count {
             let crew = Arc::clone(&self.crew);
-            let thread = std::thread::Builder::new().name("walk".into()).stack_size(256 << 10);
+            let thread = std::thread::Builder::new()
+                .name("walk".into())
+                .stack_size(256 << 10);
             self.threads.extend(thread.spawn(move || crew.help()));
         }
     }
@@ -139,11 +170,20 @@ impl Iterator for Walk {
                 Extra::None => {}
                 Extra::Link(link) => target = link.into_vec(),
                 Extra::Enter(task) => self.entering = Some(task),
-                Extra::Problem(kind, error) => return Some(Err(WalkProblem { path, kind, error: *error })),
+                Extra::Problem(kind, error) => {
+                    return Some(Err(WalkProblem {
+                        path,
+                        kind,
+                        error: *error,
+                    }));
+                }
             }
             let mut entry = item.meta.entry(item.kind, path);
             entry.target = target;
-            return Some(Ok(Found { entry, dir: Arc::clone(&level.dir) }));
+            return Some(Ok(Found {
+                entry,
+                dir: Arc::clone(&level.dir),
+            }));
         }
     }
 }
@@ -249,7 +289,10 @@ struct Task {
 
 impl Task {
     fn swap(&self, stage: Stage) -> Stage {
-        std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), stage)
+        std::mem::replace(
+            &mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner),
+            stage,
+        )
     }
 }
 
@@ -263,8 +306,15 @@ enum Stage {
 #[derive(Debug)]
 enum Job {
     /// `name`: `None` for the root, which is `parent` itself.
-    List { parent: Arc<DirHandle>, name: Option<Box<CStr>> },
-    Look { dir: Arc<DirHandle>, names: Arc<Names>, range: Range<u32> },
+    List {
+        parent: Arc<DirHandle>,
+        name: Option<Box<CStr>>,
+    },
+    Look {
+        dir: Arc<DirHandle>,
+        names: Arc<Names>,
+        range: Range<u32>,
+    },
 }
 
 /// What comes out of a task. Nothing is left of a folder that cannot be opened but the problem.
@@ -345,7 +395,10 @@ impl Crew {
                 }
                 None => {
                     board.idle += 1;
-                    board = self.work.wait(board).unwrap_or_else(PoisonError::into_inner);
+                    board = self
+                        .work
+                        .wait(board)
+                        .unwrap_or_else(PoisonError::into_inner);
                     board.idle -= 1;
                     board
                 }
@@ -391,7 +444,10 @@ impl Crew {
                         }
                         None => {
                             board.consumer_waits = true;
-                            board = self.done.wait(board).unwrap_or_else(PoisonError::into_inner);
+                            board = self
+                                .done
+                                .wait(board)
+                                .unwrap_or_else(PoisonError::into_inner);
                             board.consumer_waits = false;
                             board
                         }
@@ -403,14 +459,20 @@ impl Crew {
 
     fn publish(&self, new: Vec<Arc<Task>>) -> MutexGuard<'_, Board> {
         let mut board = self.board();
-        board.pending.extend(new.into_iter().map(|task| (task.place.clone(), task)));
+        board
+            .pending
+            .extend(new.into_iter().map(|task| (task.place.clone(), task)));
         self.wake(&board);
         board
     }
 
     fn wake(&self, board: &Board) {
         if board.idle > 0 && board.ahead < AHEAD && !board.pending.is_empty() {
-            if board.pending.len() > 1 { self.work.notify_all() } else { self.work.notify_one() }
+            if board.pending.len() > 1 {
+                self.work.notify_all()
+            } else {
+                self.work.notify_one()
+            }
         }
     }
 
@@ -420,7 +482,13 @@ impl Crew {
             Job::List { parent, name } => (parent, name),
             Job::Look { dir, names, range } => {
                 let (items, new) = self.look(&dir, &names, range);
-                return (Part { level: Some(Level::new(dir, names, items)), problem: None }, new);
+                return (
+                    Part {
+                        level: Some(Level::new(dir, names, items)),
+                        problem: None,
+                    },
+                    new,
+                );
             }
         };
         let opened = match name {
@@ -432,7 +500,13 @@ impl Crew {
             Ok(listed) => listed,
             Err(error) => {
                 let problem = Some(Box::new(WalkProblem::reading(place.to_vec(), error)));
-                return (Part { level: None, problem }, Vec::new());
+                return (
+                    Part {
+                        level: None,
+                        problem,
+                    },
+                    Vec::new(),
+                );
             }
         };
         let mut names = Names::default();
@@ -441,7 +515,9 @@ impl Crew {
         if self.options.exclude_caches && is_cache(&dir, &names) {
             names.keep_only(CACHE_TAG);
         }
-        let problem = end.err().map(|error| Box::new(WalkProblem::reading(place.to_vec(), error)));
+        let problem = end
+            .err()
+            .map(|error| Box::new(WalkProblem::reading(place.to_vec(), error)));
         let (dir, names) = (dir, Arc::new(names));
         let count = names.count();
         let first = count.min(PART);
@@ -449,18 +525,36 @@ impl Crew {
         let mut level = Level::new(Arc::clone(&dir), Arc::clone(&names), items);
         let parts = (first..count).step_by(PART as usize).map(|start| {
             let range = start..count.min(start.saturating_add(PART));
-            let job = Job::Look { dir: Arc::clone(&dir), names: Arc::clone(&names), range };
+            let job = Job::Look {
+                dir: Arc::clone(&dir),
+                names: Arc::clone(&names),
+                range,
+            };
             let place = Place(join(place, names.get(start).to_bytes()));
-            Arc::new(Task { place, stage: Mutex::new(Stage::Waiting(job)) })
+            Arc::new(Task {
+                place,
+                stage: Mutex::new(Stage::Waiting(job)),
+            })
         });
         let parts: Vec<_> = parts.collect();
         new.extend(parts.iter().cloned());
         level.parts = parts.into_iter();
-        (Part { level: Some(level), problem }, new)
+        (
+            Part {
+                level: Some(level),
+                problem,
+            },
+            new,
+        )
     }
 
     /// `stat`s names of a folder.
-    fn look(&self, dir: &Arc<DirHandle>, names: &Names, range: Range<u32>) -> (Vec<Item>, Vec<Arc<Task>>) {
+    fn look(
+        &self,
+        dir: &Arc<DirHandle>,
+        names: &Names,
+        range: Range<u32>,
+    ) -> (Vec<Item>, Vec<Arc<Task>>) {
         let mut items = Vec::with_capacity(range.len());
         let mut new = Vec::new();
         let mut path = join(dir.path(), b"");
@@ -496,22 +590,43 @@ impl Crew {
                 continue;
             }
             let Some(kind) = meta.kind else {
-                items.push(problem(ProblemKind::Unsupported, io::Error::other("a kind of file that nobody knows")));
+                items.push(problem(
+                    ProblemKind::Unsupported,
+                    io::Error::other("a kind of file that nobody knows"),
+                ));
                 continue;
             };
             if path.len() > PATH_BYTES {
-                items.push(problem(ProblemKind::Unsupported, io::Error::other("the path is too long")));
+                items.push(problem(
+                    ProblemKind::Unsupported,
+                    io::Error::other("the path is too long"),
+                ));
                 continue;
             }
             let mut extra = Extra::None;
             match kind {
-                Kind::File if self.options.exclude_larger_than.is_some_and(|most| meta.size > most) => continue,
-                Kind::Dir if self.options.forbidden.contains(&(meta.device, meta.inode)) => continue,
+                Kind::File
+                    if self
+                        .options
+                        .exclude_larger_than
+                        .is_some_and(|most| meta.size > most) =>
+                {
+                    continue;
+                }
+                Kind::Dir if self.options.forbidden.contains(&(meta.device, meta.inode)) => {
+                    continue;
+                }
                 // Only folders are mount points that matter; on overlay file systems the devices of files differ too.
                 Kind::Dir if self.options.one_file_system && meta.device != self.device => {}
                 Kind::Dir => {
-                    let job = Job::List { parent: Arc::clone(dir), name: Some(text.into()) };
-                    let task = Task { place: Place(path.clone()), stage: Mutex::new(Stage::Waiting(job)) };
+                    let job = Job::List {
+                        parent: Arc::clone(dir),
+                        name: Some(text.into()),
+                    };
+                    let task = Task {
+                        place: Place(path.clone()),
+                        stage: Mutex::new(Stage::Waiting(job)),
+                    };
                     let task = Arc::new(task);
                     new.push(Arc::clone(&task));
                     extra = Extra::Enter(task);
@@ -529,7 +644,12 @@ impl Crew {
                 },
                 _ => {}
             }
-            items.push(Item { name, kind, extra, meta });
+            items.push(Item {
+                name,
+                kind,
+                extra,
+                meta,
+            });
         }
         (items, new)
     }
@@ -541,7 +661,12 @@ impl Crew {
 
 impl Level {
     fn new(dir: Arc<DirHandle>, names: Arc<Names>, items: Vec<Item>) -> Self {
-        Self { dir, names, items: items.into_iter(), parts: Vec::new().into_iter() }
+        Self {
+            dir,
+            names,
+            items: items.into_iter(),
+            parts: Vec::new().into_iter(),
+        }
     }
 }
 
@@ -628,18 +753,28 @@ impl Names {
         let mut prefix = [0; 8];
         let known = bytes.len().min(8);
         prefix[..known].copy_from_slice(&bytes[..known]);
-        let (Ok(start), Ok(len)) = (u32::try_from(self.text.len()), u16::try_from(bytes.len())) else {
-            return Err(io::Error::other("the folder holds more than 4 GiB of names"));
+        let (Ok(start), Ok(len)) = (u32::try_from(self.text.len()), u16::try_from(bytes.len()))
+        else {
+            return Err(io::Error::other(
+                "the folder holds more than 4 GiB of names",
+            ));
         };
-        self.order.push(Name { prefix: u64::from_be_bytes(prefix), start, len, hint });
+        self.order.push(Name {
+            prefix: u64::from_be_bytes(prefix),
+            start,
+            len,
+            hint,
+        });
         self.text.extend_from_slice(name.to_bytes_with_nul());
         Ok(())
     }
 
     fn sort(&mut self) {
         let text = &self.text;
-        let tail = |name: &Name| &text[name.start as usize..name.start as usize + usize::from(name.len)];
-        self.order.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| tail(a).cmp(tail(b))));
+        let tail =
+            |name: &Name| &text[name.start as usize..name.start as usize + usize::from(name.len)];
+        self.order
+            .sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| tail(a).cmp(tail(b))));
     }
 
     fn find(&self, name: &CStr) -> Option<usize> {
@@ -653,7 +788,11 @@ impl Names {
     }
 
     fn keep_only(&mut self, name: &CStr) {
-        self.order = self.find(name).map(|at| self.order[at]).into_iter().collect();
+        self.order = self
+            .find(name)
+            .map(|at| self.order[at])
+            .into_iter()
+            .collect();
     }
 }
 
