@@ -280,7 +280,8 @@ mod tests {
                 ObjectName::Shard { device, .. } => shard_prefix(device),
                 ObjectName::Mail { session, .. } => mail_prefix(session),
             };
-            prop_assert!(name.to_path().starts_with(&format!("{folder}/")));
+            let inside = name.to_path().starts_with(&format!("{folder}/"));
+            prop_assert!(inside);
         }
 
         /// One changed byte gives another name or none, never the same.
