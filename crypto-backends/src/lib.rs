@@ -1,1 +1,22 @@
-#![doc = "What a cryptographic suite must offer, and the RustCrypto backend that offers it."]
+//! What a cryptographic suite must offer ([`contract`]), and the RustCrypto backend that offers it ([`rustcrypto`]).
+//!
+//! A backend is a [`Provider`]: one small part for each job of SPEC section 3. Callers hold a
+//! `&'static Provider` and never name an algorithm.
+pub mod contract;
+mod error;
+mod fips;
+pub mod memory;
+mod provider;
+pub mod rustcrypto;
+mod secret;
+#[cfg(any(test, debug_assertions))]
+pub mod testing;
+
+pub use contract::{
+    Aead, Hash, Kdf, Kem, KeyedHash, Nonce, PasswordKdf, PasswordParams, Random, Sealed, Signatures,
+};
+pub use error::CryptoError;
+pub use fips::FipsStatus;
+pub use provider::{Provider, provider};
+pub use secret::{Key, Secret, SecretBytes, ct_eq};
+pub use vault_format::Suite;

@@ -1,0 +1,255 @@
+//! A backend of one suite, as a struct of its parts.
+use vault_format::Suite;
+
+use crate::contract::{Aead, Hash, Kdf, Kem, KeyedHash, PasswordKdf, Random, Signatures};
+use crate::{FipsStatus, rustcrypto};
+
+/// The backend of `suite` in this build, if it has one.
+pub fn provider(suite: Suite) -> Option<&'static Provider> {
+    match suite {
+        Suite::Default => Some(rustcrypto::provider()),
+        Suite::Fips => None,
+    }
+}
+
+/// Everything a vault of one suite needs. Fields are public so that tests can exchange a part.
+#[derive(Clone, Copy)]
+pub struct Provider {
+    /// The suite that these parts make up.
+    pub suite: Suite,
+    /// Seals frames and blobs.
+    pub aead: &'static dyn Aead,
+    /// Names objects.
+    pub hash: &'static dyn Hash,
+    /// Makes ids and `syn`.
+    pub keyed_hash: &'static dyn KeyedHash,
+    /// Derives keys from keys.
+    pub kdf: &'static dyn Kdf,
+    /// Derives keys from passphrases.
+    pub password: &'static dyn PasswordKdf,
+    /// Seals to devices and epochs.
+    pub kem: &'static dyn Kem,
+    /// Signs entries and roster records.
+    pub sign: &'static dyn Signatures,
+    /// Makes salts, ids and secrets.
+    pub random: &'static dyn Random,
+}
+
+impl Provider {
+    /// The validation of the weakest part.
+    pub fn fips(&self) -> FipsStatus {
+        // Exhaustive, so that a part that is added and forgotten here does not compile.
+        let Self {
+            suite: _,
+            aead,
+            hash,
+            keyed_hash,
+            kdf,
+            password,
+            kem,
+            sign,
+            random,
+        } = self;
+        aead.fips()
+            .min(hash.fips())
+            .min(keyed_hash.fips())
+            .min(kdf.fips())
+            .min(password.fips())
+            .min(kem.fips())
+            .min(sign.fips())
+            .min(random.fips())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Nonce, PasswordParams, Sealed};
+    use crate::rustcrypto::provider as real;
+    use crate::{CryptoError, Key, SecretBytes};
+
+    #[test]
+    fn the_weakest_part_decides() {
+        let certified = FipsStatus::Certified { certificate: "1" };
+        assert!(FipsStatus::Unvalidated < FipsStatus::Pending && FipsStatus::Pending < certified);
+        assert_eq!(stated([certified; 8]).fips(), certified);
+        for weak in [FipsStatus::Unvalidated, FipsStatus::Pending] {
+            for part in 0..8 {
+                let mut statuses = [certified; 8];
+                statuses[part] = weak;
+                assert_eq!(stated(statuses).fips(), weak, "part {part}");
+            }
+        }
+        assert_eq!(rustcrypto::provider().fips(), FipsStatus::Unvalidated);
+    }
+
+    #[test]
+    fn suites_of_this_build() {
+        assert_eq!(
+            provider(Suite::Default).map(|it| it.suite),
+            Some(Suite::Default)
+        );
+        assert!(provider(Suite::Fips).is_none());
+    }
+
+    fn stated(statuses: [FipsStatus; 8]) -> Provider {
+        let [aead, hash, keyed_hash, kdf, password, kem, sign, random] =
+            statuses.map(|status| &*Box::leak(Box::new(Stated(status))));
+        Provider {
+            suite: Suite::Fips,
+            aead,
+            hash,
+            keyed_hash,
+            kdf,
+            password,
+            kem,
+            sign,
+            random,
+        }
+    }
+
+    /// A part that has a status and forwards everything else to the default backend.
+    struct Stated(FipsStatus);
+
+    impl Aead for Stated {
+        fn seal(&self, key: &Key, aad: &[u8], buf: &mut [u8]) -> Result<Sealed, CryptoError> {
+            real().aead.seal(key, aad, buf)
+        }
+        fn open(
+            &self,
+            key: &Key,
+            nonce: &[u8],
+            aad: &[u8],
+            buf: &mut [u8],
+            tag: &[u8; 16],
+        ) -> Result<(), CryptoError> {
+            real().aead.open(key, nonce, aad, buf, tag)
+        }
+        fn nonce_len(&self) -> usize {
+            Nonce::MAX
+        }
+        fn fips(&self) -> FipsStatus {
+            self.0
+        }
+    }
+    impl Hash for Stated {
+        fn hash(&self, parts: &[&[u8]]) -> [u8; 32] {
+            real().hash.hash(parts)
+        }
+        fn fips(&self) -> FipsStatus {
+            self.0
+        }
+    }
+    impl KeyedHash for Stated {
+        fn keyed_hash(&self, key: &Key, parts: &[&[u8]]) -> [u8; 32] {
+            real().keyed_hash.keyed_hash(key, parts)
+        }
+        fn fips(&self) -> FipsStatus {
+            self.0
+        }
+    }
+    impl Kdf for Stated {
+        fn derive(
+            &self,
+            label: &'static str,
+            secret: &[u8],
+            salt: &[u8],
+            context: &[&[u8]],
+        ) -> Key {
+            real().kdf.derive(label, secret, salt, context)
+        }
+        fn expand(&self, label: &'static str, secret: &[u8], context: &[&[u8]], out: &mut [u8]) {
+            real().kdf.expand(label, secret, context, out)
+        }
+        fn fips(&self) -> FipsStatus {
+            self.0
+        }
+    }
+    impl PasswordKdf for Stated {
+        fn derive(
+            &self,
+            params: &PasswordParams,
+            salt: &[u8],
+            passphrase: &[u8],
+        ) -> Result<Key, CryptoError> {
+            real().password.derive(params, salt, passphrase)
+        }
+        fn fit(&self, memory_bytes: u64) -> PasswordParams {
+            real().password.fit(memory_bytes)
+        }
+        fn fit_low_memory(&self) -> PasswordParams {
+            real().password.fit_low_memory()
+        }
+        fn check_create(&self, params: &PasswordParams) -> Result<(), CryptoError> {
+            real().password.check_create(params)
+        }
+        fn check_create_low_memory(&self, params: &PasswordParams) -> Result<(), CryptoError> {
+            real().password.check_create_low_memory(params)
+        }
+        fn check_open(&self, params: &PasswordParams) -> Result<(), CryptoError> {
+            real().password.check_open(params)
+        }
+        fn fips(&self) -> FipsStatus {
+            self.0
+        }
+    }
+    impl Kem for Stated {
+        fn generate(&self) -> Result<(SecretBytes, Vec<u8>), CryptoError> {
+            real().kem.generate()
+        }
+        fn encapsulate(&self, public: &[u8]) -> Result<(Vec<u8>, Key), CryptoError> {
+            real().kem.encapsulate(public)
+        }
+        fn decapsulate(&self, secret: &[u8], ct: &[u8]) -> Result<Key, CryptoError> {
+            real().kem.decapsulate(secret, ct)
+        }
+        fn public_len(&self) -> usize {
+            real().kem.public_len()
+        }
+        fn ct_len(&self) -> usize {
+            real().kem.ct_len()
+        }
+        fn secret_len(&self) -> usize {
+            real().kem.secret_len()
+        }
+        fn fips(&self) -> FipsStatus {
+            self.0
+        }
+    }
+    impl Signatures for Stated {
+        fn generate(&self) -> Result<(SecretBytes, Vec<u8>), CryptoError> {
+            real().sign.generate()
+        }
+        fn sign(&self, secret: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoError> {
+            real().sign.sign(secret, message)
+        }
+        fn verify(
+            &self,
+            public: &[u8],
+            message: &[u8],
+            signature: &[u8],
+        ) -> Result<(), CryptoError> {
+            real().sign.verify(public, message, signature)
+        }
+        fn public_len(&self) -> usize {
+            real().sign.public_len()
+        }
+        fn signature_len(&self) -> usize {
+            real().sign.signature_len()
+        }
+        fn secret_len(&self) -> usize {
+            real().sign.secret_len()
+        }
+        fn fips(&self) -> FipsStatus {
+            self.0
+        }
+    }
+    impl Random for Stated {
+        fn fill(&self, buf: &mut [u8]) -> Result<(), CryptoError> {
+            real().random.fill(buf)
+        }
+        fn fips(&self) -> FipsStatus {
+            self.0
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03).
+use chacha20poly1305::{AeadInOut, KeyInit, XNonce};
+
+use crate::Key;
+use crate::contract::{Aead, Nonce, Random, Sealed};
+use crate::error::CryptoError;
+
+pub(crate) struct XChaCha20Poly1305 {
+    /// Where nonces come from: 192 random bits need no state and do not collide.
+    pub(crate) random: &'static dyn Random,
+}
+
+impl Aead for XChaCha20Poly1305 {
+    fn seal(&self, key: &Key, aad: &[u8], buf: &mut [u8]) -> Result<Sealed, CryptoError> {
+        let mut nonce = [0; NONCE_LEN];
+        self.random.fill(&mut nonce)?;
+        let len = buf.len();
+        let tag = chacha20poly1305::XChaCha20Poly1305::new(key.expose().into())
+            .encrypt_inout_detached(&XNonce::from(nonce), aad, buf.into())
+            .map_err(|_| CryptoError::TooLong(len))?;
+        Ok(Sealed {
+            nonce: Nonce::from_slice(&nonce)?,
+            tag: tag.into(),
+        })
+    }
+
+    fn open(
+        &self,
+        key: &Key,
+        nonce: &[u8],
+        aad: &[u8],
+        buf: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), CryptoError> {
+        let nonce: &XNonce = nonce.try_into().map_err(|_| CryptoError::Length {
+            what: "nonce",
+            expected: "24",
+            actual: nonce.len(),
+        })?;
+        chacha20poly1305::XChaCha20Poly1305::new(key.expose().into())
+            .decrypt_inout_detached(nonce, aad, buf.into(), tag.into())
+            .map_err(|_| CryptoError::NotAuthentic)
+    }
+
+    fn nonce_len(&self) -> usize {
+        NONCE_LEN
+    }
+}
+
+/// draft-irtf-cfrg-xchacha-03 section 2.3.
+const NONCE_LEN: usize = 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rustcrypto::{OsRandom, provider};
+    use crate::testing::Replay;
+
+    const TEXT: &[u8] = b"one frame of a pack";
+    const AAD: &[u8] = b"header and slot";
+
+    #[test]
+    fn any_flipped_bit_is_refused() {
+        let aead = provider().aead;
+        let key = Key::random(&OsRandom).unwrap();
+        let mut sealed_text = TEXT.to_vec();
+        let sealed = aead.seal(&key, AAD, &mut sealed_text).unwrap();
+        assert_ne!(sealed_text, TEXT);
+
+        let fields = [
+            key.expose().as_slice(),
+            sealed.nonce.as_slice(),
+            AAD,
+            &sealed_text,
+            &sealed.tag,
+        ];
+        open(fields.map(<[u8]>::to_vec)).unwrap();
+        for changed in 0..fields.len() {
+            for bit in 0..fields[changed].len() * 8 {
+                let mut fields = fields.map(<[u8]>::to_vec);
+                fields[changed][bit / 8] ^= 1 << (bit % 8);
+                assert!(
+                    matches!(open(fields), Err(CryptoError::NotAuthentic)),
+                    "field {changed} bit {bit}"
+                );
+            }
+        }
+    }
+
+    fn open([key, nonce, aad, mut text, tag]: [Vec<u8>; 5]) -> Result<(), CryptoError> {
+        let before = text.clone();
+        let key = Key::from_slice(&key)?;
+        let opened = provider()
+            .aead
+            .open(&key, &nonce, &aad, &mut text, &tag.try_into().unwrap());
+        assert_eq!(text, if opened.is_ok() { TEXT } else { &before });
+        opened
+    }
+
+    #[test]
+    fn wrong_lengths_are_refused() {
+        let aead = provider().aead;
+        let key = Key::random(&OsRandom).unwrap();
+        let mut text = TEXT.to_vec();
+        let sealed = aead.seal(&key, AAD, &mut text).unwrap();
+        let nonce = [sealed.nonce.as_slice(), &[0; 8]].concat();
+        for len in [0, 12, 23, 25, 32] {
+            let refused = aead.open(&key, &nonce[..len], AAD, &mut text, &sealed.tag);
+            assert!(matches!(refused, Err(CryptoError::Length { actual, .. }) if actual == len));
+        }
+        let cut = text.len() - 1;
+        aead.open(
+            &key,
+            sealed.nonce.as_slice(),
+            AAD,
+            &mut text[..cut],
+            &sealed.tag,
+        )
+        .unwrap_err();
+        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut [], &sealed.tag)
+            .unwrap_err();
+        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut text, &sealed.tag)
+            .unwrap();
+        assert_eq!(text, TEXT);
+    }
+
+    #[test]
+    fn empty_texts_are_sealed_too() {
+        let aead = provider().aead;
+        let key = Key::random(&OsRandom).unwrap();
+        let sealed = aead.seal(&key, AAD, &mut []).unwrap();
+        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut [], &sealed.tag)
+            .unwrap();
+        aead.open(&key, sealed.nonce.as_slice(), b"", &mut [], &sealed.tag)
+            .unwrap_err();
+    }
+
+    #[test]
+    fn nonces_are_drawn_and_failing_randomness_is_an_error() {
+        let random: &'static Replay = Box::leak(Box::new(Replay::new((0..48).collect())));
+        let aead = XChaCha20Poly1305 { random };
+        let key = Key::new([1; 32]);
+        let mut nonces = Vec::new();
+        for _ in 0..2 {
+            nonces.extend(
+                aead.seal(&key, AAD, &mut TEXT.to_vec())
+                    .unwrap()
+                    .nonce
+                    .as_slice()
+                    .to_vec(),
+            );
+        }
+        assert_eq!(nonces, (0..48).collect::<Vec<u8>>());
+
+        let mut text = TEXT.to_vec();
+        let refused = aead.seal(&key, AAD, &mut text);
+        assert!(matches!(refused, Err(CryptoError::Random(_))));
+        assert_eq!(text, TEXT);
+    }
+}
