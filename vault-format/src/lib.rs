@@ -9,6 +9,8 @@ pub mod ids;
 pub mod index;
 pub mod labels;
 pub mod limits;
+pub mod list;
+pub mod manifest;
 pub mod name;
 pub mod pack;
 mod read;
