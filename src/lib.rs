@@ -1,2 +1,5 @@
 //! Snapshots of local app state.
-pub mod roster;
+
+pub mod keys;
+pub mod stage;
+pub mod state;

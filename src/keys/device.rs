@@ -2,8 +2,10 @@
 
 use crypto_backends::{CryptoError, Key, Provider, SecretBytes};
 use vault_format::{
+    genesis::device_id_input,
     header::ObjectType,
     ids::{DeviceId, VaultId},
+    signed::signature_message,
 };
 
 /// Key pairs that are not yet bound to a vault: those of a founder, whose verification key goes into the genesis.
@@ -105,31 +107,12 @@ pub fn verify_stored(
 
 /// SPEC section 11.1.
 pub fn device_id(provider: &Provider, vault: VaultId, verify_key: &[u8], kem_key: &[u8]) -> DeviceId {
-    let hash = provider.hash.hash(&[
-        b"zvault v1 device",
-        &vault.0,
-        &varint(verify_key.len()),
-        verify_key,
-        &varint(kem_key.len()),
-        kem_key,
-    ]);
+    let hash = provider.hash.hash(&[&device_id_input(&vault, verify_key, kem_key)]);
     DeviceId(*hash.first_chunk().expect("32 bytes have 16"))
 }
 
 fn signed_message(provider: &Provider, object_type: ObjectType, vault: VaultId, unsigned: &[u8]) -> Vec<u8> {
-    let suite_and_type = [provider.suite.byte(), object_type as u8];
-    [b"zvault v1 sig", &suite_and_type[..], &vault.0, &provider.hash.hash(&[unsigned])].concat()
-}
-
-/// Unsigned LEB128, the length in `lp(x)`.
-pub(crate) fn varint(mut value: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(2);
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-    out
+    signature_message(provider.suite, object_type, &vault, &provider.hash.hash(&[unsigned]))
 }
 
 #[cfg(test)]
@@ -161,12 +144,5 @@ mod tests {
         assert_ne!(device.id, device_id(p, VaultId([2; 32]), &device.verify_key, &device.kem_key));
         // The lengths keep the border between the keys.
         assert_ne!(device_id(p, VaultId([1; 32]), b"ab", b"c"), device_id(p, VaultId([1; 32]), b"a", b"bc"));
-    }
-
-    #[test]
-    fn varints_are_leb128() {
-        assert_eq!(varint(0), [0]);
-        assert_eq!(varint(127), [127]);
-        assert_eq!(varint(1984), [0xc0, 0x0f]);
     }
 }

@@ -3,9 +3,9 @@
 //! Root reaches admins, admins reach devices, and a revocation reaches strictly lower ranks only, judged in its own past.
 //! There is no "first", "newest" or "lowest hash" that a revoked device could forge: what counts is what a record had seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use vault_format::{
-    ids::{DeviceId, Identity},
+    ids::DeviceId,
     roster::Capabilities,
 };
 
@@ -25,7 +25,6 @@ pub(crate) struct Ground {
 /// A well-formed record, as far as ranks are concerned.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    pub(crate) id: Identity,
     /// Positions of the parents: all of them smaller than the record's own.
     pub(crate) parents: Vec<usize>,
     pub(crate) signer: DeviceId,
@@ -75,32 +74,33 @@ pub(crate) enum Root {
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) standing: Vec<Standing>,
-    pub(crate) revoked: BTreeSet<DeviceId>,
-    /// Everybody added by an effective record and not revoked, with the union of what it was given.
-    pub(crate) members: BTreeMap<DeviceId, Capabilities>,
+    /// Target and record of each effective revocation.
+    pub(crate) revocations: Vec<(DeviceId, usize)>,
+    /// Everybody added by an effective record, with the union of what it was given; also those that were revoked since.
+    pub(crate) devices: BTreeMap<DeviceId, Capabilities>,
     pub(crate) root: Root,
-    pub(crate) pasts: Pasts,
 }
 
 /// Which records each record has seen, itself not included.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pasts(Vec<Vec<u64>>);
 
 impl Pasts {
-    /// `nodes` in an order where parents come first.
-    pub(crate) fn of(nodes: &[Node]) -> Self {
-        let mut pasts: Vec<Vec<u64>> = Vec::with_capacity(nodes.len());
-        for (i, node) in nodes.iter().enumerate() {
-            let mut seen = vec![0u64; i.div_ceil(64)];
-            for &parent in &node.parents {
-                for (mine, theirs) in seen.iter_mut().zip(&pasts[parent]) {
-                    *mine |= theirs;
-                }
-                seen[parent / 64] |= 1 << (parent % 64);
+    /// Appends the next record; its parents are there already.
+    pub(crate) fn push(&mut self, parents: &[usize]) {
+        let mut seen = vec![0u64; self.0.len().div_ceil(64)];
+        for &parent in parents {
+            for (mine, theirs) in seen.iter_mut().zip(&self.0[parent]) {
+                *mine |= theirs;
             }
-            pasts.push(seen);
+            seen[parent / 64] |= 1 << (parent % 64);
         }
-        Self(pasts)
+        self.0.push(seen);
+    }
+
+    /// Takes the last record away again.
+    pub(crate) fn pop(&mut self) {
+        self.0.pop();
     }
 
     /// Whether record `i` has seen record `j`.
@@ -114,8 +114,9 @@ impl Pasts {
 }
 
 /// Judges records in the order (n, identity): root's, then the authority and the revocations of admins, then everything else.
-pub(crate) fn evaluate(ground: &Ground, nodes: &[Node]) -> Verdict {
-    let judge = Judge::new(ground, nodes);
+/// `pasts` are those of `nodes`.
+pub(crate) fn evaluate(ground: &Ground, nodes: &[Node], pasts: &Pasts) -> Verdict {
+    let judge = Judge::new(ground, nodes, pasts);
     let (by_root, root) = judge.root_pass();
     let root_revocations = judge.revocations(&by_root);
     let by_admin = judge.admin_pass(&by_root, &root_revocations);
@@ -126,14 +127,9 @@ pub(crate) fn evaluate(ground: &Ground, nodes: &[Node]) -> Verdict {
     let standing = judge.last_pass(&by_root, &by_admin, &revocations);
 
     let effective: Vec<bool> = standing.iter().map(|s| *s == Standing::Effective).collect();
-    let revoked: BTreeSet<DeviceId> = revocations.iter().map(|(target, _)| *target).collect();
-    let members = judge
-        .gifts
-        .keys()
-        .filter(|id| !revoked.contains(id))
-        .filter_map(|id| Some((*id, judge.capabilities(*id, &|i| effective[i])?)))
-        .collect();
-    Verdict { standing, revoked, members, root, pasts: judge.pasts }
+    let devices =
+        judge.gifts.keys().filter_map(|id| Some((*id, judge.capabilities(*id, &|i| effective[i])?))).collect();
+    Verdict { standing, revocations, devices, root }
 }
 
 /// Capabilities that a device with `pair` cannot hand on.
@@ -142,13 +138,13 @@ const NOT_BY_PAIRING: [Capabilities; 2] = [Capabilities::ADMIN, Capabilities::PR
 struct Judge<'a> {
     ground: &'a Ground,
     nodes: &'a [Node],
-    pasts: Pasts,
+    pasts: &'a Pasts,
     /// Where each device was given something, and whether that was an add.
     gifts: BTreeMap<DeviceId, Vec<(usize, Capabilities, bool)>>,
 }
 
 impl<'a> Judge<'a> {
-    fn new(ground: &'a Ground, nodes: &'a [Node]) -> Self {
+    fn new(ground: &'a Ground, nodes: &'a [Node], pasts: &'a Pasts) -> Self {
         let mut gifts: BTreeMap<DeviceId, Vec<_>> = BTreeMap::new();
         for (i, node) in nodes.iter().enumerate() {
             for act in &node.acts {
@@ -159,7 +155,7 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        Self { ground, nodes, pasts: Pasts::of(nodes), gifts }
+        Self { ground, nodes, pasts, gifts }
     }
 
     /// Which records root stands behind, and who is root now.
@@ -314,6 +310,8 @@ fn new_root(node: &Node) -> Option<KeyTag> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+    use vault_format::ids::Identity;
 
     const READ_PUSH: Capabilities = Capabilities::READ.union(Capabilities::PUSH);
     const ADMIN: Capabilities = READ_PUSH.union(Capabilities::ADMIN);
@@ -406,7 +404,6 @@ mod tests {
         let nodes: Vec<Node> = order
             .iter()
             .map(|(_, id)| Node {
-                id: *id,
                 parents: by_id[id].parents.iter().map(|p| place[p]).collect(),
                 signer: by_id[id].signer,
                 acts: by_id[id].acts.clone(),
@@ -421,11 +418,14 @@ mod tests {
                 }
             }
         }
-        let verdict = evaluate(&Ground { founder: 0, root: Some(1), keys }, &nodes);
+        let mut pasts = Pasts::default();
+        nodes.iter().for_each(|node| pasts.push(&node.parents));
+        let verdict = evaluate(&Ground { founder: 0, root: Some(1), keys }, &nodes, &pasts);
+        let revoked: BTreeSet<DeviceId> = verdict.revocations.iter().map(|(target, _)| *target).collect();
         Outcome {
-            members: verdict.members,
-            revoked: verdict.revoked,
-            standing: nodes.iter().map(|n| n.id).zip(verdict.standing).collect(),
+            members: verdict.devices.into_iter().filter(|(id, _)| !revoked.contains(id)).collect(),
+            revoked,
+            standing: order.iter().map(|(_, id)| *id).zip(verdict.standing).collect(),
         }
     }
 

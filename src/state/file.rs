@@ -5,8 +5,7 @@
 //! ```
 
 use super::StateError;
-use crate::keys::blob;
-use crate::stage::SealError;
+use crate::stage::{SealError, open_blob, seal_blob};
 use crypto_backends::{Key, Provider, SecretBytes, Suite};
 use std::{
     fs::{self, File},
@@ -31,7 +30,7 @@ pub(super) fn seal(provider: &'static Provider, key: &Key, place: &Place<'_>, pl
     };
     let head = head(provider.suite, counter);
     let failed = |source: SealError| StateError::Seal { path: path.clone(), source: Box::new(source) };
-    let blob = blob::seal(provider, BLOB_TYPE, &file_key(provider, key), &context(place, &head), plain.expose(), None);
+    let blob = seal_blob(provider, BLOB_TYPE, &context(place, &head), &file_key(provider, key), plain.expose(), 0);
     write_atomically(path, &[&head[..], &blob.map_err(failed)?].concat())
 }
 
@@ -50,7 +49,7 @@ pub(super) fn open(key: &Key, place: &Place<'_>) -> Result<Option<(&'static Prov
     let newer = || StateError::Newer { path: path.clone() };
     let (suite, _) = parse_head(head).ok_or_else(newer)?;
     let provider = crypto_backends::provider(suite).ok_or_else(newer)?;
-    let plain = blob::open(provider, BLOB_TYPE, &file_key(provider, key), &context(place, head), blob);
+    let plain = open_blob(provider, BLOB_TYPE, &context(place, head), &file_key(provider, key), blob);
     plain.map(|plain| Some((provider, plain))).map_err(|error| match error {
         SealError::Commitment => damaged("it was not sealed by this device for this vault"),
         _ => damaged("its bytes changed"),
