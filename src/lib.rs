@@ -1,1 +1,2 @@
 //! Snapshots of local app state.
+pub mod target;
