@@ -18,7 +18,7 @@ pub struct FileSink {
     fd: OwnedFd,
     path: Vec<u8>,
     /// The name beside, unless the file was made under its own name.
-    beside: Option<(Vec<u8>, Place)>,
+    beside: Option<(Vec<u8>, Beside)>,
     layout: Layout,
     meta: Meta,
     settled: bool,
@@ -26,7 +26,7 @@ pub struct FileSink {
 
 /// Where a file that was written beside goes.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Beside {
     pub(super) action: Action,
     pub(super) over_folder: bool,
     pub(super) database: bool,
@@ -134,7 +134,7 @@ impl FileSink {
         };
         self.settled = true;
         // The file system may give the number of the old inode to the next file.
-        if let Some((_, Place { old: Some(old), .. })) = &self.beside {
+        if let Some((_, Beside { old: Some(old), .. })) = &self.beside {
             lock(&self.shared.made).release(*old);
         }
         Ok(action)
@@ -150,7 +150,7 @@ impl FileSink {
         folder: Arc<Folder>,
         fd: OwnedFd,
         path: Vec<u8>,
-        beside: Option<(Vec<u8>, Place)>,
+        beside: Option<(Vec<u8>, Beside)>,
         layout: Layout,
         entry: &Entry,
     ) -> Result<Self, TargetError> {
@@ -220,7 +220,7 @@ impl Drop for FileSink {
         // The entry may be tried again.
         let mut made = lock(&self.shared.made);
         made.release(ours.id);
-        if let Some((_, Place { old: Some(old), .. })) = &self.beside {
+        if let Some((_, Beside { old: Some(old), .. })) = &self.beside {
             made.release(*old);
         }
     }
