@@ -14,12 +14,15 @@ fn every_vector_has_its_outcome() {
     assert!(files.len() > 100, "vectors are missing");
     let mut failures = Vec::new();
     for file in files {
-        let text = std::fs::read_to_string(&file).expect("a readable vector");
         let structure = file
             .parent()
             .and_then(Path::file_name)
             .expect("a folder")
             .to_string_lossy();
+        if CBOR_HALF.contains(&&*structure) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&file).expect("a readable vector");
         let vector =
             Vector::from_text(&text).unwrap_or_else(|| panic!("{}: not a vector", file.display()));
         assert_eq!(vector.structure, structure, "{}", file.display());
@@ -76,3 +79,6 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
     files.sort();
     files
 }
+
+/// The folders that `vectors_cbor.rs` runs. Any other has to be known here.
+const CBOR_HALF: &[&str] = &["cbor", "genesis", "log", "private", "roster", "slot"];
