@@ -1,5 +1,6 @@
 //! Snapshots of local app state.
 
 pub mod keys;
+pub mod roster;
 pub mod stage;
 pub mod state;
