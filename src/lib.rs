@@ -1,3 +1,4 @@
 //! Snapshots of local app state.
 
+pub mod index;
 pub mod store;
