@@ -72,7 +72,10 @@ fn index(c: &mut Criterion) {
         };
         b.iter_batched(
             prepare,
-            |(_copy, index)| index.save().expect("save"),
+            |(copy, index)| {
+                index.save().expect("save");
+                (copy, index)
+            },
             BatchSize::PerIteration,
         );
     });

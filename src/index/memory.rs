@@ -33,6 +33,12 @@ impl Rows {
         self.rows.len()
     }
 
+    /// Makes room for rows of so many ids.
+    pub(super) fn reserve(&mut self, ids: usize) {
+        self.newest.reserve(ids);
+        self.rows.reserve(ids);
+    }
+
     pub(super) fn packs(&self) -> &[PackRef] {
         &self.packs
     }
