@@ -881,6 +881,7 @@ mod tests {
 
     #[test]
     #[ignore = "measures"]
+    #[allow(clippy::print_stderr)]
     fn speed_of_a_folder() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let url = StoreUrl::Folder(dir.path().join("vault"));
