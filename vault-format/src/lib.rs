@@ -1,19 +1,25 @@
 //! The byte format of zvault vaults: bytes <-> types, as `SPEC.md` beside this crate says.
 //!
 //! No I/O, no async, no cryptography, no clock and no randomness.
+pub mod blob;
+pub mod cbor;
 pub mod entry;
 pub mod error;
 pub mod frame;
+pub mod genesis;
 pub mod header;
 pub mod ids;
 pub mod index;
 pub mod labels;
 pub mod limits;
 pub mod list;
+pub mod log;
 pub mod manifest;
 pub mod name;
 pub mod pack;
 mod read;
+pub mod roster;
+pub mod signed;
 pub mod sizes;
 pub mod suite;
 
