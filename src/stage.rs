@@ -14,6 +14,8 @@ mod id;
 mod object;
 mod pack;
 mod segment;
+#[cfg(test)]
+mod testing;
 
 pub use chunk::{Chunker, MAX_CHUNK};
 pub use frame::{ObjectKeys, Opener, SealError};
@@ -26,4 +28,22 @@ pub use pack::{
 pub use segment::{CompressedSegment, Compressor, SegmentBuilder};
 
 #[cfg(test)]
-mod testing;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_may_be_threads() {
+        fn shared<T: Send + Sync>() {}
+        fn moved<T: Send>() {}
+        shared::<ObjectKeys>();
+        shared::<Chunker>();
+        shared::<IdKeys>();
+        shared::<IdKeyCache>();
+        shared::<PackHead>();
+        moved::<PackWriter>();
+        moved::<Ticket>();
+        moved::<Compressor>();
+        moved::<SegmentSealer>();
+        moved::<Opener>();
+    }
+}
