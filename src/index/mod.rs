@@ -259,7 +259,8 @@ impl Index {
             let mut queue = lock(&self.queue);
             let mut layers = self.write();
             for_each_chunk(pack.segments(), |segment, id, offset, len| {
-                layers.own.insert(&reference, segment, id, offset, len);
+                let segment = layers.own.segment(&reference, segment);
+                layers.own.insert(segment, id, offset, len);
             });
             queue.packs.push_back(Queued::new(pack));
         }
@@ -314,7 +315,7 @@ impl Index {
         }
         fs::create_dir_all(folder).map_err(IndexError::Write)?;
         let mut layers = self.write();
-        if layers.recent.len() > layers.growth().clamp(RECENT_ROWS, MERGE_ROWS) {
+        if layers.recent.len() > (layers.growth() / 4).clamp(RECENT_ROWS, MERGE_ROWS) {
             return self.merge(&mut layers);
         }
         recent::save(
@@ -449,14 +450,27 @@ impl Layers {
 
     fn add_table(&mut self, table: &Table, writer: Option<DeviceId>) -> u64 {
         let mut refused = 0;
+        // For each pack: not refused, not deleted.
+        let packs: Vec<(bool, bool)> = table
+            .packs
+            .iter()
+            .map(|pack| {
+                let own = writer.is_none_or(|writer| writer == pack.name.device);
+                (own, !self.deleted.contains(&pack.name))
+            })
+            .collect();
+        let mut numbers: Vec<Option<u32>> = vec![None; table.segments.len()];
         for row in &table.rows {
             let segment = &table.segments[row.segment as usize];
-            let pack = &table.packs[segment.pack as usize];
-            if writer.is_some_and(|writer| writer != pack.name.device) {
-                refused += 1;
-            } else if !self.deleted.contains(&pack.name) {
-                self.recent
-                    .insert(pack, segment, row.id, row.offset, row.len);
+            match packs[segment.pack as usize] {
+                (false, _) => refused += 1,
+                (true, false) => {}
+                (true, true) => {
+                    let pack = &table.packs[segment.pack as usize];
+                    let number = *numbers[row.segment as usize]
+                        .get_or_insert_with(|| self.recent.segment(pack, segment));
+                    self.recent.insert(number, row.id, row.offset, row.len);
+                }
             }
         }
         refused

@@ -125,6 +125,11 @@ impl DomainKeys {
         self.derive(Purpose::Id, &[&scope.0, &[chunk_type as u8]])
     }
 
+    /// The keys of the ids of every type of chunk.
+    pub fn id_keys(&self, scope: Scope) -> IdKeys {
+        IdKeys::new(self.provider, &self.secret, scope)
+    }
+
     /// The Gear table of the chunker.
     pub fn chunker_table(&self, scope: Scope) -> Secret<2048> {
         let mut table = Zeroizing::new([0; 2048]);

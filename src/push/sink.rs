@@ -77,7 +77,7 @@ impl<'a> Sink<'a> {
     /// Exactly one caller is told to store a chunk, and only if the vault does not have it.
     fn put_into(&self, chunk_type: ChunkType, plain: &[u8], segment: &mut Segment) -> Result<ChunkId, PushError> {
         let id = self.ids.id(chunk_type, plain);
-        if matches!(self.index.claim(&id)?, Claim::Mine) {
+        if matches!(self.index.claim(id, chunk_type), Claim::Mine(_)) {
             segment.builder.push(id, chunk_type, plain);
             while segment.builder.is_full() {
                 self.seal_front(segment, chunk_type != ChunkType::File)?;

@@ -30,7 +30,7 @@ impl<'a> Uploader<'a> {
             let bytes = pack.bytes.len() as u64;
             self.vault.store_pack(pack)?;
             self.watch.stored.fetch_add(bytes, Relaxed);
-            if self.vault.index().delta_is_full() {
+            if self.vault.index()?.delta_is_full() {
                 let deltas = self.vault.store_deltas()?;
                 self.vault.append_progress(deltas)?;
             }

@@ -122,6 +122,25 @@ impl Store {
         self.run(self.0.put_pack(pack))
     }
 
+    /// A pack of which a listing shows that it is stored, and whose own footer says what it holds: found again after an
+    /// interrupted push.
+    pub fn confirm_pack(
+        &self,
+        name: PackName,
+        size: u64,
+        segments: Vec<FooterSegment>,
+    ) -> Result<StoredPack, StoreError> {
+        match self.head(&ObjectName::Pack(name))? {
+            Some(shown) if shown == size => Ok(StoredPack::new(name, size, segments)),
+            _ => Err(self.0.damaged(&ObjectName::Pack(name), "it has another size than before")),
+        }
+    }
+
+    /// The folder that this store is, if it is one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.0.folder.as_ref().map(Folder::root)
+    }
+
     /// Starts to store a pack, and waits only while [`UPLOADS`] others are under way.
     pub fn put_in_background(&self, pack: FullPack) -> Upload {
         Upload::start(self.0.clone(), pack)

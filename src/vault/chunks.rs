@@ -100,7 +100,7 @@ pub(crate) struct PackHeads(Mutex<HashMap<PackName, Arc<PackHead>>>);
 
 impl<'a> Chunks<'a> {
     pub(super) fn new(vault: &'a Vault, scope: Scope) -> Self {
-        let ids = IdKeys::of(vault.provider(), vault.domain_keys(), scope);
+        let ids = vault.domain_keys().id_keys(scope);
         Self { vault, ids, state: Mutex::default() }
     }
 
@@ -111,7 +111,7 @@ impl<'a> Chunks<'a> {
 
     fn read(&self, id: &ChunkId, chunk_type: ChunkType) -> Result<Bytes, ChunkError> {
         let mut last = ChunkError::Unknown(*id);
-        for place in self.vault.index().locate(id)? {
+        for place in self.vault.index()?.locate(id)? {
             match self.read_at(&place, id, chunk_type) {
                 Ok(bytes) => return Ok(bytes),
                 Err(error) => last = error,

@@ -6,7 +6,7 @@ mod open;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crypto_backends::{Key, Provider};
 use vault_format::log::{EntryContent, EntryObject, Payload};
@@ -45,6 +45,10 @@ pub struct Vault {
     cache: Option<PathBuf>,
     log: Log,
     index: OnceLock<Index>,
+    /// The end of this device's own log, once this run has written to it: (identity, seq).
+    own_end: Mutex<Option<(Identity, u64)>>,
+    /// Packs that no entry names yet, as the journal on disk has them.
+    journal: Mutex<Vec<u8>>,
     heads: chunks::PackHeads,
     notes: Vec<String>,
 }

@@ -1,10 +1,10 @@
 //! Making a vault, and opening one.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use crypto_backends::{Provider, memory, rustcrypto};
+use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{Domain, Suite, VaultId, limits};
@@ -201,7 +201,7 @@ impl Vault {
             return Err(VaultError::RosterRolledBack { head: *head });
         }
         let keys = roster.open_as(provider, &state.keys)?;
-        let known = options.home.log_cache(id);
+        let known = options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
         let log = read_log(provider, &store, &roster, &keys, known, &pins)?;
         let vault = Self::assemble(
             provider, store, url, roster, keys, state.keys, state.name, options.home, options.cache, log,
@@ -326,6 +326,8 @@ impl Vault {
             cache,
             log,
             index: OnceLock::new(),
+            own_end: Mutex::default(),
+            journal: Mutex::default(),
             heads: super::chunks::PackHeads::default(),
             notes,
         }
@@ -346,7 +348,7 @@ impl Vault {
         };
         if self.home.pins(self.id())? != pins {
             self.home.set_pins(self.provider, self.id(), &pins)?;
-            self.home.set_log_cache(self.provider, self.id(), &self.log)?;
+            self.home.set_log_cache(self.provider, self.id(), &SecretBytes::new(self.log.pack()))?;
         }
         Ok(())
     }
