@@ -269,6 +269,13 @@ impl Index {
         }
     }
 
+    /// Whether the rows that wait for a delta would about fill one: then it is time to write it.
+    pub fn delta_is_full(&self) -> bool {
+        let waiting = lock(&self.queue);
+        let chunks: usize = waiting.packs.iter().map(Queued::rows).sum();
+        chunks >= DELTA_ROWS
+    }
+
     /// The rows of packs that were stored since the last delta, as many as fit into one; `None` when there are none.
     pub fn take_delta(&self) -> Option<Delta> {
         let mut queue = lock(&self.queue);
@@ -575,6 +582,11 @@ impl Queued {
         }
     }
 
+    /// Rows that still wait.
+    fn rows(&self) -> usize {
+        self.rows.len() - self.next
+    }
+
     /// Adds the rows that fit; `false` if some did not.
     fn add_to(&mut self, builder: &mut TableBuilder) -> bool {
         let pack = pack_ref(&self.receipt);
@@ -634,6 +646,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The large file.
+/// A delta of 4 MiB holds about 98,000 rows.
+const DELTA_ROWS: usize = 80_000;
 const BASE: &str = "base.rows";
 /// The small file.
 const RECENT: &str = "recent.rows";

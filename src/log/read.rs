@@ -34,7 +34,7 @@ impl Log {
         known: Vec<LogEntry>,
         pins: &[Missing],
     ) -> Result<Self, LogError> {
-        let listing = store.list(logs_prefix())?;
+        let listing = store.list(&logs_prefix())?;
         let mut known: HashMap<ObjectHash, LogEntry> = known.into_iter().map(|entry| (entry.object, entry)).collect();
         let mut log = Self::default();
         let mut fresh: BTreeMap<DeviceId, Vec<LogEntry>> = BTreeMap::new();

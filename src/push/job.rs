@@ -19,8 +19,8 @@ use crate::source::{
     Excludes, Found, Overlap, Owners, ProblemKind, StreamSource, Walk, WalkOptions, WalkProblem, display_path, overlap,
     sqlite,
 };
-use crate::stage::chunk::Chunker;
-use crate::stage::segment::Compressor;
+use crate::stage::Chunker;
+use crate::stage::Compressor;
 use crate::vault::Vault;
 use crate::watch::{Action, Event, Watch};
 

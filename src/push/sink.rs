@@ -10,9 +10,9 @@ use super::packs::Packs;
 use crate::sync::lock;
 use crate::index::{Claim, Index};
 use crate::manifest::NodeSink;
-use crate::stage::id::IdKeys;
-use crate::stage::pack::SegmentSealer;
-use crate::stage::segment::{Compressor, SegmentBuilder};
+use crate::stage::IdKeys;
+use crate::stage::SegmentSealer;
+use crate::stage::{Compressor, SegmentBuilder};
 
 /// The way of one source's chunks into the vault.
 pub(super) struct Sink<'a> {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crossbeam_channel::Receiver;
 
 use super::PushError;
-use crate::stage::pack::FullPack;
+use crate::stage::FullPack;
 use crate::store::StoredDelta;
 use crate::vault::Vault;
 use crate::watch::Watch;

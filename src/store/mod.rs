@@ -34,7 +34,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::{runtime::Runtime, sync::Semaphore};
 use vault_format::ids::{DeviceId, ObjectHash};
 use vault_format::limits;
-use vault_format::name::{self, ObjectName};
+use vault_format::name::{self, ObjectName, PackName};
+use vault_format::pack::FooterSegment;
 
 /// The objects of one vault. Clones are the same store.
 #[derive(Clone)]
@@ -137,7 +138,7 @@ impl Store {
     }
 
     /// The folder that this store is, if it is one.
-    pub fn folder(&self) -> Option<&Path> {
+    pub fn folder(&self) -> Option<&std::path::Path> {
         self.0.folder.as_ref().map(Folder::root)
     }
 

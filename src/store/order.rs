@@ -17,8 +17,8 @@ pub struct FullPack {
     pub segments: Vec<FooterSegment>,
 }
 
-impl From<stage::pack::FullPack> for FullPack {
-    fn from(pack: stage::pack::FullPack) -> Self {
+impl From<stage::FullPack> for FullPack {
+    fn from(pack: stage::FullPack) -> Self {
         Self { name: pack.name, bytes: pack.bytes.into(), segments: pack.segments }
     }
 }

@@ -14,7 +14,7 @@ use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId};
 
 pub use chunks::ChunkError;
-pub(crate) use chunks::{Chunks, path_of};
+pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub use open::{InitOptions, Initialised, OpenOptions, Unlock, UnlockSecret};
 
@@ -23,7 +23,7 @@ use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
 use crate::log::{Log, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
-use crate::stage::object::{dek, open_object};
+use crate::stage::{dek, open_object};
 use crate::state::{Home, VaultLock};
 use crate::store::Store;
 
@@ -239,7 +239,7 @@ impl Vault {
         let secret = self.keys.kem_secret(header.epoch).ok_or(VaultError::NoEpoch { epoch: header.epoch })?;
         let shared = self.provider.kem.decapsulate(secret.expose(), &clear[vault_format::header::HEADER_LEN..])?;
         let psk = epoch.pusher(header.writer).kem_psk;
-        Ok(crate::stage::object::sealed_dek(self.provider, &shared, &psk, clear))
+        Ok(crate::stage::sealed_dek(self.provider, &shared, &psk, clear))
     }
 
     fn epoch(&self, id: EpochId) -> Result<&crate::keys::EpochKeys, VaultError> {

@@ -83,7 +83,7 @@ impl Vault {
         let url = StoreUrl::parse(options.url)?;
         let label = url.to_string();
         let store = Store::open(&url, OpenMode::Create)?;
-        let listing = store.list(prefix())?;
+        let listing = store.list(&prefix())?;
         let records = fetch_records(&store)?;
         match Roster::build(provider, &records, None) {
             Err(RosterError::NotAVault) if listing.objects.is_empty() && listing.strange.is_empty() => {}
@@ -399,7 +399,7 @@ fn read_log(
 /// All objects in the roster's prefix, as the store has them.
 fn fetch_records(store: &Store) -> Result<Vec<(ObjectName, Vec<u8>)>, VaultError> {
     let mut records = Vec::new();
-    for object in store.list(roster_prefix())?.objects {
+    for object in store.list(&roster_prefix())?.objects {
         if object.size <= limits::RECORD_STORED as u64 {
             records.push((object.name, store.get_unverified(&object.name)?.to_vec()));
         }

@@ -12,8 +12,8 @@ use vault_format::{
 
 use super::{Vault, VaultError};
 use crate::index::{MAX_DELTAS, TableInfo, merge_plan, merge_tables};
-use crate::stage::object::{dek, seal_object};
-use crate::stage::pack::{FullPack, PackKeys, PackWriter};
+use crate::stage::{dek, seal_object};
+use crate::stage::{FullPack, PackKeys, PackWriter};
 use crate::store::{StoreError, StoredDelta, StoredPack};
 use crate::sync::lock;
 
