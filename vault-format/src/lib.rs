@@ -1,8 +1,29 @@
 //! The byte format of zvault vaults: bytes <-> types, as `SPEC.md` beside this crate says.
 //!
 //! No I/O, no async, no cryptography, no clock and no randomness.
+pub mod blob;
+pub mod cbor;
 pub mod entry;
+pub mod error;
+pub mod frame;
+pub mod genesis;
+pub mod header;
+pub mod ids;
+pub mod labels;
+pub mod limits;
+pub mod log;
+pub mod name;
+mod read;
+pub mod roster;
+pub mod signed;
+pub mod sizes;
 pub mod suite;
 
 pub use entry::{Capture, Chunking, Content, Entry, Kind, Time, path_cmp};
+pub use error::FormatError;
+pub use frame::{Codec, Frame, Text};
+pub use header::{Expected, Header, Mode, ObjectType};
+pub use ids::{ChunkId, DeviceId, Domain, EpochId, Identity, ObjectHash, Scope, VaultId};
+pub use labels::Purpose;
+pub use name::{ObjectName, PackName};
 pub use suite::Suite;

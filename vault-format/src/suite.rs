@@ -41,4 +41,28 @@ impl Suite {
             Self::Fips => 1153,
         }
     }
+
+    /// Bytes of a KEM public key: X-Wing 1216 (draft-connolly-cfrg-xwing-kem section 5.2),
+    /// ML-KEM-768 with an uncompressed P-256 point 1249 (FIPS 203 table 3; SEC 1 2.3.3).
+    pub const fn kem_public_len(self) -> usize {
+        match self {
+            Self::Default => 1216,
+            Self::Fips => 1184 + 65,
+        }
+    }
+
+    /// Bytes of a public verification key: Ed25519 32 (RFC 8032 section 5.1.5) and ML-DSA-65 1952 (FIPS 204 table 2).
+    pub const fn public_key_len(self) -> usize {
+        32 + 1952
+    }
+
+    /// Bytes of a signature: Ed25519 64 (RFC 8032 section 5.1.6) and ML-DSA-65 3309 (FIPS 204 table 2).
+    pub const fn signature_len(self) -> usize {
+        64 + 3309
+    }
 }
+
+/// Bytes of an AEAD tag in every suite.
+pub const TAG_LEN: usize = 16;
+/// Bytes of every hash, keyed hash, commitment and symmetric key in every suite.
+pub const HASH_LEN: usize = 32;
