@@ -1,5 +1,6 @@
 //! Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
-pub mod manifest;
+pub mod keys;
+pub mod state;
 mod trouble;
 pub mod watch;
 

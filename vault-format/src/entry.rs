@@ -115,12 +115,59 @@ pub struct Entry {
     pub capture: Capture,
 }
 
+impl Kind {
+    /// The kind of the low bits of an entry's kind byte, if this version knows it.
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::File,
+            1 => Self::Dir,
+            2 => Self::Symlink,
+            3 => Self::Fifo,
+            4 => Self::Socket,
+            5 => Self::CharDevice,
+            6 => Self::BlockDevice,
+            _ => return None,
+        })
+    }
+
+    /// Whether entries of this kind have an `rdev`.
+    pub const fn is_device(self) -> bool {
+        matches!(self, Self::CharDevice | Self::BlockDevice)
+    }
+}
+
 /// Compares two paths component by component, components as raw bytes: `/` sorts before every other byte.
 pub fn path_cmp(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
-    let rank = |byte: u8| if byte == b'/' { 0 } else { u16::from(byte) + 1 };
     let split = a.iter().zip(b).position(|(x, y)| x != y);
     match split {
-        Some(at) => rank(a[at]).cmp(&rank(b[at])),
+        Some(at) => path_rank(a[at]).cmp(&path_rank(b[at])),
         None => a.len().cmp(&b.len()),
+    }
+}
+
+/// Where a byte of a path sorts.
+pub(crate) fn path_rank(byte: u8) -> u16 {
+    if byte == b'/' { 0 } else { u16::from(byte) + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn folders_stand_right_before_what_is_in_them() {
+        let sorted: [&[u8]; 8] = [b"", b"a", b"a/b", b"a/b/c", b"a/b!", b"a!", b"a!/b", b"ab"];
+        assert!(sorted.is_sorted_by(|a, b| path_cmp(a, b).is_lt()));
+    }
+
+    proptest! {
+        #[test]
+        fn order_is_that_of_components(a in "[a!/.]{0,9}", b in "[a!/.]{0,9}") {
+            let (a, b) = (a.as_bytes(), b.as_bytes());
+            let components = |path: &[u8]| path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
+            // The empty path has no component; `split` gives it an empty one, which sorts before all others as well.
+            prop_assert_eq!(path_cmp(a, b), components(a).cmp(&components(b)));
+        }
     }
 }

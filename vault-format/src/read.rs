@@ -17,6 +17,20 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
+    /// Refuses a count of things of at least `len` bytes that cannot be in what is left: called before allocating for them.
+    #[inline]
+    pub(crate) fn room(
+        &self,
+        count: usize,
+        len: usize,
+        what: &'static str,
+    ) -> Result<(), FormatError> {
+        match count.checked_mul(len) {
+            Some(total) if total <= self.left() => Ok(()),
+            _ => Err(FormatError::Truncated { what }),
+        }
+    }
+
     #[inline]
     pub(crate) fn take(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], FormatError> {
         let (taken, rest) = self

@@ -1,0 +1,2 @@
+//! One vault: who is in it.
+pub mod rank;

@@ -1,0 +1,712 @@
+//! Who may do what, by rank (SPEC section 11.3): the same verdict on every device, whatever the order of arrival.
+//!
+//! Root reaches admins, admins reach devices, and a revocation reaches strictly lower ranks only, judged in its own past.
+//! There is no "first", "newest" or "lowest hash" that a revoked device could forge: what counts is what a record had seen.
+
+use std::collections::BTreeMap;
+use vault_format::{
+    ids::DeviceId,
+    roster::Capabilities,
+};
+
+/// A verification key, as the graph numbers them: two devices may share one.
+pub(crate) type KeyTag = usize;
+
+/// What is fixed before any record: the keys in the genesis, and which key speaks for which device.
+pub(crate) struct Ground {
+    /// The founder's key: an admin for ever, unless root revokes it.
+    pub(crate) founder: KeyTag,
+    /// The root key of the genesis.
+    pub(crate) root: Option<KeyTag>,
+    /// A device id is a hash of its keys, so this holds whoever said it.
+    pub(crate) keys: BTreeMap<DeviceId, KeyTag>,
+}
+
+/// A well-formed record, as far as ranks are concerned.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    /// Positions of the parents: all of them smaller than the record's own.
+    pub(crate) parents: Vec<usize>,
+    pub(crate) signer: DeviceId,
+    pub(crate) acts: Vec<Act>,
+}
+
+/// What a record does, as far as rights are concerned.
+#[derive(Clone, Debug)]
+pub(crate) enum Act {
+    /// Adds a device.
+    Add(DeviceId, Capabilities),
+    /// Adds capabilities to a device.
+    Grant(DeviceId, Capabilities),
+    /// Ends a device.
+    Revoke(DeviceId),
+    /// Names a new root.
+    NewRoot(KeyTag),
+    /// Anything else that takes an admin: epochs, stores, settings, flags.
+    Administer,
+}
+
+/// What counts of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// All of it.
+    Effective,
+    /// Its revocations, and nothing else: its signer left the vault without having seen it. A revocation is never undone.
+    RevocationsOnly,
+    /// Nothing: the signer had no right to it, by what the record had seen.
+    NoRight,
+    /// Nothing: the signer is revoked, and the revocation had not seen this record.
+    Revoked,
+}
+
+/// Who is root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// This key.
+    Key(KeyTag),
+    /// Nobody: none was named.
+    None,
+    /// Nobody: two new roots were named with no order between them.
+    Frozen,
+}
+
+/// The outcome of [`evaluate`]; vectors run parallel to the records.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) standing: Vec<Standing>,
+    /// Target and record of each effective revocation.
+    pub(crate) revocations: Vec<(DeviceId, usize)>,
+    /// Everybody added by an effective record, with the union of what it was given; also those that were revoked since.
+    pub(crate) devices: BTreeMap<DeviceId, Capabilities>,
+    pub(crate) root: Root,
+}
+
+/// Which records each record has seen, itself not included.
+#[derive(Debug, Default)]
+pub(crate) struct Pasts(Vec<Vec<u64>>);
+
+impl Pasts {
+    /// Appends the next record; its parents are there already.
+    pub(crate) fn push(&mut self, parents: &[usize]) {
+        let mut seen = vec![0u64; self.0.len().div_ceil(64)];
+        for &parent in parents {
+            for (mine, theirs) in seen.iter_mut().zip(&self.0[parent]) {
+                *mine |= theirs;
+            }
+            seen[parent / 64] |= 1 << (parent % 64);
+        }
+        self.0.push(seen);
+    }
+
+    /// Takes the last record away again.
+    pub(crate) fn pop(&mut self) {
+        self.0.pop();
+    }
+
+    /// Whether record `i` has seen record `j`.
+    pub(crate) fn sees(&self, i: usize, j: usize) -> bool {
+        self.0[i].get(j / 64).is_some_and(|word| word >> (j % 64) & 1 == 1)
+    }
+
+    fn comparable(&self, i: usize, j: usize) -> bool {
+        i == j || self.sees(i, j) || self.sees(j, i)
+    }
+}
+
+/// Judges records in the order (n, identity): root's, then the authority and the revocations of admins, then everything else.
+/// `pasts` are those of `nodes`.
+pub(crate) fn evaluate(ground: &Ground, nodes: &[Node], pasts: &Pasts) -> Verdict {
+    let judge = Judge::new(ground, nodes, pasts);
+    let (by_root, root) = judge.root_pass();
+    let root_revocations = judge.revocations(&by_root);
+    let by_admin = judge.admin_pass(&by_root, &root_revocations);
+    // A revocation by an admin stays, even when another admin's departure voids the rest of its record.
+    let mut revocations = judge.revocations(&by_admin);
+    let departures = judge.departures(&by_admin, &revocations);
+    revocations.extend(departures);
+    let standing = judge.last_pass(&by_root, &by_admin, &revocations);
+
+    let effective: Vec<bool> = standing.iter().map(|s| *s == Standing::Effective).collect();
+    let devices =
+        judge.gifts.keys().filter_map(|id| Some((*id, judge.capabilities(*id, &|i| effective[i])?))).collect();
+    Verdict { standing, revocations, devices, root }
+}
+
+/// Capabilities that a device with `pair` cannot hand on.
+const NOT_BY_PAIRING: [Capabilities; 2] = [Capabilities::ADMIN, Capabilities::PRUNE];
+
+struct Judge<'a> {
+    ground: &'a Ground,
+    nodes: &'a [Node],
+    pasts: &'a Pasts,
+    /// Where each device was given something, and whether that was an add.
+    gifts: BTreeMap<DeviceId, Vec<(usize, Capabilities, bool)>>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(ground: &'a Ground, nodes: &'a [Node], pasts: &'a Pasts) -> Self {
+        let mut gifts: BTreeMap<DeviceId, Vec<_>> = BTreeMap::new();
+        for (i, node) in nodes.iter().enumerate() {
+            for act in &node.acts {
+                match act {
+                    Act::Add(id, capabilities) => gifts.entry(*id).or_default().push((i, *capabilities, true)),
+                    Act::Grant(id, capabilities) => gifts.entry(*id).or_default().push((i, *capabilities, false)),
+                    Act::Revoke(_) | Act::NewRoot(_) | Act::Administer => {}
+                }
+            }
+        }
+        Self { ground, nodes, pasts, gifts }
+    }
+
+    /// Which records root stands behind, and who is root now.
+    fn root_pass(&self) -> (Vec<bool>, Root) {
+        let mut by_root = vec![false; self.nodes.len()];
+        let mut named: Vec<(usize, KeyTag)> = Vec::new();
+        for (i, node) in self.nodes.iter().enumerate() {
+            by_root[i] = self.root_for(&named, |t| self.pasts.sees(i, t)) == self.key(node.signer).map_or(Root::None, Root::Key)
+                && self.key(node.signer).is_some();
+            if by_root[i] && let Some(key) = new_root(node) {
+                named.push((i, key));
+            }
+        }
+        // Beside a new root, the old one is no longer root; two new roots with no order between them leave none.
+        for (i, ok) in by_root.iter_mut().enumerate() {
+            *ok &= named.iter().all(|(t, _)| self.pasts.comparable(i, *t));
+        }
+        let left: Vec<(DeviceId, usize)> =
+            self.revocations(&by_root).into_iter().filter(|(target, i)| *target == self.nodes[*i].signer).collect();
+        for (i, ok) in by_root.iter_mut().enumerate() {
+            *ok &= left.contains(&(self.nodes[i].signer, i)) || !self.cut(i, &left);
+        }
+        (by_root, self.root_for(&named, |_| true))
+    }
+
+    /// The root key after those `named` that `counts` lets through.
+    fn root_for(&self, named: &[(usize, KeyTag)], counts: impl Fn(usize) -> bool) -> Root {
+        let known: Vec<_> = named.iter().filter(|(t, _)| counts(*t)).collect();
+        let mut last = known.iter().filter(|(t, _)| !known.iter().any(|(u, _)| self.pasts.sees(*u, *t)));
+        match (last.next(), last.next()) {
+            (None, _) => self.ground.root.map_or(Root::None, Root::Key),
+            (Some((_, key)), None) => Root::Key(*key),
+            (Some(_), Some(_)) => Root::Frozen,
+        }
+    }
+
+    /// Which records an admin's authority stands behind (or root's), looking at nothing but root's revocations.
+    fn admin_pass(&self, by_root: &[bool], root_revocations: &[(DeviceId, usize)]) -> Vec<bool> {
+        let mut ok = vec![false; self.nodes.len()];
+        for (i, node) in self.nodes.iter().enumerate() {
+            ok[i] = by_root[i]
+                || (self.is_admin(node.signer, i, &ok) && !self.cut(i, root_revocations) && self.within_admin(i, by_root, &ok));
+        }
+        ok
+    }
+
+    /// Whether record `i` does only what an admin may: no new root, no revocation of another admin or of root.
+    fn within_admin(&self, i: usize, by_root: &[bool], ok: &[bool]) -> bool {
+        self.nodes[i].acts.iter().all(|act| match act {
+            Act::NewRoot(_) => false,
+            Act::Revoke(target) => {
+                *target == self.nodes[i].signer || !(self.is_admin(*target, i, ok) || self.is_root(*target, i, by_root))
+            }
+            Act::Add(..) | Act::Grant(..) | Act::Administer => true,
+        })
+    }
+
+    /// Devices below admin that revoked themselves, in a record that does nothing else. An earlier revocation comes first:
+    /// a revoked device cannot choose a past that voids more than its revocation did.
+    fn departures(&self, by_admin: &[bool], revocations: &[(DeviceId, usize)]) -> Vec<(DeviceId, usize)> {
+        (0..self.nodes.len())
+            .filter(|i| !by_admin[*i] && self.is_departure(*i) && !self.cut(*i, revocations))
+            .map(|i| (self.nodes[i].signer, i))
+            .collect()
+    }
+
+    fn last_pass(&self, by_root: &[bool], by_admin: &[bool], revocations: &[(DeviceId, usize)]) -> Vec<Standing> {
+        let mut effective = vec![false; self.nodes.len()];
+        let mut standing = Vec::with_capacity(self.nodes.len());
+        for (i, node) in self.nodes.iter().enumerate() {
+            let as_admin = by_admin[i] && self.is_admin(node.signer, i, &effective);
+            let revokes = revocations.iter().any(|(_, r)| *r == i);
+            let allowed = as_admin || self.is_departure(i) || self.within_pairing(i, &effective);
+            let verdict = match (by_root[i], self.cut(i, revocations)) {
+                (true, _) => Standing::Effective,
+                (false, false) if allowed => Standing::Effective,
+                (false, _) if revokes => Standing::RevocationsOnly,
+                (false, true) => Standing::Revoked,
+                (false, false) => Standing::NoRight,
+            };
+            effective[i] = verdict == Standing::Effective;
+            standing.push(verdict);
+        }
+        standing
+    }
+
+    /// Whether record `i` only adds devices that its signer, a device with `pair`, may add.
+    fn within_pairing(&self, i: usize, ok: &[bool]) -> bool {
+        let node = &self.nodes[i];
+        let Some(own) = self.capabilities(node.signer, &|j| ok[j] && self.pasts.sees(i, j)) else { return false };
+        own.contains(Capabilities::PAIR)
+            && !node.acts.is_empty()
+            && node.acts.iter().all(|act| match act {
+                Act::Add(_, given) => own.contains(*given) && !NOT_BY_PAIRING.iter().any(|c| given.contains(*c)),
+                Act::Grant(..) | Act::Revoke(_) | Act::NewRoot(_) | Act::Administer => false,
+            })
+    }
+
+    fn is_departure(&self, i: usize) -> bool {
+        let node = &self.nodes[i];
+        !node.acts.is_empty() && node.acts.iter().all(|act| matches!(act, Act::Revoke(target) if *target == node.signer))
+    }
+
+    fn is_admin(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
+        self.key(device) == Some(self.ground.founder)
+            || self
+                .capabilities(device, &|j| ok[j] && self.pasts.sees(i, j))
+                .is_some_and(|own| own.contains(Capabilities::ADMIN))
+    }
+
+    fn is_root(&self, device: DeviceId, i: usize, by_root: &[bool]) -> bool {
+        let named: Vec<(usize, KeyTag)> = (0..i)
+            .filter(|j| by_root[*j] && self.pasts.sees(i, *j))
+            .filter_map(|j| Some((j, new_root(&self.nodes[j])?)))
+            .collect();
+        self.key(device).is_some_and(|key| self.root_for(&named, |_| true) == Root::Key(key))
+    }
+
+    /// What a device was given by records that count; nothing unless one of them added it.
+    fn capabilities(&self, device: DeviceId, counts: &dyn Fn(usize) -> bool) -> Option<Capabilities> {
+        let gifts: Vec<_> = self.gifts.get(&device)?.iter().filter(|(i, ..)| counts(*i)).collect();
+        gifts.iter().any(|(_, _, add)| *add).then(|| gifts.iter().fold(Capabilities::NONE, |sum, (_, c, _)| sum.union(*c)))
+    }
+
+    fn revocations(&self, ok: &[bool]) -> Vec<(DeviceId, usize)> {
+        let targets = |i: usize| {
+            self.nodes[i].acts.iter().filter_map(move |act| match act {
+                Act::Revoke(target) => Some((*target, i)),
+                Act::Add(..) | Act::Grant(..) | Act::NewRoot(_) | Act::Administer => None,
+            })
+        };
+        (0..self.nodes.len()).filter(|i| ok[*i]).flat_map(targets).collect()
+    }
+
+    /// Whether a revocation of the signer of `i` had not seen `i`.
+    fn cut(&self, i: usize, revocations: &[(DeviceId, usize)]) -> bool {
+        revocations.iter().any(|(target, v)| *target == self.nodes[i].signer && *v != i && !self.pasts.sees(*v, i))
+    }
+
+    fn key(&self, device: DeviceId) -> Option<KeyTag> {
+        self.ground.keys.get(&device).copied()
+    }
+}
+
+fn new_root(node: &Node) -> Option<KeyTag> {
+    node.acts.iter().rev().find_map(|act| match act {
+        Act::NewRoot(key) => Some(*key),
+        Act::Add(..) | Act::Grant(..) | Act::Revoke(_) | Act::Administer => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use vault_format::ids::Identity;
+
+    const READ_PUSH: Capabilities = Capabilities::READ.union(Capabilities::PUSH);
+    const ADMIN: Capabilities = READ_PUSH.union(Capabilities::ADMIN);
+    const PAIR: Capabilities = READ_PUSH.union(Capabilities::PAIR);
+
+    /// Records by name; the name is also the identity, so that ties in n go by name, as an attacker who grinds hashes would have it.
+    #[derive(Clone)]
+    struct Script(Vec<(&'static str, Vec<&'static str>, &'static str, Vec<Act>)>);
+
+    /// What the tests look at.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Outcome {
+        members: BTreeMap<DeviceId, Capabilities>,
+        revoked: BTreeSet<DeviceId>,
+        standing: BTreeMap<Identity, Standing>,
+    }
+
+    impl Script {
+        /// `R` is root, `A` the founder, `B` an admin, `P` a device with pair, `C` a plain one.
+        fn vault() -> Self {
+            Self(vec![
+                ("0", vec![], "A", vec![Act::Add(device("A"), ADMIN), Act::Add(device("R"), Capabilities::ALL)]),
+                ("1", vec!["0"], "A", vec![Act::Add(device("B"), ADMIN)]),
+                ("2", vec!["1"], "A", vec![Act::Add(device("P"), PAIR)]),
+                ("3", vec!["2"], "A", vec![Act::Add(device("C"), READ_PUSH)]),
+            ])
+        }
+
+        fn then(mut self, id: &'static str, parents: &[&'static str], signer: &'static str, act: Act) -> Self {
+            self.0.push((id, parents.to_vec(), signer, vec![act]));
+            self
+        }
+
+        fn judge(&self) -> Outcome {
+            outcome(&self.0.iter().map(|(id, parents, signer, acts)| Trial {
+                id: name(id),
+                parents: parents.iter().map(|p| name(p)).collect(),
+                signer: device(signer),
+                acts: acts.clone(),
+            }).collect::<Vec<_>>())
+        }
+    }
+
+    impl Outcome {
+        fn is(&self, id: &str) -> Standing {
+            self.standing[&name(id)]
+        }
+
+        fn has(&self, id: &str) -> bool {
+            self.members.contains_key(&device(id))
+        }
+    }
+
+    /// A record that names its parents by identity, as they come out of a store.
+    #[derive(Clone)]
+    struct Trial {
+        id: Identity,
+        parents: Vec<Identity>,
+        signer: DeviceId,
+        acts: Vec<Act>,
+    }
+
+    fn name(text: &str) -> Identity {
+        let mut id = [0; 32];
+        id[..text.len()].copy_from_slice(text.as_bytes());
+        Identity(id)
+    }
+
+    fn device(text: &str) -> DeviceId {
+        let mut id = [0; 16];
+        id[..text.len()].copy_from_slice(text.as_bytes());
+        DeviceId(id)
+    }
+
+    /// Numbers and sorts the records as the graph does, and gives every device a key of its own.
+    fn outcome(records: &[Trial]) -> Outcome {
+        let by_id: BTreeMap<Identity, &Trial> = records.iter().map(|r| (r.id, r)).collect();
+        fn n(by_id: &BTreeMap<Identity, &Trial>, memo: &mut BTreeMap<Identity, u32>, id: Identity) -> u32 {
+            if let Some(known) = memo.get(&id) {
+                return *known;
+            }
+            let value = by_id[&id].parents.iter().map(|p| n(by_id, memo, *p) + 1).max().unwrap_or(0);
+            memo.insert(id, value);
+            value
+        }
+        let mut memo = BTreeMap::new();
+        let mut order: Vec<(u32, Identity)> = by_id.keys().map(|id| (n(&by_id, &mut memo, *id), *id)).collect();
+        order.sort();
+        let place: BTreeMap<Identity, usize> = order.iter().enumerate().map(|(i, (_, id))| (*id, i)).collect();
+        let nodes: Vec<Node> = order
+            .iter()
+            .map(|(_, id)| Node {
+                parents: by_id[id].parents.iter().map(|p| place[p]).collect(),
+                signer: by_id[id].signer,
+                acts: by_id[id].acts.clone(),
+            })
+            .collect();
+        let mut keys = BTreeMap::from([(device("A"), 0), (device("R"), 1)]);
+        for node in &nodes {
+            for act in &node.acts {
+                let next = keys.len();
+                if let Act::Add(id, _) = act {
+                    keys.entry(*id).or_insert(next);
+                }
+            }
+        }
+        let mut pasts = Pasts::default();
+        nodes.iter().for_each(|node| pasts.push(&node.parents));
+        let verdict = evaluate(&Ground { founder: 0, root: Some(1), keys }, &nodes, &pasts);
+        let revoked: BTreeSet<DeviceId> = verdict.revocations.iter().map(|(target, _)| *target).collect();
+        Outcome {
+            members: verdict.devices.into_iter().filter(|(id, _)| !revoked.contains(id)).collect(),
+            revoked,
+            standing: order.iter().map(|(_, id)| *id).zip(verdict.standing).collect(),
+        }
+    }
+
+    #[test]
+    fn two_honest_admins_at_once() {
+        let o = Script::vault()
+            .then("x", &["3"], "A", Act::Add(device("D"), READ_PUSH))
+            .then("y", &["3"], "B", Act::Revoke(device("C")))
+            .judge();
+        assert!(o.has("D") && !o.has("C"));
+        assert_eq!((o.is("x"), o.is("y")), (Standing::Effective, Standing::Effective));
+    }
+
+    #[test]
+    fn backdated_sock_puppet() {
+        // P is revoked, and writes a sibling of the revocation that adds another device.
+        let o = Script::vault()
+            .then("v", &["3"], "A", Act::Revoke(device("P")))
+            .then("s", &["3"], "P", Act::Add(device("S"), READ_PUSH))
+            .then("t", &["s"], "S", Act::Revoke(device("S")))
+            .judge();
+        assert_eq!(o.is("s"), Standing::Revoked);
+        assert!(!o.has("S") && !o.has("P"));
+    }
+
+    #[test]
+    fn backdated_self_readd() {
+        let o = Script::vault()
+            .then("v", &["3"], "A", Act::Revoke(device("P")))
+            .then("s", &["2"], "P", Act::Add(device("P"), PAIR))
+            .then("t", &["v"], "A", Act::Add(device("P"), PAIR))
+            .judge();
+        assert_eq!(o.is("s"), Standing::Revoked);
+        assert!(!o.has("P"), "a revoked id never comes back, whoever adds it");
+    }
+
+    #[test]
+    fn mutual_revocation_is_void() {
+        let o = Script::vault()
+            .then("v", &["3"], "A", Act::Revoke(device("B")))
+            .then("u", &["3"], "B", Act::Revoke(device("A")))
+            .judge();
+        assert_eq!((o.is("u"), o.is("v")), (Standing::NoRight, Standing::NoRight));
+        assert!(o.has("A") && o.has("B") && o.revoked.is_empty());
+    }
+
+    #[test]
+    fn nobody_but_root_reaches_root_or_admins() {
+        let o = Script::vault()
+            .then("v", &["3"], "A", Act::Revoke(device("R")))
+            .then("w", &["3"], "P", Act::Revoke(device("C")))
+            .then("x", &["3"], "P", Act::Add(device("D"), Capabilities::READ.union(Capabilities::PRUNE)))
+            .then("y", &["3"], "P", Act::Add(device("E"), ADMIN))
+            .then("z", &["3"], "P", Act::Administer)
+            .judge();
+        for id in ["v", "w", "x", "y", "z"] {
+            assert_eq!(o.is(id), Standing::NoRight, "{id}");
+        }
+        let o = Script::vault().then("v", &["3"], "R", Act::Revoke(device("A"))).judge();
+        assert!(!o.has("A") && o.has("B"));
+    }
+
+    #[test]
+    fn root_revocation_voids_sock_revocations() {
+        // Root revokes the founder, who then backdates an admin that revokes C, and revokes C itself.
+        let o = Script::vault()
+            .then("v", &["3"], "R", Act::Revoke(device("A")))
+            .then("s", &["1"], "A", Act::Add(device("S"), ADMIN))
+            .then("t", &["s"], "S", Act::Revoke(device("C")))
+            .then("u", &["3"], "A", Act::Revoke(device("C")))
+            .judge();
+        assert!(o.has("C") && !o.has("S"));
+        assert_eq!((o.is("s"), o.is("t"), o.is("u")), (Standing::Revoked, Standing::NoRight, Standing::Revoked));
+        assert!(o.has("B"), "what the founder did before stays");
+    }
+
+    #[test]
+    fn concurrent_promote_and_revoke() {
+        for (first, second) in [("p", "v"), ("v", "p")] {
+            let o = Script::vault()
+                .then(first, &["3"], "A", if first == "p" { Act::Grant(device("C"), ADMIN) } else { Act::Revoke(device("C")) })
+                .then(second, &["3"], "B", if second == "p" { Act::Grant(device("C"), ADMIN) } else { Act::Revoke(device("C")) })
+                .then("z", &["p"], "C", Act::Add(device("S"), READ_PUSH))
+                .judge();
+            assert!(!o.has("C") && !o.has("S"), "revocation wins, and what the promoted device did without seeing it is void");
+            assert_eq!(o.is("z"), Standing::Revoked);
+        }
+    }
+
+    #[test]
+    fn ground_low_hash_sibling() {
+        // Wherever a revoked device's record sorts, it changes nothing.
+        for id in ["\u{1}", "~"] {
+            let o = Script::vault()
+                .then("m", &["3"], "A", Act::Revoke(device("P")))
+                .then(id, &["3"], "P", Act::Add(device("S"), READ_PUSH))
+                .judge();
+            assert!(!o.has("S"));
+            assert_eq!(o.is(id), Standing::Revoked);
+        }
+    }
+
+    #[test]
+    fn huge_n_sibling() {
+        // A long chain of its own does not help either.
+        let chain = ["a", "b", "c", "d", "e", "f"];
+        let mut script = Script::vault().then("v", &["3"], "A", Act::Revoke(device("P")));
+        for (i, id) in chain.into_iter().enumerate() {
+            script = script.then(id, &[if i == 0 { "3" } else { chain[i - 1] }], "P", Act::Add(device("S"), READ_PUSH));
+        }
+        let o = script.judge();
+        assert!(!o.has("S"));
+        assert!(chain.iter().all(|id| o.is(id) == Standing::Revoked));
+    }
+
+    #[test]
+    fn pairing_hands_on_what_it_has() {
+        let o = Script::vault().then("x", &["3"], "P", Act::Add(device("D"), READ_PUSH)).judge();
+        assert_eq!(o.members.get(&device("D")), Some(&READ_PUSH));
+    }
+
+    #[test]
+    fn devices_may_leave() {
+        let o = Script::vault().then("x", &["3"], "C", Act::Revoke(device("C"))).judge();
+        assert!(!o.has("C"));
+        // A revoked device that "leaves" with a short past does not take down those it had added.
+        let base = Script::vault()
+            .then("d", &["3"], "P", Act::Add(device("D"), READ_PUSH))
+            .then("v", &["d"], "A", Act::Revoke(device("P")));
+        let before = base.judge();
+        let after = base.then("x", &["3"], "P", Act::Revoke(device("P"))).judge();
+        assert!(before.has("D"));
+        assert_eq!(before.members, after.members);
+    }
+
+    #[test]
+    fn leaving_admins_take_nothing_back() {
+        // A leaves; beside that it had revoked C and added D in one record.
+        let mut script = Script::vault().then("x", &["3"], "A", Act::Revoke(device("A")));
+        script.0.push(("y", vec!["3"], "A", vec![Act::Revoke(device("C")), Act::Add(device("D"), READ_PUSH)]));
+        let o = script.judge();
+        assert_eq!(o.is("y"), Standing::RevocationsOnly);
+        assert!(!o.has("C") && !o.has("D") && !o.has("A"));
+    }
+
+    #[test]
+    fn new_roots() {
+        // Keys are numbered in the order of adds: N gets 5, M gets 6.
+        let base = Script::vault()
+            .then("4", &["3"], "R", Act::Add(device("N"), READ_PUSH))
+            .then("5", &["4"], "R", Act::Add(device("M"), READ_PUSH))
+            .then("6", &["5"], "R", Act::NewRoot(5));
+        let o = base.clone().then("7", &["6"], "N", Act::Revoke(device("A"))).judge();
+        assert!(!o.has("A"));
+        // The old root beside or after the new one is an admin like others.
+        for parent in ["5", "6"] {
+            let o = base.clone().then("7", &[parent], "R", Act::Revoke(device("A"))).judge();
+            assert!(o.has("A"), "after {parent}");
+        }
+        // Two new roots with no order between them: nobody is root.
+        let o = base
+            .then("6b", &["5"], "R", Act::NewRoot(6))
+            .then("7", &["6"], "N", Act::Revoke(device("A")))
+            .then("8", &["6b"], "M", Act::Revoke(device("A")))
+            .then("9", &["7", "8"], "N", Act::Revoke(device("A")))
+            .judge();
+        assert!(o.has("A"));
+    }
+
+    /// The model's trials: random graphs, in which everybody does anything.
+    #[test]
+    fn growth_never_undoes_a_revocation() {
+        let mut rng = Rng(7);
+        let mut judged = 0;
+        for _ in 0..4000 {
+            let records = random_records(&mut rng);
+            let full = outcome(&records);
+            let mut early: Vec<Trial> = Vec::new();
+            for record in &records {
+                if record.parents.iter().all(|p| early.iter().any(|r| r.id == *p)) && rng.below(10) < 8 {
+                    early.push(record.clone());
+                }
+            }
+            let late_root = records.iter().any(|r| r.signer == device("R") && early.iter().all(|e| e.id != r.id));
+            if early.is_empty() || late_root {
+                continue;
+            }
+            judged += 1;
+            let part = outcome(&early);
+            assert!(part.revoked.is_subset(&full.revoked), "later records without root brought a device back");
+        }
+        assert!(judged > 1000);
+    }
+
+    #[test]
+    fn nothing_of_a_root_revoked_device_counts_outside_the_past() {
+        let mut rng = Rng(11);
+        let mut tried = 0;
+        for _ in 0..4000 {
+            let records = random_records(&mut rng);
+            let full = outcome(&records);
+            for v in records.iter().filter(|r| r.signer == device("R")) {
+                let Some(Act::Revoke(target)) = v.acts.first() else { continue };
+                let seen = past(&records, v.id);
+                let outside = |r: &&Trial| r.signer == *target && *target != device("R") && !seen.contains(&r.id);
+                for r in records.iter().filter(outside) {
+                    tried += 1;
+                    assert!(matches!(full.standing[&r.id], Standing::Revoked | Standing::NoRight));
+                }
+                // Without those records, and without what was built on them by nobody else, the vault is the same.
+                let kept: Vec<Trial> = records.iter().filter(|r| !outside(r)).cloned().collect();
+                let closed = kept.iter().all(|r| r.parents.iter().all(|p| kept.iter().any(|k| k.id == *p)));
+                if closed {
+                    let without = outcome(&kept);
+                    assert_eq!((&without.members, &without.revoked), (&full.members, &full.revoked));
+                }
+            }
+        }
+        assert!(tried > 500);
+    }
+
+    #[test]
+    fn every_permutation_same_state() {
+        let mut rng = Rng(13);
+        for _ in 0..500 {
+            let mut records = random_records(&mut rng);
+            let expected = outcome(&records);
+            for i in (1..records.len()).rev() {
+                records.swap(i, rng.below(i + 1));
+            }
+            assert_eq!(outcome(&records), expected);
+        }
+    }
+
+    fn past(records: &[Trial], id: Identity) -> BTreeSet<Identity> {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![id];
+        while let Some(id) = open.pop() {
+            let parents = records.iter().filter(|r| r.id == id).flat_map(|r| r.parents.iter().copied());
+            open.extend(parents.filter(|p| seen.insert(*p)).collect::<Vec<_>>());
+        }
+        seen
+    }
+
+    fn random_records(rng: &mut Rng) -> Vec<Trial> {
+        let mut devices = vec![device("A")];
+        let mut records = vec![Trial {
+            id: name("r00"),
+            parents: vec![],
+            signer: device("A"),
+            acts: vec![Act::Add(device("A"), ADMIN), Act::Add(device("R"), Capabilities::ALL)],
+        }];
+        for k in 1..4 + rng.below(9) {
+            let mut parents: Vec<Identity> = (0..1 + rng.below(2)).map(|_| records[rng.below(records.len())].id).collect();
+            parents.sort();
+            parents.dedup();
+            let signer = if rng.below(100) < 12 { device("R") } else { devices[rng.below(devices.len())] };
+            let act = match rng.below(5) {
+                0 | 1 => {
+                    let new = device(&format!("D{k}"));
+                    devices.push(new);
+                    Act::Add(new, [ADMIN, PAIR, READ_PUSH][rng.below(3)])
+                }
+                2 | 3 => Act::Revoke(devices[rng.below(devices.len())]),
+                _ => Act::Administer,
+            };
+            records.push(Trial { id: name(&format!("r{k:02}")), parents, signer, acts: vec![act] });
+        }
+        records
+    }
+
+    /// SplitMix64: the trials are the same on every run.
+    struct Rng(u64);
+
+    impl Rng {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) % limit as u64) as usize
+        }
+    }
+}

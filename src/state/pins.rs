@@ -1,0 +1,60 @@
+//! What a device has seen of a vault, so that a store cannot show it less.
+
+use super::codec::{Reader, Writer};
+use crypto_backends::SecretBytes;
+use std::collections::BTreeMap;
+use vault_format::ids::{DeviceId, Identity};
+
+/// The newest state of a vault that this device has verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pins {
+    /// Heads of the roster.
+    pub roster_heads: Vec<Identity>,
+    /// Heads of each device's log, its own among them. More than one: the device forked its log.
+    pub logs: BTreeMap<DeviceId, Vec<LogPin>>,
+}
+
+/// A head of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogPin {
+    /// Its number in the log.
+    pub seq: u64,
+    /// Its identity.
+    pub identity: Identity,
+}
+
+impl Pins {
+    pub(super) fn encode(&self) -> SecretBytes {
+        let mut out = Writer::new();
+        out.number(self.roster_heads.len() as u64);
+        for head in &self.roster_heads {
+            out.fixed(&head.0);
+        }
+        out.number(self.logs.len() as u64);
+        for (device, heads) in &self.logs {
+            out.fixed(&device.0).number(heads.len() as u64);
+            for head in heads {
+                out.number(head.seq).fixed(&head.identity.0);
+            }
+        }
+        out.finish()
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader::new(bytes);
+        let mut pins = Self::default();
+        for _ in 0..reader.count(32)? {
+            pins.roster_heads.push(Identity(reader.fixed()?));
+        }
+        for _ in 0..reader.count(16 + 8)? {
+            let device = DeviceId(reader.fixed()?);
+            let mut heads = Vec::new();
+            for _ in 0..reader.count(8 + 32)? {
+                heads.push(LogPin { seq: reader.number()?, identity: Identity(reader.fixed()?) });
+            }
+            pins.logs.insert(device, heads);
+        }
+        reader.end()?;
+        Some(pins)
+    }
+}
