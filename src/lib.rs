@@ -1,6 +1,5 @@
 //! Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
 pub mod keys;
-pub mod state;
 mod trouble;
 pub mod watch;
 
