@@ -201,15 +201,8 @@ fn open_box(
 ) -> Result<(Key, Key), SealError> {
     let (ciphertext, blob) = blob::split_box(provider.suite, &part.bytes)?;
     let shared = provider.kem.decapsulate(device.kem_secret.expose(), ciphertext)?;
-    let context = blob::box_context(
-        provider.suite,
-        pusher,
-        &device.vault,
-        &part.epoch,
-        &device.id,
-        &device.kem_key,
-        ciphertext,
-    );
+    let context =
+        blob::box_context(provider.suite, pusher, &device.vault, &part.epoch, &device.id, &device.kem_key, ciphertext);
     let dek = box_dek(provider, &shared, &device.w, &context);
     let plain = open_blob(provider, box_type(pusher), &context, &dek, blob)?;
     let invalid = FormatError::Invalid { what: "box" };
@@ -274,7 +267,8 @@ mod tests {
     #[test]
     fn all_objects_plus_broken_kem_reads_nothing() {
         let reader = device();
-        let part = seal_reader_box(provider(), VAULT, &reader.recipient(), &epoch(1), &Key::new([9; 32])).expect("sealed");
+        let part =
+            seal_reader_box(provider(), VAULT, &reader.recipient(), &epoch(1), &Key::new([9; 32])).expect("sealed");
         let mut broken = reader.duplicate();
         broken.w = Key::new([0; 32]);
         assert!(matches!(open_reader_box(provider(), &broken, &part), Err(SealError::Commitment)));

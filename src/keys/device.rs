@@ -29,7 +29,15 @@ impl KeyPairs {
     /// The device that these keys are in `vault`, with a fresh `W`.
     pub fn bind(self, provider: &Provider, vault: VaultId) -> Result<DeviceKeys, CryptoError> {
         let w = Key::random(provider.random)?;
-        Ok(DeviceKeys::from_parts(provider, vault, self.verify_key, self.kem_key, self.signing_secret, self.kem_secret, w))
+        Ok(DeviceKeys::from_parts(
+            provider,
+            vault,
+            self.verify_key,
+            self.kem_key,
+            self.signing_secret,
+            self.kem_secret,
+            w,
+        ))
     }
 }
 

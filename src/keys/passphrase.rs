@@ -83,7 +83,9 @@ mod tests {
 
     #[test]
     fn one_line_break_is_removed_and_nothing_else() {
-        for (given, kept) in [("a b", "a b"), (" a\n", " a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a\r"), ("a \n", "a ")] {
+        for (given, kept) in
+            [("a b", "a b"), (" a\n", " a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a\r"), ("a \n", "a ")]
+        {
             assert_eq!(Passphrase::from_output(given.as_bytes()).expect("a passphrase").expose(), kept.as_bytes());
         }
         assert_eq!(Passphrase::new("a\n").expect("typed").expose(), b"a\n");

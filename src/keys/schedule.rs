@@ -1,6 +1,7 @@
 //! From the two secrets of a vault to every key that is used (SPEC sections 3.1 and 4).
 
 use crypto_backends::{Key, Provider, Secret};
+use crate::stage::IdKeys;
 use vault_format::{
     ids::{DeviceId, Domain, EpochId, Scope},
     labels::Purpose,
@@ -26,7 +27,14 @@ impl EpochKeys {
     /// Derives them from `E`.
     pub fn new(provider: &'static Provider, id: EpochId, secret: Key) -> Self {
         let derive = |purpose| plain(provider, purpose, &secret);
-        Self { id, data: derive(Purpose::Data), log: derive(Purpose::Log), index: derive(Purpose::Index), secret, provider }
+        Self {
+            id,
+            data: derive(Purpose::Data),
+            log: derive(Purpose::Log),
+            index: derive(Purpose::Index),
+            secret,
+            provider,
+        }
     }
 
     /// What `device`, a push-only one, has of this epoch.
@@ -72,12 +80,11 @@ pub struct PusherKeys {
     /// The device's deltas.
     pub index: Key,
     secret: Key,
-    provider: &'static Provider,
 }
 
 impl PusherKeys {
     /// Derives them from `P(E, d)`.
-    pub fn new(provider: &'static Provider, epoch: EpochId, secret: Key) -> Self {
+    pub fn new(provider: &Provider, epoch: EpochId, secret: Key) -> Self {
         let derive = |purpose| plain(provider, purpose, &secret);
         Self {
             epoch,
@@ -85,16 +92,10 @@ impl PusherKeys {
             log: derive(Purpose::PusherLog),
             index: derive(Purpose::PusherIndex),
             secret,
-            provider,
         }
     }
 
-    /// `P_hist`: the device's secrets of earlier epochs.
-    pub(crate) fn history(&self) -> Key {
-        plain(self.provider, Purpose::PusherHistory, &self.secret)
-    }
-
-    /// `P(E, d)`, for boxes and history.
+    /// `P(E, d)`, for its box.
     pub(crate) fn secret(&self) -> &Key {
         &self.secret
     }
@@ -111,8 +112,7 @@ pub struct DomainKeys {
 impl DomainKeys {
     /// Derives them from the domain root `V`.
     pub fn of_root(provider: &'static Provider, root: &Key, domain: Domain) -> Self {
-        let secret =
-            provider.kdf.derive(Purpose::Domain.label(provider.suite), root.expose(), &[], &[&domain.0]);
+        let secret = provider.kdf.derive(Purpose::Domain.label(provider.suite), root.expose(), &[], &[&domain.0]);
         Self { domain, secret, provider }
     }
 
@@ -124,6 +124,11 @@ impl DomainKeys {
     /// The key of the ids of one type of chunk.
     pub fn id_key(&self, scope: Scope, chunk_type: ChunkType) -> Key {
         self.derive(Purpose::Id, &[&scope.0, &[chunk_type as u8]])
+    }
+
+    /// The keys of the ids of every type of chunk.
+    pub fn id_keys(&self, scope: Scope) -> IdKeys {
+        IdKeys::new(self.provider, &self.secret, scope)
     }
 
     /// The Gear table of the chunker.
@@ -184,7 +189,7 @@ mod tests {
             }
             for device in [3, 4] {
                 let pusher = keys.pusher(DeviceId([device; 16]));
-                for key in [&pusher.kem_psk, &pusher.log, &pusher.index, &pusher.history(), pusher.secret()] {
+                for key in [&pusher.kem_psk, &pusher.log, &pusher.index, pusher.secret()] {
                     add(key.expose());
                 }
             }

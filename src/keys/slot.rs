@@ -212,12 +212,16 @@ fn wipe(plain: &mut SlotPlain) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crypto_backends::{Suite, rustcrypto::{lower_kdf_floors_for_tests, provider}};
+    use crypto_backends::{
+        Suite,
+        rustcrypto::{lower_kdf_floors_for_tests, provider},
+    };
     use vault_format::limits::SLOT_BLOB;
 
     fn virtual_device() -> (DeviceKeys, Vec<u8>) {
         let pairs = super::super::KeyPairs::generate(provider()).expect("keys");
-        let genesis = Genesis { suite: Suite::Default, random: [1; 32], founder: pairs.verify_key.clone(), root: None }.encode();
+        let genesis =
+            Genesis { suite: Suite::Default, random: [1; 32], founder: pairs.verify_key.clone(), root: None }.encode();
         let vault = VaultId(provider().hash.hash(&[&vault_id_input(&genesis)]));
         (pairs.bind(provider(), vault).expect("a device"), genesis)
     }
@@ -239,12 +243,17 @@ mod tests {
         let slot = seal_slot(provider(), new, &device, &genesis, &[Identity([3; 32])]).expect("sealed");
         assert_eq!(slot.blob.len(), SLOT_BLOB);
 
-        let opened = open(&slot, &device, SlotSecret::Passphrase(&passphrase("cafe\u{301}"))).map_err(|e| e.to_string()).expect("opens");
+        let opened = open(&slot, &device, SlotSecret::Passphrase(&passphrase("cafe\u{301}")))
+            .map_err(|e| e.to_string())
+            .expect("opens");
         assert_eq!((opened.vault, opened.device.id, &opened.genesis), (device.vault, device.id, &genesis));
         assert_eq!(opened.heads, [Identity([3; 32])]);
         assert!(opened.device.w.ct_eq(&device.w) && opened.device.kem_secret.ct_eq(&device.kem_secret));
 
-        assert!(matches!(open(&slot, &device, SlotSecret::Passphrase(&passphrase("cafe"))), Err(SlotError::WrongSecret)));
+        assert!(matches!(
+            open(&slot, &device, SlotSecret::Passphrase(&passphrase("cafe"))),
+            Err(SlotError::WrongSecret)
+        ));
         let words = Words::from_entropy(&Key::new([1; 32]));
         assert!(matches!(open(&slot, &device, SlotSecret::Words(&words)), Err(SlotError::OtherSecret)));
         // Parameters and public keys are bound.
@@ -260,7 +269,10 @@ mod tests {
         let words = Words::generate(provider().random).expect("words");
         let slot = seal_slot(provider(), NewSlot::Words(&words), &device, &genesis, &[]).expect("sealed");
         let again = Words::parse(&words.iter().collect::<Vec<_>>().join(" ")).expect("the same words");
-        assert_eq!(open(&slot, &device, SlotSecret::Words(&again)).map_err(|e| e.to_string()).expect("opens").device.id, device.id);
+        assert_eq!(
+            open(&slot, &device, SlotSecret::Words(&again)).map_err(|e| e.to_string()).expect("opens").device.id,
+            device.id
+        );
         let others = Words::generate(provider().random).expect("words");
         assert!(matches!(open(&slot, &device, SlotSecret::Words(&others)), Err(SlotError::WrongSecret)));
         assert!(matches!(open(&slot, &device, SlotSecret::Passphrase(&passphrase("p"))), Err(SlotError::OtherSecret)));
@@ -275,7 +287,11 @@ mod tests {
         // Below every floor, also the one that tests may use.
         for (m_kib, t, p) in [(1, 3, 1), (65_536, 0, 1), (65_536, 3, 0), (65_536, 3, 2)] {
             for low_memory in [false, true] {
-                let new = NewSlot::Passphrase { passphrase: &passphrase, params: PasswordParams::Argon2id { m_kib, t, p }, low_memory };
+                let new = NewSlot::Passphrase {
+                    passphrase: &passphrase,
+                    params: PasswordParams::Argon2id { m_kib, t, p },
+                    low_memory,
+                };
                 assert!(matches!(seal_slot(provider(), new, &device, &genesis, &[]), Err(SlotError::Crypto(_))));
             }
             let weak = Slot { kdf: SlotKdf::Argon2id { m_kib, t, p }, ..slot.clone() };

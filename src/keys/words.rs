@@ -83,7 +83,9 @@ mod tests {
     /// BIP-39's own vectors for 256 bits.
     #[test]
     fn known_words() {
-        for (entropy, first, last) in [([0u8; 32], "abandon", "art"), ([0x7f; 32], "legal", "title"), ([0xff; 32], "zoo", "vote")] {
+        for (entropy, first, last) in
+            [([0u8; 32], "abandon", "art"), ([0x7f; 32], "legal", "title"), ([0xff; 32], "zoo", "vote")]
+        {
             let words = Words::from_entropy(&Key::new(entropy));
             let list: Vec<_> = words.iter().collect();
             assert_eq!((list.len(), list[0], list[23]), (24, first, last));
@@ -94,7 +96,8 @@ mod tests {
     #[test]
     fn tolerates_how_people_write() {
         let words: Vec<_> = Words::from_entropy(&Key::new([0x7f; 32])).iter().collect();
-        let numbered: String = words.iter().enumerate().map(|(i, w)| format!("{:2}. {}\t\r\n", i + 1, w.to_uppercase())).collect();
+        let numbered: String =
+            words.iter().enumerate().map(|(i, w)| format!("{:2}. {}\t\r\n", i + 1, w.to_uppercase())).collect();
         for text in [numbered, format!("  {},\n", words.join(",  "))] {
             assert_eq!(Words::parse(&text).map_err(|e| e.to_string()).expect("words").entropy().expose(), &[0x7f; 32]);
         }

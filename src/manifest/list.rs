@@ -76,7 +76,7 @@ impl ContentList {
         open.finished += 1;
         let items = std::mem::take(&mut open.items);
         let bytes = items.iter().map(|(_, len)| len).sum();
-        let id = sink.put(ChunkType::List, &encode_list(level as u8, &ListNode::Content(items)))?;
+        let id = sink.put(ChunkType::List, &encode_list(level as u8, &ListNode::Content(items))?)?;
         self.add(level + 1, (id, bytes), sink)
     }
 }
@@ -124,7 +124,7 @@ impl FixedList {
         let (items, finished) = &mut self.levels[level];
         *finished += 1;
         let items = std::mem::take(items);
-        let id = sink.put(ChunkType::List, &encode_list(level as u8, &ListNode::Fixed(items)))?;
+        let id = sink.put(ChunkType::List, &encode_list(level as u8, &ListNode::Fixed(items))?)?;
         self.add(level + 1, id, sink)
     }
 }

@@ -11,12 +11,12 @@ pub use read::{LeafWalk, Part, TreeError, TreeRoot, is_within, parent_of};
 pub use tree::{ManifestBuilder, OwnerNames};
 
 use crypto_backends::Key;
-use vault_format::{ChunkId, limits, pack::ChunkType};
+use vault_format::{ChunkId, FormatError, limits, pack::ChunkType};
 
 /// Takes the plaintext of a node, gives it an id, and sees to it that it is stored.
 pub trait NodeSink {
     /// Why a node could not be taken.
-    type Error;
+    type Error: From<FormatError>;
     /// Stores `plain`, unless the vault has it already.
     fn put(&self, chunk_type: ChunkType, plain: &[u8]) -> Result<ChunkId, Self::Error>;
 }

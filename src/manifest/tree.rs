@@ -1,9 +1,9 @@
 //! Builds the manifest of one source: leaves of entries, and nodes above them.
 
 use crypto_backends::Provider;
-use vault_format::manifest::{LeafEncoder, NodeItem, Owner, encode_node};
+use vault_format::manifest::{LeafEncoder, NodeItem, Owner, encode_node, node_item_len};
 use vault_format::pack::ChunkType;
-use vault_format::{ChunkId, Entry, Kind, limits};
+use vault_format::{ChunkId, Entry, FormatError, Kind, limits};
 
 use super::{CutKeys, NodeSink, TreeRoot, cuts};
 
@@ -25,8 +25,11 @@ pub struct ManifestBuilder<'a, S: NodeSink> {
 }
 
 /// The open node of one level above the leaves.
+#[derive(Default)]
 struct Level {
     items: Vec<NodeItem>,
+    /// Bytes of the items as they will be encoded.
+    len: usize,
     /// Nodes of this level that are finished.
     finished: u64,
 }
@@ -53,22 +56,22 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
         }
     }
 
-    /// Adds the next entry. Entries come in strict path order.
-    pub fn push(&mut self, entry: &Entry) -> Result<(), S::Error> {
-        self.leaf.push(entry);
+    /// Adds the next entry. Entries come in strict path order. An entry that the format cannot hold is left out, and the
+    /// reason given.
+    pub fn push(&mut self, entry: &Entry) -> Result<Option<FormatError>, S::Error> {
+        if let Err(refused) = self.leaf.push(entry) {
+            return Ok(Some(refused));
+        }
         self.entries += 1;
         self.bytes += entry_bytes(entry);
         self.leaf_bytes += entry_bytes(entry);
         self.last_path.clear();
         self.last_path.extend_from_slice(&entry.path);
         let hash = self.provider.keyed_hash.keyed_hash(self.cut_keys.at(0), &[&entry.path]);
-        if cuts(&hash, LEAF_CUT_BITS)
-            || self.leaf.count() >= limits::LEAF_ENTRIES
-            || self.leaf.len() >= limits::NODE_TARGET
-        {
+        if cuts(&hash, LEAF_CUT_BITS) || self.leaf.is_full() {
             self.end_leaf()?;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Finishes all open nodes and gives the root; None if there was no entry.
@@ -95,8 +98,7 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
 
     fn end_leaf(&mut self) -> Result<(), S::Error> {
         let count = self.leaf.count() as u64;
-        let leaf = std::mem::replace(&mut self.leaf, LeafEncoder::new());
-        let plain = leaf.finish(self.owners);
+        let plain = self.leaf.finish(self.owners);
         let id = self.sink.put(ChunkType::Leaf, &plain)?;
         let item = NodeItem {
             last_path: self.last_path.clone(),
@@ -110,12 +112,13 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
     /// Adds an item to the open node of the level above `below`.
     fn add(&mut self, below: usize, item: NodeItem) -> Result<(), S::Error> {
         if self.levels.len() == below {
-            self.levels.push(Level { items: Vec::new(), finished: 0 });
+            self.levels.push(Level::default());
         }
         let level = &mut self.levels[below];
         let hash = self.provider.keyed_hash.keyed_hash(self.cut_keys.at(below + 1), &[&item.last_path]);
+        level.len += node_item_len(level.items.last().map(|before| &before.last_path[..]), &item);
         level.items.push(item);
-        if cuts(&hash, NODE_CUT_BITS) || level.items.len() >= limits::NODE_ITEMS || node_is_long(below, &level.items) {
+        if cuts(&hash, NODE_CUT_BITS) || level.items.len() >= limits::NODE_ITEMS || level.len >= limits::NODE_TARGET {
             self.end_node(below)?;
         }
         Ok(())
@@ -124,8 +127,9 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
     fn end_node(&mut self, below: usize) -> Result<(), S::Error> {
         let level = &mut self.levels[below];
         let items = std::mem::take(&mut level.items);
+        level.len = 0;
         level.finished += 1;
-        let plain = encode_node(below as u8 + 1, &items);
+        let plain = encode_node(below as u8 + 1, &items)?;
         let id = self.sink.put(ChunkType::Node, &plain)?;
         let last_path = items.last().expect("a node that ends has items").last_path.clone();
         let item = NodeItem {
@@ -141,12 +145,6 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
 /// What an entry adds to the byte sums of the tree: the size of files, nothing for the rest.
 pub(super) fn entry_bytes(entry: &Entry) -> u64 {
     if entry.kind == Kind::File { entry.size } else { 0 }
-}
-
-/// The encoded node has reached the byte limit. Encoded only when it might have.
-fn node_is_long(below: usize, items: &[NodeItem]) -> bool {
-    let most: usize = items.iter().map(|item| item.last_path.len() + 64).sum();
-    most >= limits::NODE_TARGET && encode_node(below as u8 + 1, items).len() >= limits::NODE_TARGET
 }
 
 /// SPEC 9.2: one entry in 256 ends its leaf, one item in 32 its node.

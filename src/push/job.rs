@@ -7,15 +7,20 @@ use std::sync::{Arc, Mutex};
 use crypto_backends::Provider;
 use vault_format::log::SourceKind;
 use vault_format::manifest::Owner;
-use vault_format::{Capture, Content, Entry, Identity, Kind, Scope};
+use vault_format::{Capture, Content, Entry, FormatError, Identity, Kind, Scope};
 
 use super::options::{PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
-use super::packs::{Added, lock};
+use super::packs::Added;
+use crate::sync::lock;
 use super::sink::Sink;
+use crate::keys::Tree;
 use crate::manifest::{ContentList, CutKeys, TreeRoot};
-use crate::source::file::Stability;
-use crate::source::{Excludes, Found, Overlap, Owners, ProblemKind, StreamSource, Walk, WalkOptions, WalkProblem, overlap, sqlite};
-use crate::stage::chunk::Chunker;
+use crate::source::{
+    Excludes, Found, Overlap, Owners, ProblemKind, StreamSource, Walk, WalkOptions, WalkProblem, display_path, overlap,
+    sqlite,
+};
+use crate::stage::Chunker;
+use crate::stage::Compressor;
 use crate::vault::Vault;
 use crate::watch::{Action, Event, Watch};
 
@@ -35,7 +40,7 @@ enum Place {
 /// What a source gives when it is opened.
 pub(super) enum Input {
     Walk(Walk),
-    Stream(StreamSource, Entry),
+    Stream(StreamSource),
 }
 
 impl PushOptions {
@@ -115,12 +120,10 @@ impl Source {
             }
             Place::Stream(options) => {
                 let stream = match options {
-                    StreamOptions::Stdin { filename } => StreamSource::stdin(filename),
-                    StreamOptions::Command { argv, filename } => StreamSource::command(argv, filename),
+                    StreamOptions::Stdin { filename } => StreamSource::stdin(filename.as_os_str()),
+                    StreamOptions::Command { argv, filename } => StreamSource::command(argv, filename.as_os_str()),
                 };
-                let stream = stream.map_err(|error| crate::chain(&error))?;
-                let entry = stream.entry(crate::now());
-                Ok(Input::Stream(stream, entry))
+                stream.map(Input::Stream).map_err(|error| crate::chain(&error))
             }
         }
     }
@@ -206,18 +209,18 @@ impl<'a> Job<'a> {
             sink,
             watch,
             counts,
-            chunker: Chunker::new(&domain.chunker_table(scope)),
+            chunker: Chunker::new(domain.chunker_table(scope).expose()),
             spare: Spare::default(),
             read_all: options.force,
             sqlite: options.sqlite == SqliteMode::Auto,
             names_entries: watch.listens(),
             missed: AtomicU64::new(0),
             failed: AtomicBool::new(false),
-            manifest_cut_keys: CutKeys::new(|level| domain.cut_key(scope, TREE_MANIFEST, level)),
+            manifest_cut_keys: CutKeys::new(|level| domain.cut_key(scope, Tree::Manifest, level)),
             options,
             vault,
             label: &source.label,
-            list_cut_keys: Arc::new(CutKeys::new(|level| domain.cut_key(scope, TREE_LIST, level))),
+            list_cut_keys: Arc::new(CutKeys::new(|level| domain.cut_key(scope, Tree::List, level))),
             owners: Owners::new(),
         }
     }
@@ -226,7 +229,7 @@ impl<'a> Job<'a> {
         self.watch.stopped()
     }
 
-    pub(super) fn compressor(&self) -> crate::stage::segment::Compressor {
+    pub(super) fn compressor(&self) -> Result<Compressor, PushError> {
         self.options.compression.compressor()
     }
 
@@ -236,8 +239,8 @@ impl<'a> Job<'a> {
 
     pub(super) fn owner_name(&self, owner: Owner) -> Option<String> {
         match owner {
-            Owner::User(uid) => self.owners.user(uid).map(|name| name.to_string()),
-            Owner::Group(gid) => self.owners.group(gid).map(|name| name.to_string()),
+            Owner::User(uid) => self.owners.user(uid).and_then(|name| String::from_utf8(name.to_vec()).ok()),
+            Owner::Group(gid) => self.owners.group(gid).and_then(|name| String::from_utf8(name.to_vec()).ok()),
         }
     }
 
@@ -258,16 +261,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// An entry has its content; its bytes count as done.
+    /// An entry is complete.
     pub(super) fn entry_done(&self, entry: &Entry) {
-        if entry.kind == Kind::File {
-            self.watch.bytes.fetch_add(entry.size, Relaxed);
-        }
-        self.entry_done_without_bytes(entry);
-    }
-
-    /// The same for a large file, whose bytes were counted run by run.
-    pub(super) fn entry_done_without_bytes(&self, entry: &Entry) {
         self.watch.entries.fetch_add(1, Relaxed);
         if entry.kind == Kind::File {
             self.watch.files.fetch_add(1, Relaxed);
@@ -276,12 +271,17 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// Several problems.
+    pub(super) fn walk_problems(&self, problems: &[WalkProblem]) {
+        problems.iter().for_each(|problem| self.walk_problem(problem));
+    }
+
     /// Something of the source could not be read. What vanished was not there to be captured.
     pub(super) fn walk_problem(&self, problem: &WalkProblem) {
         if problem.kind == ProblemKind::Vanished {
             return self.watch.event(Event::Note(&format!(
                 "{} vanished while it was read",
-                String::from_utf8_lossy(&self.full_path(&problem.path))
+                display_path(&self.full_path(&problem.path))
             )));
         }
         self.missed.fetch_add(1, Relaxed);
@@ -293,6 +293,13 @@ impl<'a> Job<'a> {
     pub(super) fn lost(&self, problem: &WalkProblem) -> Option<Entry> {
         self.walk_problem(problem);
         None
+    }
+
+    /// An entry that the format cannot hold.
+    pub(super) fn refused(&self, entry: &Entry, why: &FormatError) {
+        self.missed.fetch_add(1, Relaxed);
+        self.counts.problems.fetch_add(1, Relaxed);
+        self.watch.problem(&self.full_path(&entry.path), &format!("cannot be held by the format: {why}"));
     }
 
     /// The source as a whole failed.
@@ -310,22 +317,24 @@ impl<'a> Job<'a> {
         self.watch.problem(&self.full_path(path), &message);
     }
 
-    /// How a file's content is marked, given whether it held still.
-    pub(super) fn mark(&self, path: &[u8], capture: Capture, stability: Stability) -> Capture {
-        if stability == Stability::Stable || capture != Capture::Plain {
-            return capture;
+    /// Says so if a file did not hold still. It is in the snapshot, marked.
+    pub(super) fn note_changed(&self, entry: &Entry) {
+        if entry.capture == Capture::Changed {
+            let path = self.full_path(&entry.path);
+            self.watch.event(Event::Note(&format!("{} went on changing while it was read", display_path(&path))));
         }
-        self.watch.event(Event::Note(&format!(
-            "{} went on changing while it was read",
-            String::from_utf8_lossy(&self.full_path(path))
-        )));
-        Capture::Changed
+    }
+
+    /// Tables of a database that SQLite could not check without its application.
+    pub(super) fn note_unchecked(&self, path: &[u8], tables: &str) {
+        let path = self.full_path(path);
+        self.watch.event(Event::Note(&format!("{}: captured, but not checked: {tables}", display_path(&path))));
     }
 
     /// Whether the content that the parent names can be relied on: always, unless a pack it may lie in is condemned.
     pub(super) fn still_there(&self, old: &Entry) -> bool {
         match &old.content {
-            Content::List { chunking, depth, root } => self.vault.content_is_claimed(*chunking, *depth, root, old),
+            Content::List { .. } => self.vault.parent_content_counts(),
             Content::Empty | Content::Inline(_) => true,
         }
     }
@@ -390,5 +399,3 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 const SPARE_BUFFERS: usize = 8;
-const TREE_MANIFEST: u8 = 1;
-const TREE_LIST: u8 = 2;

@@ -2,17 +2,18 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::Sender;
-use vault_format::{Capture, Entry, Kind, limits, path_cmp};
+use vault_format::{Capture, Entry, Kind, path_cmp};
 
 use super::assemble::Order;
 use super::worker::Run;
-use super::{Job, PushError};
+use super::PushError;
+use crate::sync::lock;
+use super::job::{Input, Job};
 use crate::manifest::{ChunkSource, LeafWalk};
 use crate::source::sqlite;
-use crate::source::{Found, Walk};
+use crate::source::{FileReader, Found, StreamSource};
 use crate::watch::Action;
 
 /// A run of entries of about 1 MiB of content, in path order.
@@ -36,6 +37,8 @@ pub(super) enum Item {
     Large(Box<Found>, Sender<Run>),
     /// A database, alone in its batch.
     Database(Box<Found>, Arc<Captured>, Sender<Run>),
+    /// Standard input or a command's output, alone in its batch.
+    Stream(Box<StreamSource>, Sender<Run>),
 }
 
 /// Whether a database was captured through SQLite: told once, waited for by its side files.
@@ -47,13 +50,13 @@ pub(super) struct Captured {
 
 impl Captured {
     pub(super) fn tell(&self, captured: bool) {
-        super::packs::lock(&self.state).get_or_insert(captured);
+        lock(&self.state).get_or_insert(captured);
         self.told.notify_all();
     }
 
     /// Waits for the database's worker, which began earlier and waits for nobody.
     pub(super) fn wait(&self) -> bool {
-        let mut state = super::packs::lock(&self.state);
+        let mut state = lock(&self.state);
         loop {
             if let Some(captured) = *state {
                 return captured;
@@ -66,14 +69,18 @@ impl Captured {
 /// Scans one source. Returns when everything is handed out.
 pub(super) fn scan<C: ChunkSource>(
     job: &Job<'_>,
-    walk: Walk,
+    input: Input,
     parent: Option<LeafWalk<'_, C>>,
     batches: &Sender<Batch>,
     runs: Sender<Run>,
     order: &Order,
 ) -> Result<(), PushError> {
-    let mut parent = ParentEntries::new(parent);
     let mut out = Batches { seq: 0, items: Vec::new(), bytes: 0, batches, order };
+    let walk = match input {
+        Input::Walk(walk) => walk,
+        Input::Stream(stream) => return out.alone(Item::Stream(Box::new(stream), runs)),
+    };
+    let mut parent = ParentEntries::new(parent);
     // Databases of the folder that is being scanned: (path, outcome). Side files come soon after them.
     let mut databases: VecDeque<(Vec<u8>, Arc<Captured>)> = VecDeque::new();
 
@@ -97,8 +104,9 @@ pub(super) fn scan<C: ChunkSource>(
             Some(_) => Action::Changed,
         };
         let side_of = (entry.kind == Kind::File)
-            .then(|| databases.iter().find(|(path, _)| sqlite::is_side_file_of(&entry.path, path)))
+            .then(|| sqlite::side_file_of(&entry.path))
             .flatten()
+            .and_then(|database| databases.iter().find(|(path, _)| path == database))
             .map(|(_, captured)| Arc::clone(captured));
 
         if entry.kind != Kind::File {
@@ -113,7 +121,7 @@ pub(super) fn scan<C: ChunkSource>(
             continue;
         }
         if let Some(captured) = side_of {
-            out.add(Item::Side(Box::new(found), captured), entry_weight(limits::FILE_CHUNK as u64))?;
+            out.add(Item::Side(Box::new(found), captured), entry_weight(SMALL))?;
             continue;
         }
         if let (Some(old), true) = (&before, unchanged)
@@ -133,7 +141,7 @@ pub(super) fn scan<C: ChunkSource>(
         // A database whose own file is unchanged may have changed in its log.
         let action = if action == Action::Unmodified { Action::Changed } else { action };
         job.count(entry, action);
-        if job.sqlite && sqlite::may_be_database(&found) {
+        if job.sqlite && looks_like_database(&found) {
             let captured = Arc::new(Captured::default());
             remember(&mut databases, entry.path.clone(), Arc::clone(&captured));
             out.alone(Item::Database(Box::new(found), captured, runs.clone()))?;
@@ -145,6 +153,24 @@ pub(super) fn scan<C: ChunkSource>(
         }
     }
     out.flush()
+}
+
+/// Whether the file begins like a SQLite database. Only files of whole 512-byte pages are opened for it. The reader is
+/// closed again before a worker captures the file: see `source::sqlite` on POSIX locks.
+fn looks_like_database(found: &Found) -> bool {
+    if found.entry.size == 0 || found.entry.size % 512 != 0 {
+        return false;
+    }
+    let mut head = [0; sqlite::HEADER_BYTES];
+    let mut filled = 0;
+    let Ok(mut reader) = FileReader::open(&mut found.clone()) else { return false };
+    while filled < head.len() {
+        match reader.read(&mut head[filled..]) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => filled += n,
+        }
+    }
+    sqlite::is_database(&head[..filled])
 }
 
 /// Same content as far as the file system tells: size, both times and the inode.
@@ -253,26 +279,8 @@ impl<'a, C: ChunkSource> ParentEntries<'a, C> {
     }
 }
 
-impl Job<'_> {
-    fn count(&self, entry: &Entry, action: Action) {
-        let counters = match (entry.kind, action) {
-            (Kind::File, Action::New) => &self.counts.files_new,
-            (Kind::File, Action::Unmodified) => &self.counts.files_unmodified,
-            (Kind::File, _) => &self.counts.files_changed,
-            (Kind::Dir, Action::New) => &self.counts.dirs_new,
-            (Kind::Dir, Action::Unmodified) => &self.counts.dirs_unmodified,
-            (Kind::Dir, _) => &self.counts.dirs_changed,
-            _ => &self.counts.others,
-        };
-        counters.fetch_add(1, Relaxed);
-        if self.names_entries {
-            self.watch.event(crate::watch::Event::Entry { path: &self.full_path(&entry.path), action, size: entry.size });
-        }
-    }
-}
-
-/// Files up to this many bytes are read by one worker in one go.
-pub(super) const SMALL: u64 = 1 << 20;
+/// Files up to this many bytes are read by one worker.
+const SMALL: u64 = 1 << 20;
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_ITEMS: usize = 512;
 const REMEMBERED_DATABASES: usize = 64;

@@ -2,88 +2,94 @@
 
 use std::sync::Mutex;
 
-use crypto_backends::{Key, Provider};
+use vault_format::{ChunkId, Codec};
 use vault_format::pack::ChunkType;
-use vault_format::{ChunkId, Scope};
 
 use super::PushError;
-use super::packs::{Packs, SealBuffers, lock};
+use super::packs::Packs;
+use crate::sync::lock;
 use crate::index::{Claim, Index};
-use crate::keys::DomainKeys;
 use crate::manifest::NodeSink;
-use crate::stage::segment::{Compressor, SegmentBuilder};
+use crate::stage::IdKeys;
+use crate::stage::SegmentSealer;
+use crate::stage::{Compressor, SegmentBuilder};
 
 /// The way of one source's chunks into the vault.
 pub(super) struct Sink<'a> {
-    provider: &'static Provider,
     index: &'a Index,
     packs: &'a Packs<'a>,
-    scope: Scope,
-    id_keys: [Key; 4],
+    ids: IdKeys,
     /// Nodes come from the manifest and from every large file: they share one open segment.
-    tree: Mutex<TreeSegment>,
+    tree: Mutex<Segment>,
 }
 
-struct TreeSegment {
-    segment: SegmentBuilder,
+/// New chunks of one source that are not sealed yet, and what it takes to seal them.
+pub(super) struct Segment {
+    builder: SegmentBuilder,
     compressor: Compressor,
-    buffers: SealBuffers,
+    sealer: SegmentSealer,
 }
 
 impl<'a> Sink<'a> {
-    pub(super) fn new(
-        provider: &'static Provider,
-        index: &'a Index,
-        packs: &'a Packs<'a>,
-        domain: &DomainKeys,
-        scope: Scope,
-        compressor: Compressor,
-    ) -> Self {
-        let key = |chunk_type| domain.id_key(scope, chunk_type);
-        let id_keys = [key(ChunkType::File), key(ChunkType::List), key(ChunkType::Leaf), key(ChunkType::Node)];
-        let tree = TreeSegment { segment: SegmentBuilder::new(), compressor, buffers: SealBuffers::default() };
-        Self { provider, index, packs, scope, id_keys, tree: Mutex::new(tree) }
+    pub(super) fn new(index: &'a Index, packs: &'a Packs<'a>, ids: IdKeys, compressor: Compressor) -> Self {
+        let tree = Mutex::new(Segment::new(&ids, compressor));
+        Self { index, packs, ids, tree }
     }
 
-    pub(super) fn id_key(&self, chunk_type: ChunkType) -> &Key {
-        &self.id_keys[chunk_type as usize - 1]
+    /// An empty segment of this source.
+    pub(super) fn segment(&self, compressor: Compressor) -> Segment {
+        Segment::new(&self.ids, compressor)
     }
 
-    /// Whether the caller is to store the chunk: exactly one caller is told so, and only if the vault does not have it.
-    pub(super) fn claim(&self, id: &ChunkId) -> bool {
-        matches!(self.index.claim(id), Claim::Mine)
+    /// Names a chunk of a file; takes it into `segment` if the vault does not have it.
+    pub(super) fn file_chunk(&self, data: &[u8], segment: &mut Segment) -> Result<ChunkId, PushError> {
+        self.put_into(ChunkType::File, data, segment)
     }
 
-    /// Compresses and seals what the builder holds, and empties it.
-    pub(super) fn seal(
-        &self,
-        tree: bool,
-        segment: &mut SegmentBuilder,
-        compressor: &mut Compressor,
-        buffers: &mut SealBuffers,
-    ) -> Result<(), PushError> {
-        while !segment.is_empty() {
-            let compressed = segment.compress(compressor)?;
-            // Data that does not compress fills a pack to the last chunk: what does not fit waits for the next one.
-            let room = if compressed.is_stored() { self.packs.room() } else { None };
-            let front = room.and_then(|room| segment.split_off_front(room));
-            match front {
-                Some(front) => self.packs.place(tree, self.scope, &front.stored(), self, buffers)?,
-                None => {
-                    let compressed = segment.compressed();
-                    self.packs.place(tree, self.scope, &compressed, self, buffers)?;
-                    segment.clear();
-                }
-            }
+    /// Compresses and seals all that the segment holds.
+    pub(super) fn seal(&self, segment: &mut Segment, tree: bool) -> Result<(), PushError> {
+        while !segment.builder.is_empty() {
+            self.seal_front(segment, tree)?;
         }
+        Ok(())
+    }
+
+    /// Seals the segment. Data that does not compress fills a pack to the last chunk: what does not fit stays behind.
+    fn seal_front(&self, segment: &mut Segment, tree: bool) -> Result<(), PushError> {
+        let Segment { builder, compressor, sealer } = segment;
+        let compressed = builder.compress(compressor)?;
+        if compressed.codec == Codec::Zstd {
+            self.packs.place(tree, &compressed, &self.ids, sealer)?;
+        } else if let Some(front) = self.packs.split_to_fit(tree, builder) {
+            return self.packs.place(tree, &front.stored(), &self.ids, sealer);
+        } else {
+            self.packs.place(tree, &builder.stored(), &self.ids, sealer)?;
+        }
+        builder.clear();
         Ok(())
     }
 
     /// Seals the nodes that wait for their segment to fill.
     pub(super) fn finish(&self) -> Result<(), PushError> {
-        let mut tree = lock(&self.tree);
-        let TreeSegment { segment, compressor, buffers } = &mut *tree;
-        self.seal(true, segment, compressor, buffers)
+        self.seal(&mut lock(&self.tree), true)
+    }
+
+    /// Exactly one caller is told to store a chunk, and only if the vault does not have it.
+    fn put_into(&self, chunk_type: ChunkType, plain: &[u8], segment: &mut Segment) -> Result<ChunkId, PushError> {
+        let id = self.ids.id(chunk_type, plain);
+        if matches!(self.index.claim(id, chunk_type), Claim::Mine(_)) {
+            segment.builder.push(id, chunk_type, plain);
+            while segment.builder.is_full() {
+                self.seal_front(segment, chunk_type != ChunkType::File)?;
+            }
+        }
+        Ok(id)
+    }
+}
+
+impl Segment {
+    fn new(ids: &IdKeys, compressor: Compressor) -> Self {
+        Self { builder: SegmentBuilder::new(ids.scope()), compressor, sealer: SegmentSealer::new() }
     }
 }
 
@@ -91,15 +97,7 @@ impl NodeSink for Sink<'_> {
     type Error = PushError;
 
     fn put(&self, chunk_type: ChunkType, plain: &[u8]) -> Result<ChunkId, PushError> {
-        let id = ChunkId(self.provider.keyed_hash.keyed_hash(self.id_key(chunk_type), &[plain]));
-        if self.claim(&id) {
-            let mut tree = lock(&self.tree);
-            let TreeSegment { segment, compressor, buffers } = &mut *tree;
-            segment.push(id, chunk_type, plain);
-            if segment.is_full() {
-                self.seal(true, segment, compressor, buffers)?;
-            }
-        }
-        Ok(id)
+        let mut tree = lock(&self.tree);
+        self.put_into(chunk_type, plain, &mut tree)
     }
 }

@@ -1,24 +1,23 @@
 //! The workers: each takes a batch end to end, from open files to sealed segments.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, select};
-use vault_format::pack::ChunkType;
-use vault_format::{Capture, ChunkId, Chunking, Content, Entry, Kind, limits};
+use vault_format::{Capture, ChunkId, Chunking, Content, Entry, limits};
 
 use super::assemble::Done;
-use super::packs::{SealBuffers, lock};
+use super::job::Job;
+use crate::sync::lock;
 use super::scan::{Batch, Captured, Item};
-use super::sink::Sink;
-use super::{Job, PushError};
-use crate::index::Claim;
+use super::sink::Segment;
+use super::PushError;
 use crate::manifest::{ContentList, FixedList, ListRoot};
-use crate::source::file::{FileReader, Stability};
-use crate::source::sqlite::SqliteCapture;
-use crate::source::{Found, WalkProblem, read_xattrs};
-use crate::stage::segment::{Compressor, SegmentBuilder};
+use crate::source::xattr::read_xattrs;
+use crate::source::{FileReader, Found, SmallRead, SqliteCapture, Stability, StreamSource, WalkProblem, read_settled, read_small};
+use crate::watch::Action;
 
 /// About 1 MiB of a large file, cut into chunks.
 pub(super) struct Run {
@@ -39,9 +38,7 @@ pub(super) fn work(
     let mut worker = Worker {
         job,
         done,
-        segment: SegmentBuilder::new(),
-        compressor: Compressor::new(job.compression),
-        buffers: SealBuffers::default(),
+        segment: job.sink.segment(job.compressor()?),
         file: Vec::new(),
     };
     loop {
@@ -71,16 +68,14 @@ pub(super) fn work(
             },
         }
     }
-    worker.flush()
+    job.sink.seal(&mut worker.segment, false)
 }
 
 struct Worker<'j, 'a> {
     job: &'j Job<'a>,
     done: &'j Sender<Done>,
     /// New chunks of this source that are not sealed yet.
-    segment: SegmentBuilder,
-    compressor: Compressor,
-    buffers: SealBuffers,
+    segment: Segment,
     /// The content of the small file at hand.
     file: Vec<u8>,
 }
@@ -102,72 +97,86 @@ impl Worker<'_, '_> {
                     self.job.entry_done(&found.entry);
                     entries.push(found.entry);
                 }
-                Item::Small(found) => entries.extend(self.small(*found, Capture::Plain)?),
+                Item::Small(found) => entries.extend(self.small(*found)?),
                 Item::Side(found, captured) => {
                     if !captured.wait() {
-                        entries.extend(self.whole(*found)?);
+                        self.job.count(&found.entry, Action::New);
+                        entries.extend(self.medium(*found)?);
                     }
                 }
-                Item::Large(found, runs) => return self.large(*found, Capture::Plain, batch.seq, &runs),
+                Item::Large(found, runs) => return self.large(*found, batch.seq, &runs),
+                Item::Stream(stream, runs) => return self.stream(*stream, batch.seq, &runs),
                 Item::Database(found, captured, runs) => return self.database(*found, &captured, batch.seq, &runs),
             }
         }
         self.send(Done { seq: batch.seq, entries })
     }
 
-    /// Reads a file of at most `SMALL` bytes whole. None: it is not in the snapshot, and the job knows.
-    fn small(&mut self, mut found: Found, capture: Capture) -> Result<Option<Entry>, PushError> {
+    /// Reads a small file in one go. None: it is not in the snapshot, and the job knows.
+    fn small(&mut self, mut found: Found) -> Result<Option<Entry>, PushError> {
         self.job.watch.set_current(&found.entry.path);
-        let mut attempt = 0;
-        let stability = loop {
-            let mut reader = match self.open(&mut found) {
-                Ok(reader) => reader,
-                Err(problem) => return Ok(self.job.lost(&problem)),
-            };
-            self.file.clear();
-            if let Err(error) = reader.read_to_end(&mut self.file, limits::WHOLE_FILE) {
-                return Ok(self.job.lost(&WalkProblem::unreadable(&found.entry.path, error)));
-            }
-            let stability = reader.finish();
-            attempt += 1;
-            if stability == Stability::Stable || attempt == ATTEMPTS {
-                break stability;
-            }
-        };
-        let mut entry = found.entry;
-        entry.capture = self.job.mark(&entry.path, capture, stability);
-        let holes: u64 = entry.holes.iter().map(|(_, len)| len).sum();
-        entry.size = self.file.len() as u64 + holes;
+        let mut problems = Vec::new();
+        let read = read_small(&mut found, &mut self.file, &mut problems);
+        self.job.walk_problems(&problems);
+        match read {
+            Ok(SmallRead::Done) => {}
+            Ok(SmallRead::Grown) => return self.medium(found),
+            Err(problem) => return Ok(self.job.lost(&problem)),
+        }
         let file = std::mem::take(&mut self.file);
-        entry.content = self.content(&file)?;
+        found.entry.content = self.content(&file)?;
         self.file = file;
-        self.job.entry_done(&entry);
-        Ok(Some(entry))
+        self.job.watch.bytes.fetch_add(self.file.len() as u64, Relaxed);
+        Ok(Some(self.finished(found)))
     }
 
-    /// Side files of databases that were not captured may be of any size; they are few, and read by one worker.
-    fn whole(&mut self, mut found: Found) -> Result<Option<Entry>, PushError> {
-        if found.entry.size <= super::scan::SMALL {
-            return self.small(found, Capture::Plain);
-        }
-        let mut list = self.job.new_list();
-        let streamed = self.stream(&mut found, |worker, data, chunks| {
-            for (id, len) in worker.chunks(&data, &chunks)? {
-                list.push(id, u64::from(len), worker.job.sink)?;
+    /// Reads a file of any size on this worker alone.
+    fn medium(&mut self, mut found: Found) -> Result<Option<Entry>, PushError> {
+        self.job.watch.set_current(&found.entry.path);
+        let content = self.settled(&mut found, |worker, reader| {
+            let mut list = worker.job.new_list();
+            let mut inline = None;
+            cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
+                if data.len() <= limits::INLINE_BYTES && inline.is_none() {
+                    inline = Some(Content::Inline(data));
+                    return Ok(());
+                }
+                for (id, len) in worker.chunks(&data, &chunks)? {
+                    list.push(id, u64::from(len), worker.job.sink)?;
+                }
+                worker.job.spare.give(data);
+                Ok(())
+            })?;
+            let root = list.finish(worker.job.sink)?;
+            Ok(inline.unwrap_or_else(|| listed(Chunking::ContentDefined, root)))
+        });
+        match content {
+            Ok(content) => {
+                found.entry.content = content;
+                Ok(Some(self.finished(found)))
             }
-            worker.job.spare.give(data);
-            Ok(())
-        })?;
-        let (stability, length) = match streamed {
-            Ok(streamed) => streamed,
-            Err(problem) => return Ok(self.job.lost(&problem)),
-        };
-        let mut entry = found.entry;
-        entry.capture = self.job.mark(&entry.path, Capture::Plain, stability);
-        entry.size = length + holes(&entry);
-        entry.content = listed(Chunking::ContentDefined, list.finish(self.job.sink)?);
-        self.job.entry_done(&entry);
-        Ok(Some(entry))
+            Err(ReadError::Lost(problem)) => Ok(self.job.lost(&problem)),
+            Err(ReadError::Push(error)) => Err(error),
+        }
+    }
+
+    /// The entry of a file that was read, and noted as such.
+    fn finished(&self, found: Found) -> Entry {
+        self.job.note_changed(&found.entry);
+        self.job.entry_done(&found.entry);
+        found.entry
+    }
+
+    /// Runs `read` on a file, once more if it changed meanwhile, and brings the entry up to date.
+    fn settled<T>(
+        &mut self,
+        found: &mut Found,
+        mut read: impl FnMut(&mut Self, &mut FileReader) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let mut problems = Vec::new();
+        let result = read_settled(found, &mut problems, |reader| read(self, reader));
+        self.job.walk_problems(&problems);
+        result
     }
 
     /// The content of a small file: inline, or cut, claimed and added to the open segment.
@@ -191,35 +200,54 @@ impl Worker<'_, '_> {
     }
 
     /// Reads a large file, cuts it, and lets all workers take its runs.
-    fn large(&mut self, mut found: Found, capture: Capture, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
+    fn large(&mut self, mut found: Found, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
         self.job.watch.set_current(&found.entry.path);
-        let mut attempt = 0;
-        loop {
-            let file = Arc::new(LargeFile::new(self.job, Chunking::ContentDefined));
+        let read = self.settled(&mut found, |worker, reader| {
+            let file = Arc::new(LargeFile::new(worker.job, Chunking::ContentDefined));
             let mut number = 0;
-            let streamed = self.stream(&mut found, |worker, data, chunks| {
+            cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
                 let run = Run { file: Arc::clone(&file), number, data, chunks };
                 number += 1;
                 worker.hand_out(run, runs)
             })?;
-            attempt += 1;
-            let (stability, length) = match streamed {
-                Ok(streamed) => streamed,
-                Err(problem) => {
-                    let entries = self.job.lost(&problem).into_iter().collect();
-                    return self.send(Done { seq, entries });
-                }
-            };
-            if stability == Stability::Changed && attempt < ATTEMPTS {
-                continue;
+            Ok((file, number))
+        });
+        match read {
+            Ok((file, number)) => {
+                self.job.note_changed(&found.entry);
+                self.end(&file, number, vec![found.entry], seq)
             }
-            let mut entry = found.entry;
-            entry.capture = self.job.mark(&entry.path, capture, stability);
-            entry.size = length + holes(&entry);
-            return match file.end(number, entry, seq, self.job)? {
-                Some(done) => self.send(done),
-                None => Ok(()),
-            };
+            Err(ReadError::Lost(problem)) => {
+                let entries = self.job.lost(&problem).into_iter().collect();
+                self.send(Done { seq, entries })
+            }
+            Err(ReadError::Push(error)) => Err(error),
+        }
+    }
+
+    /// Reads standard input or a command's output. A failure fails the source.
+    fn stream(&mut self, mut stream: StreamSource, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
+        let file = Arc::new(LargeFile::new(self.job, Chunking::ContentDefined));
+        let mut number = 0;
+        let read = cut_runs(self.job, |buffer| stream.read(buffer), |data, chunks| {
+            let run = Run { file: Arc::clone(&file), number, data, chunks };
+            number += 1;
+            self.hand_out(run, runs)
+        });
+        let entries = match read {
+            Ok(()) => stream.finish().map_err(|error| crate::chain(&error)),
+            Err(ReadError::Lost(problem)) => Err(crate::chain(&problem)),
+            Err(ReadError::Push(error)) => return Err(error),
+        };
+        match entries {
+            Ok(entries) => {
+                entries.iter().for_each(|entry| self.job.count(entry, Action::New));
+                self.end(&file, number, entries, seq)
+            }
+            Err(message) => {
+                self.job.source_failed(&message);
+                self.send(Done { seq, entries: Vec::new() })
+            }
         }
     }
 
@@ -228,33 +256,35 @@ impl Worker<'_, '_> {
         self.job.watch.set_current(&found.entry.path);
         // Side files wait for the outcome: it is told also when the push ends here.
         let told = TellOnDrop(captured);
-        let problem = match self.capture(&found, seq, runs) {
-            Ok(()) => {
-                captured.tell(true);
-                return Ok(());
+        let mut attempt = 0;
+        let problem = loop {
+            attempt += 1;
+            match self.capture(&found, seq, runs) {
+                Ok(Stability::Stable) => {
+                    captured.tell(true);
+                    self.job.counts.databases.fetch_add(1, Relaxed);
+                    return Ok(());
+                }
+                Ok(Stability::Changed) if attempt < ATTEMPTS => {}
+                Ok(Stability::Changed) => break "it was written to without SQLite's locks".to_owned(),
+                Err(DatabaseError::Push(error)) => return Err(error),
+                Err(DatabaseError::NotCapturable(problem)) => break problem,
             }
-            Err(DatabaseError::Push(error)) => return Err(error),
-            Err(DatabaseError::NotCapturable(problem)) => problem,
         };
-        captured.tell(false);
         drop(told);
         self.job.fell_back(&found.entry.path, &problem);
-        if found.entry.size > super::scan::SMALL {
-            return self.large(found, Capture::SqliteFallback, seq, runs);
-        }
-        let entries = self.small(found, Capture::SqliteFallback)?.into_iter().collect();
-        self.send(Done { seq, entries })
+        let entries = self.medium(found)?.map(|mut entry| {
+            entry.capture = Capture::SqliteFallback;
+            entry
+        });
+        self.send(Done { seq, entries: entries.into_iter().collect() })
     }
 
-    fn capture(&mut self, found: &Found, seq: u64, runs: &Sender<Run>) -> Result<(), DatabaseError> {
+    fn capture(&mut self, found: &Found, seq: u64, runs: &Sender<Run>) -> Result<Stability, DatabaseError> {
         let mut database = SqliteCapture::open(&found.system_path()).map_err(DatabaseError::not)?;
-        let mut found = Found { entry: found.entry.clone(), dir: Arc::clone(&found.dir) };
-        self.read_xattrs(&mut found);
-        let page_size = database.page_size();
-        let chunk = page_size.max(DATABASE_CHUNK);
+        let chunk = database.page_size().max(DATABASE_CHUNK);
         let file = Arc::new(LargeFile::new(self.job, Chunking::Fixed(chunk)));
         let mut number = 0;
-        let mut length = 0;
         loop {
             let mut data = self.job.spare.take();
             data.resize(RUN_BYTES, 0);
@@ -269,65 +299,24 @@ impl Worker<'_, '_> {
                 break;
             }
             data.truncate(filled);
-            length += filled as u64;
             let chunks = data.chunks(chunk as usize).map(|piece| piece.len() as u32).collect();
             self.hand_out(Run { file: Arc::clone(&file), number, data, chunks }, runs)?;
             number += 1;
         }
-        let mut entry = found.entry;
-        entry.size = length;
-        entry.holes.clear();
-        entry.capture = Capture::Sqlite { page_size, wal: database.wal() };
-        if let Some(done) = file.end(number, entry, seq, self.job)? {
-            self.send(done)?;
+        let mut entry = found.entry.clone();
+        database.describe(&mut entry);
+        let unchecked = database.unchecked().join(", ");
+        if database.finish().map_err(DatabaseError::not)? == Stability::Changed {
+            return Ok(Stability::Changed);
         }
-        Ok(())
-    }
-
-    /// Reads a file and cuts it into runs of about 1 MiB; `each` gets their data and the lengths of their chunks.
-    fn stream(
-        &mut self,
-        found: &mut Found,
-        mut each: impl FnMut(&mut Self, Vec<u8>, Vec<u32>) -> Result<(), PushError>,
-    ) -> Result<Result<(Stability, u64), WalkProblem>, PushError> {
-        let mut reader = match self.open(found) {
-            Ok(reader) => reader,
-            Err(problem) => return Ok(Err(problem)),
-        };
-        let mut data = self.job.spare.take();
-        let (mut filled, mut length, mut at_end) = (0, 0, false);
-        while !at_end || filled > 0 {
-            if self.job.stopped() {
-                return Err(PushError::Interrupted);
-            }
-            data.resize(RUN_BYTES + limits::FILE_CHUNK, 0);
-            while filled < data.len() && !at_end {
-                match reader.read(&mut data[filled..]) {
-                    Ok(0) => at_end = true,
-                    Ok(n) => filled += n,
-                    Err(error) => return Ok(Err(WalkProblem::unreadable(&found.entry.path, error))),
-                }
-            }
-            let mut chunks = Vec::new();
-            let mut cut = 0;
-            while cut < RUN_BYTES && cut < filled {
-                let Some(len) = self.job.chunker.cut(&data[cut..filled], at_end) else { break };
-                chunks.push(len as u32);
-                cut += len;
-            }
-            if cut == 0 {
-                continue;
-            }
-            let mut next = self.job.spare.take();
-            next.clear();
-            next.extend_from_slice(&data[cut..filled]);
-            filled -= cut;
-            length += cut as u64;
-            data.truncate(cut);
-            each(self, std::mem::replace(&mut data, next), chunks)?;
+        // The database is no longer open here: only now may other descriptors of it be.
+        let mut found = Found { entry, dir: Arc::clone(&found.dir) };
+        self.read_xattrs(&mut found);
+        if !unchecked.is_empty() {
+            self.job.note_unchecked(&found.entry.path, &unchecked);
         }
-        self.job.spare.give(data);
-        Ok(Ok((reader.finish(), length)))
+        self.end(&file, number, vec![found.entry], seq)?;
+        Ok(Stability::Stable)
     }
 
     /// Gives a run to whoever is free; does it here when nobody is, so that readers never wait for each other.
@@ -359,37 +348,86 @@ impl Worker<'_, '_> {
         Ok(ids)
     }
 
-    /// Names a chunk; takes it into the open segment if the vault does not have it.
     fn chunk(&mut self, data: &[u8]) -> Result<ChunkId, PushError> {
-        let id = ChunkId(self.job.provider.keyed_hash.keyed_hash(self.job.sink.id_key(ChunkType::File), &[data]));
-        if self.job.sink.claim(&id) {
-            self.segment.push(id, ChunkType::File, data);
-            if self.segment.is_full() {
-                self.flush()?;
-            }
+        self.job.sink.file_chunk(data, &mut self.segment)
+    }
+
+    /// Reading has ended: the last of `entries` is the file's.
+    fn end(&mut self, file: &LargeFile, runs: u64, entries: Vec<Entry>, seq: u64) -> Result<(), PushError> {
+        match file.end(runs, entries, seq, self.job)? {
+            Some(done) => self.send(done),
+            None => Ok(()),
         }
-        Ok(id)
-    }
-
-    fn flush(&mut self) -> Result<(), PushError> {
-        self.job.sink.seal(false, &mut self.segment, &mut self.compressor, &mut self.buffers)
-    }
-
-    fn open(&mut self, found: &mut Found) -> Result<FileReader, WalkProblem> {
-        let mut problems = Vec::new();
-        let reader = FileReader::open(found, &mut problems);
-        problems.iter().for_each(|problem| self.job.walk_problem(problem));
-        reader
     }
 
     fn read_xattrs(&mut self, found: &mut Found) {
         let mut problems = Vec::new();
         read_xattrs(found, &mut problems);
-        problems.iter().for_each(|problem| self.job.walk_problem(problem));
+        self.job.walk_problems(&problems);
     }
 
     fn send(&mut self, done: Done) -> Result<(), PushError> {
         self.done.send(done).map_err(|_| PushError::Stopped)
+    }
+}
+
+/// Why a file was not read to its end.
+enum ReadError {
+    /// The push as a whole cannot go on.
+    Push(PushError),
+    /// The file is lost to this snapshot.
+    Lost(WalkProblem),
+}
+
+impl From<PushError> for ReadError {
+    fn from(error: PushError) -> Self {
+        Self::Push(error)
+    }
+}
+
+impl From<WalkProblem> for ReadError {
+    fn from(problem: WalkProblem) -> Self {
+        Self::Lost(problem)
+    }
+}
+
+/// Reads to the end and cuts into runs of about 1 MiB; `each` gets their data and the lengths of their chunks.
+fn cut_runs(
+    job: &Job<'_>,
+    mut read: impl FnMut(&mut [u8]) -> io::Result<usize>,
+    mut each: impl FnMut(Vec<u8>, Vec<u32>) -> Result<(), PushError>,
+) -> Result<(), ReadError> {
+    let mut data = job.spare.take();
+    let (mut filled, mut at_end) = (0, false);
+    loop {
+        if job.stopped() {
+            return Err(PushError::Interrupted.into());
+        }
+        data.resize(RUN_BYTES + limits::FILE_CHUNK, 0);
+        while filled < data.len() && !at_end {
+            match read(&mut data[filled..]) {
+                Ok(0) => at_end = true,
+                Ok(n) => filled += n,
+                Err(error) => return Err(WalkProblem::reading(Vec::new(), error).into()),
+            }
+        }
+        if filled == 0 {
+            job.spare.give(data);
+            return Ok(());
+        }
+        let mut chunks = Vec::new();
+        let mut cut = 0;
+        while cut < RUN_BYTES && cut < filled {
+            let Some(len) = job.chunker.cut(&data[cut..filled], at_end) else { break };
+            chunks.push(len as u32);
+            cut += len;
+        }
+        let mut next = job.spare.take();
+        next.clear();
+        next.extend_from_slice(&data[cut..filled]);
+        filled -= cut;
+        data.truncate(cut);
+        each(std::mem::replace(&mut data, next), chunks)?;
     }
 }
 
@@ -429,8 +467,8 @@ struct LargeState {
     list: Option<List>,
     next: u64,
     waiting: BTreeMap<u64, Vec<(ChunkId, u32)>>,
-    /// Set when reading has ended: the number of runs, the entry, and its batch.
-    end: Option<(u64, Entry, u64)>,
+    /// Set when reading has ended: the number of runs, the entries of the batch, the file's last, and the batch.
+    end: Option<(u64, Vec<Entry>, u64)>,
 }
 
 /// A list of either kind. The cut key outlives the push.
@@ -457,9 +495,9 @@ impl LargeFile {
     }
 
     /// Reading has ended after `runs` runs.
-    fn end(&self, runs: u64, entry: Entry, seq: u64, job: &Job<'_>) -> Result<Option<Done>, PushError> {
+    fn end(&self, runs: u64, entries: Vec<Entry>, seq: u64, job: &Job<'_>) -> Result<Option<Done>, PushError> {
         let mut state = lock(&self.state);
-        state.end = Some((runs, entry, seq));
+        state.end = Some((runs, entries, seq));
         state.advance(job)
     }
 }
@@ -479,13 +517,16 @@ impl LargeState {
         if self.end.as_ref().is_none_or(|(runs, ..)| *runs != self.next) {
             return Ok(None);
         }
-        let (Some((_, mut entry, seq)), Some(list)) = (self.end.take(), self.list.take()) else { return Ok(None) };
-        entry.content = match list {
+        let (Some((_, mut entries, seq)), Some(list)) = (self.end.take(), self.list.take()) else { return Ok(None) };
+        let content = match list {
             List::Content(list) => listed(Chunking::ContentDefined, list.finish(job.sink)?),
             List::Fixed(list, size) => listed(Chunking::Fixed(size), list.finish(job.sink)?),
         };
-        job.entry_done_without_bytes(&entry);
-        Ok(Some(Done { seq, entries: vec![entry] }))
+        if let Some(file) = entries.last_mut() {
+            file.content = content;
+        }
+        entries.iter().for_each(|entry| job.entry_done(entry));
+        Ok(Some(Done { seq, entries }))
     }
 }
 
@@ -496,11 +537,7 @@ fn listed(chunking: Chunking, root: Option<ListRoot>) -> Content {
     }
 }
 
-fn holes(entry: &Entry) -> u64 {
-    entry.holes.iter().map(|(_, len)| len).sum()
-}
-
-/// A file that changes while it is read is read once more; then it is taken as it is, and marked.
+/// A database that changes while it is captured is captured once more; then it is read as a file, and marked.
 const ATTEMPTS: u32 = 2;
 const RUN_BYTES: usize = 1 << 20;
 /// Bytes of a database's chunks, unless its pages are larger.

@@ -1,2 +1,19 @@
-//! One vault: who is in it.
-pub mod rank;
+//! Who is in a vault: signed records, merged the same way by everyone (SPEC section 11).
+
+mod graph;
+mod rank;
+mod state;
+mod unlock;
+mod write;
+
+pub use graph::{Ignored, IgnoredWhy};
+pub use rank::Standing;
+pub use state::{
+    Device, Epoch, Features, FoundSlot, OpenError, PusherAccess, Rank, ReaderKeys, Revocation, Roster, RosterError,
+    Setting, Store, Void,
+};
+pub use unlock::{UnlockError, Unlocked, unlock};
+pub use write::{EnrollOptions, Enrolled, Founded, FoundingOptions, NewRecord, WriteError, enroll, found};
+
+#[cfg(test)]
+mod tests;

@@ -4,10 +4,7 @@
 //! There is no "first", "newest" or "lowest hash" that a revoked device could forge: what counts is what a record had seen.
 
 use std::collections::BTreeMap;
-use vault_format::{
-    ids::DeviceId,
-    roster::Capabilities,
-};
+use vault_format::{ids::DeviceId, roster::Capabilities};
 
 /// A verification key, as the graph numbers them: two devices may share one.
 pub(crate) type KeyTag = usize;
@@ -25,8 +22,6 @@ pub(crate) struct Ground {
 /// A well-formed record, as far as ranks are concerned.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    /// Positions of the parents: all of them smaller than the record's own.
-    pub(crate) parents: Vec<usize>,
     pub(crate) signer: DeviceId,
     pub(crate) acts: Vec<Act>,
 }
@@ -132,8 +127,11 @@ pub(crate) fn evaluate(ground: &Ground, nodes: &[Node], pasts: &Pasts) -> Verdic
     Verdict { standing, revocations, devices, root }
 }
 
-/// Capabilities that a device with `pair` cannot hand on.
-const NOT_BY_PAIRING: [Capabilities; 2] = [Capabilities::ADMIN, Capabilities::PRUNE];
+/// What a device with `pair` and these capabilities may hand on: never admin or prune.
+pub(crate) fn by_pairing(own: Capabilities) -> Capabilities {
+    let handed_on = [Capabilities::READ, Capabilities::PUSH, Capabilities::PAIR];
+    handed_on.into_iter().filter(|c| own.contains(*c)).fold(Capabilities::NONE, Capabilities::union)
+}
 
 struct Judge<'a> {
     ground: &'a Ground,
@@ -163,9 +161,12 @@ impl<'a> Judge<'a> {
         let mut by_root = vec![false; self.nodes.len()];
         let mut named: Vec<(usize, KeyTag)> = Vec::new();
         for (i, node) in self.nodes.iter().enumerate() {
-            by_root[i] = self.root_for(&named, |t| self.pasts.sees(i, t)) == self.key(node.signer).map_or(Root::None, Root::Key)
+            by_root[i] = self.root_for(&named, |t| self.pasts.sees(i, t))
+                == self.key(node.signer).map_or(Root::None, Root::Key)
                 && self.key(node.signer).is_some();
-            if by_root[i] && let Some(key) = new_root(node) {
+            if by_root[i]
+                && let Some(key) = new_root(node)
+            {
                 named.push((i, key));
             }
         }
@@ -197,7 +198,9 @@ impl<'a> Judge<'a> {
         let mut ok = vec![false; self.nodes.len()];
         for (i, node) in self.nodes.iter().enumerate() {
             ok[i] = by_root[i]
-                || (self.is_admin(node.signer, i, &ok) && !self.cut(i, root_revocations) && self.within_admin(i, by_root, &ok));
+                || (self.is_admin(node.signer, i, &ok)
+                    && !self.cut(i, root_revocations)
+                    && self.within_admin(i, by_root, &ok));
         }
         ok
     }
@@ -249,14 +252,15 @@ impl<'a> Judge<'a> {
         own.contains(Capabilities::PAIR)
             && !node.acts.is_empty()
             && node.acts.iter().all(|act| match act {
-                Act::Add(_, given) => own.contains(*given) && !NOT_BY_PAIRING.iter().any(|c| given.contains(*c)),
+                Act::Add(_, given) => by_pairing(own).contains(*given),
                 Act::Grant(..) | Act::Revoke(_) | Act::NewRoot(_) | Act::Administer => false,
             })
     }
 
     fn is_departure(&self, i: usize) -> bool {
         let node = &self.nodes[i];
-        !node.acts.is_empty() && node.acts.iter().all(|act| matches!(act, Act::Revoke(target) if *target == node.signer))
+        !node.acts.is_empty()
+            && node.acts.iter().all(|act| matches!(act, Act::Revoke(target) if *target == node.signer))
     }
 
     fn is_admin(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
@@ -277,7 +281,10 @@ impl<'a> Judge<'a> {
     /// What a device was given by records that count; nothing unless one of them added it.
     fn capabilities(&self, device: DeviceId, counts: &dyn Fn(usize) -> bool) -> Option<Capabilities> {
         let gifts: Vec<_> = self.gifts.get(&device)?.iter().filter(|(i, ..)| counts(*i)).collect();
-        gifts.iter().any(|(_, _, add)| *add).then(|| gifts.iter().fold(Capabilities::NONE, |sum, (_, c, _)| sum.union(*c)))
+        gifts
+            .iter()
+            .any(|(_, _, add)| *add)
+            .then(|| gifts.iter().fold(Capabilities::NONE, |sum, (_, c, _)| sum.union(*c)))
     }
 
     fn revocations(&self, ok: &[bool]) -> Vec<(DeviceId, usize)> {
@@ -346,12 +353,18 @@ mod tests {
         }
 
         fn judge(&self) -> Outcome {
-            outcome(&self.0.iter().map(|(id, parents, signer, acts)| Trial {
-                id: name(id),
-                parents: parents.iter().map(|p| name(p)).collect(),
-                signer: device(signer),
-                acts: acts.clone(),
-            }).collect::<Vec<_>>())
+            outcome(
+                &self
+                    .0
+                    .iter()
+                    .map(|(id, parents, signer, acts)| Trial {
+                        id: name(id),
+                        parents: parents.iter().map(|p| name(p)).collect(),
+                        signer: device(signer),
+                        acts: acts.clone(),
+                    })
+                    .collect::<Vec<_>>(),
+            )
         }
     }
 
@@ -401,14 +414,12 @@ mod tests {
         let mut order: Vec<(u32, Identity)> = by_id.keys().map(|id| (n(&by_id, &mut memo, *id), *id)).collect();
         order.sort();
         let place: BTreeMap<Identity, usize> = order.iter().enumerate().map(|(i, (_, id))| (*id, i)).collect();
-        let nodes: Vec<Node> = order
-            .iter()
-            .map(|(_, id)| Node {
-                parents: by_id[id].parents.iter().map(|p| place[p]).collect(),
-                signer: by_id[id].signer,
-                acts: by_id[id].acts.clone(),
-            })
-            .collect();
+        let node = |id: &Identity| Node { signer: by_id[id].signer, acts: by_id[id].acts.clone() };
+        let nodes: Vec<Node> = order.iter().map(|(_, id)| node(id)).collect();
+        let mut pasts = Pasts::default();
+        for (_, id) in &order {
+            pasts.push(&by_id[id].parents.iter().map(|p| place[p]).collect::<Vec<_>>());
+        }
         let mut keys = BTreeMap::from([(device("A"), 0), (device("R"), 1)]);
         for node in &nodes {
             for act in &node.acts {
@@ -418,8 +429,6 @@ mod tests {
                 }
             }
         }
-        let mut pasts = Pasts::default();
-        nodes.iter().for_each(|node| pasts.push(&node.parents));
         let verdict = evaluate(&Ground { founder: 0, root: Some(1), keys }, &nodes, &pasts);
         let revoked: BTreeSet<DeviceId> = verdict.revocations.iter().map(|(target, _)| *target).collect();
         Outcome {
@@ -506,11 +515,24 @@ mod tests {
     fn concurrent_promote_and_revoke() {
         for (first, second) in [("p", "v"), ("v", "p")] {
             let o = Script::vault()
-                .then(first, &["3"], "A", if first == "p" { Act::Grant(device("C"), ADMIN) } else { Act::Revoke(device("C")) })
-                .then(second, &["3"], "B", if second == "p" { Act::Grant(device("C"), ADMIN) } else { Act::Revoke(device("C")) })
+                .then(
+                    first,
+                    &["3"],
+                    "A",
+                    if first == "p" { Act::Grant(device("C"), ADMIN) } else { Act::Revoke(device("C")) },
+                )
+                .then(
+                    second,
+                    &["3"],
+                    "B",
+                    if second == "p" { Act::Grant(device("C"), ADMIN) } else { Act::Revoke(device("C")) },
+                )
                 .then("z", &["p"], "C", Act::Add(device("S"), READ_PUSH))
                 .judge();
-            assert!(!o.has("C") && !o.has("S"), "revocation wins, and what the promoted device did without seeing it is void");
+            assert!(
+                !o.has("C") && !o.has("S"),
+                "revocation wins, and what the promoted device did without seeing it is void"
+            );
             assert_eq!(o.is("z"), Standing::Revoked);
         }
     }
@@ -548,13 +570,27 @@ mod tests {
     }
 
     #[test]
+    fn pairing_hands_on_no_prune_even_by_who_has_it() {
+        let prune = Capabilities::READ.union(Capabilities::PRUNE);
+        let o = Script::vault()
+            .then("4", &["3"], "A", Act::Add(device("Q"), PAIR.union(prune)))
+            .then("5", &["4"], "Q", Act::Add(device("D"), prune))
+            .then("6", &["4"], "Q", Act::Add(device("E"), PAIR))
+            .judge();
+        assert_eq!((o.is("5"), o.is("6")), (Standing::NoRight, Standing::Effective));
+    }
+
+    #[test]
     fn devices_may_leave() {
         let o = Script::vault().then("x", &["3"], "C", Act::Revoke(device("C"))).judge();
         assert!(!o.has("C"));
         // A revoked device that "leaves" with a short past does not take down those it had added.
-        let base = Script::vault()
-            .then("d", &["3"], "P", Act::Add(device("D"), READ_PUSH))
-            .then("v", &["d"], "A", Act::Revoke(device("P")));
+        let base = Script::vault().then("d", &["3"], "P", Act::Add(device("D"), READ_PUSH)).then(
+            "v",
+            &["d"],
+            "A",
+            Act::Revoke(device("P")),
+        );
         let before = base.judge();
         let after = base.then("x", &["3"], "P", Act::Revoke(device("P"))).judge();
         assert!(before.has("D"));
@@ -679,7 +715,8 @@ mod tests {
             acts: vec![Act::Add(device("A"), ADMIN), Act::Add(device("R"), Capabilities::ALL)],
         }];
         for k in 1..4 + rng.below(9) {
-            let mut parents: Vec<Identity> = (0..1 + rng.below(2)).map(|_| records[rng.below(records.len())].id).collect();
+            let mut parents: Vec<Identity> =
+                (0..1 + rng.below(2)).map(|_| records[rng.below(records.len())].id).collect();
             parents.sort();
             parents.dedup();
             let signer = if rng.below(100) < 12 { device("R") } else { devices[rng.below(devices.len())] };

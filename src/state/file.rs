@@ -22,7 +22,12 @@ pub(super) struct Place<'a> {
 }
 
 /// Seals and replaces. Every write has a number of its own, one above what it replaces.
-pub(super) fn seal(provider: &'static Provider, key: &Key, place: &Place<'_>, plain: &SecretBytes) -> Result<(), StateError> {
+pub(super) fn seal(
+    provider: &'static Provider,
+    key: &Key,
+    place: &Place<'_>,
+    plain: &SecretBytes,
+) -> Result<(), StateError> {
     let path = &place.path;
     let counter = match read(path, HEAD_LEN as u64)? {
         Some(old) => parse_head(&old).map_or(1, |(_, counter)| counter.wrapping_add(1)),

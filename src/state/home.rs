@@ -40,6 +40,11 @@ impl Home {
         Ok(Self { root: path.to_owned(), key })
     }
 
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
     /// The vaults in which this device has a folder, by id.
     pub fn vaults(&self) -> Result<Vec<VaultId>, StateError> {
         let path = self.root.join("vaults");
@@ -105,7 +110,8 @@ impl Home {
     pub fn device(&self, vault: VaultId) -> Result<DeviceState, StateError> {
         let place = self.place(vault, "device");
         let (provider, plain) = file::open(&self.key, &place)?.ok_or(StateError::UnknownVault { vault })?;
-        DeviceState::parse(provider, vault, plain.expose()).ok_or(StateError::Damaged { path: place.path, why: "its fields are cut off" })
+        DeviceState::parse(provider, vault, plain.expose())
+            .ok_or(StateError::Damaged { path: place.path, why: "its fields are cut off" })
     }
 
     /// Remembers who this device is in the vault of its keys.
@@ -118,9 +124,8 @@ impl Home {
         let place = self.place(vault, "pins");
         match file::open(&self.key, &place)? {
             None => Ok(Pins::default()),
-            Some((_, plain)) => {
-                Pins::parse(plain.expose()).ok_or(StateError::Damaged { path: place.path, why: "its fields are cut off" })
-            }
+            Some((_, plain)) => Pins::parse(plain.expose())
+                .ok_or(StateError::Damaged { path: place.path, why: "its fields are cut off" }),
         }
     }
 
@@ -135,15 +140,37 @@ impl Home {
     }
 
     /// Writes down what the next push must know if this one is interrupted.
-    pub fn set_journal(&self, provider: &'static Provider, vault: VaultId, journal: &SecretBytes) -> Result<(), StateError> {
+    pub fn set_journal(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        journal: &SecretBytes,
+    ) -> Result<(), StateError> {
         self.write(provider, vault, "journal", journal)
+    }
+
+    /// The entries of the vault's logs that were verified before; none if they cannot be read: then they are verified again.
+    pub(crate) fn log_cache(&self, vault: VaultId) -> Option<SecretBytes> {
+        file::open(&self.key, &self.place(vault, "logs")).ok().flatten().map(|(_, plain)| plain)
+    }
+
+    /// Keeps the entries of the vault's logs that were verified.
+    pub(crate) fn set_log_cache(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        entries: &SecretBytes,
+    ) -> Result<(), StateError> {
+        self.write(provider, vault, "logs", entries)
     }
 
     /// The push ended well.
     pub fn clear_journal(&self, vault: VaultId) -> Result<(), StateError> {
         let path = self.place(vault, "journal").path;
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::Io { what: "remove", path, source: error }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::Io { what: "remove", path, source: error })
+            }
             _ => Ok(()),
         }
     }
@@ -161,7 +188,9 @@ impl Home {
         }
         let path = self.root.join("vaults").join(vault.to_string());
         match fs::remove_dir_all(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StateError::Io { what: "remove", path, source: error }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::Io { what: "remove", path, source: error })
+            }
             _ => Ok(()),
         }
     }
@@ -175,7 +204,13 @@ impl Home {
         Ok(path)
     }
 
-    fn write(&self, provider: &'static Provider, vault: VaultId, name: &str, plain: &SecretBytes) -> Result<(), StateError> {
+    fn write(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        name: &str,
+        plain: &SecretBytes,
+    ) -> Result<(), StateError> {
         self.folder(vault)?;
         file::seal(provider, &self.key, &self.place(vault, name), plain)
     }
@@ -199,12 +234,22 @@ pub struct VaultLock {
 
 /// Where local state is: `ZVAULT_HOME`, else the platform's folder for it. `env` looks up an environment variable.
 pub fn home_path(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    platform_path(env, "ZVAULT_HOME", "XDG_STATE_HOME", if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/state" })
+    platform_path(
+        env,
+        "ZVAULT_HOME",
+        "XDG_STATE_HOME",
+        if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/state" },
+    )
 }
 
 /// Where caches are: `ZVAULT_CACHE_DIR`, else the platform's folder for them.
 pub fn cache_path(env: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    platform_path(env, "ZVAULT_CACHE_DIR", "XDG_CACHE_HOME", if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" })
+    platform_path(
+        env,
+        "ZVAULT_CACHE_DIR",
+        "XDG_CACHE_HOME",
+        if cfg!(target_os = "macos") { "Library/Caches" } else { ".cache" },
+    )
 }
 
 fn platform_path(env: &dyn Fn(&str) -> Option<OsString>, own: &str, xdg: &str, below_home: &str) -> Option<PathBuf> {
@@ -216,11 +261,11 @@ fn platform_path(env: &dyn Fn(&str) -> Option<OsString>, own: &str, xdg: &str, b
 
 /// Makes a folder and those above it, mode 0700, unless they are there.
 fn make_private(path: &Path) -> Result<(), StateError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| StateError::Io { what: "make", path: path.to_owned(), source })
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|source| StateError::Io {
+        what: "make",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Ours, and nobody else's to read or write.
@@ -237,7 +282,9 @@ fn check_private(path: &Path) -> Result<(), StateError> {
     }
     let empty = || fs::read_dir(path).map(|mut entries| entries.next().is_none());
     if mode & 0o022 != 0 && !(meta.is_dir() && empty().map_err(failed("list"))?) {
-        return refused("others can write to it, so what is in it may not be yours; look at it, then take that away with chmod go-rwx");
+        return refused(
+            "others can write to it, so what is in it may not be yours; look at it, then take that away with chmod go-rwx",
+        );
     }
     fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(failed("change the mode of"))
 }
@@ -333,7 +380,9 @@ mod tests {
         let device = device(1);
         f.home.set_device(provider(), &device).expect("written");
         f.home.set_pins(provider(), VaultId([1; 32]), &pins()).expect("written");
-        f.home.set_journal(provider(), VaultId([1; 32]), &SecretBytes::new(b"canary-journal".to_vec())).expect("written");
+        f.home
+            .set_journal(provider(), VaultId([1; 32]), &SecretBytes::new(b"canary-journal".to_vec()))
+            .expect("written");
         f.home.set_default_vault(VaultId([1; 32])).expect("written");
         let canaries: [&[u8]; 6] = [
             b"canary",
@@ -434,7 +483,7 @@ mod tests {
         let vault = VaultId([1; 32]);
         let held = f.home.lock(vault).expect("free");
         let other = Home::open(&f.path).expect("a home");
-        let error = other.lock(vault).err().expect("busy");
+        let error = other.lock(vault).expect_err("busy");
         assert!(matches!(error, StateError::VaultBusy { .. }));
         other.lock(VaultId([2; 32])).expect("another vault is free");
         drop(held);

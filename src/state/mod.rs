@@ -6,6 +6,7 @@
 //! vaults/<vault id>/lock    locked by the run that writes to the vault
 //! vaults/<vault id>/device  sealed: keys, name, URL
 //! vaults/<vault id>/pins    sealed: the newest heads seen
+//! vaults/<vault id>/logs    sealed: the log entries that were verified
 //! vaults/<vault id>/journal sealed: what an interrupted push left behind
 //! ```
 //!
@@ -85,8 +86,12 @@ pub enum StateError {
 /// What a user can do about a damaged file, by its name.
 fn remedy(path: &std::path::Path) -> &'static str {
     match path.file_name().and_then(|name| name.to_str()) {
-        Some("state.key") => "remove the whole state folder, and open each vault again with its passphrase or recovery key",
-        Some("device") => "remove the vault's folder in the state folder, and open the vault again with its passphrase or recovery key",
+        Some("state.key") => {
+            "remove the whole state folder, and open each vault again with its passphrase or recovery key"
+        }
+        Some("device") => {
+            "remove the vault's folder in the state folder, and open the vault again with its passphrase or recovery key"
+        }
         Some("pins") => "remove it if you trust what the store shows now: the next run takes that as seen",
         Some("journal") => "remove it: the next push finds what was stored",
         _ => "remove it",

@@ -9,7 +9,8 @@ use crate::runner::{World, run};
 #[test]
 fn completions() {
     let world = World::new();
-    let files = SHELLS.map(|(shell, name)| (name.to_owned(), run(&mut world.bare(["completions", shell])).expect_code(0).out));
+    let files =
+        SHELLS.map(|(shell, name)| (name.to_owned(), run(&mut world.bare(["completions", shell])).expect_code(0).out));
     compare("completions", BTreeMap::from(files));
 }
 
@@ -21,7 +22,9 @@ fn man_pages() {
     let pages: BTreeMap<_, _> = fs::read_dir(folder)
         .expect("a folder of pages")
         .map(|entry| entry.expect("a page"))
-        .map(|entry| (entry.file_name().into_string().expect("UTF-8"), fs::read_to_string(entry.path()).expect("a page")))
+        .map(|entry| {
+            (entry.file_name().into_string().expect("UTF-8"), fs::read_to_string(entry.path()).expect("a page"))
+        })
         .collect();
     let own = run(&mut world.bare(["man"])).expect_code(0).out;
     assert_eq!(pages.get("zvault.1"), Some(&own));
@@ -60,7 +63,9 @@ fn compare(folder: &str, files: BTreeMap<String, String>) {
     let present = || -> BTreeMap<String, String> {
         let entries = fs::read_dir(&folder).into_iter().flatten().map(|entry| entry.expect("an entry"));
         entries
-            .map(|entry| (entry.file_name().into_string().expect("UTF-8"), fs::read_to_string(entry.path()).expect("text")))
+            .map(|entry| {
+                (entry.file_name().into_string().expect("UTF-8"), fs::read_to_string(entry.path()).expect("text"))
+            })
             .collect()
     };
     if std::env::var_os("ZVAULT_WRITE").is_some_and(|value| value == "1") {
@@ -80,6 +85,11 @@ fn compare(folder: &str, files: BTreeMap<String, String>) {
     }
 }
 
-const SHELLS: [(&str, &str); 5] =
-    [("bash", "zvault.bash"), ("zsh", "_zvault"), ("fish", "zvault.fish"), ("powershell", "_zvault.ps1"), ("elvish", "zvault.elv")];
+const SHELLS: [(&str, &str); 5] = [
+    ("bash", "zvault.bash"),
+    ("zsh", "_zvault"),
+    ("fish", "zvault.fish"),
+    ("powershell", "_zvault.ps1"),
+    ("elvish", "zvault.elv"),
+];
 const REWRITE: &str = "rewrite with ZVAULT_WRITE=1 cargo test --test it generated";

@@ -60,7 +60,12 @@ impl World {
     /// The program with neither vault nor passphrase.
     pub(crate) fn bare<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_zvault"));
-        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command.env_clear().env("HOME", self.path("user")).env("TZ", "UTC").env("LANG", "C.UTF-8");
         // Cheap passphrases, in debug builds only; how coverage is measured.
         command.env("ZVAULT_TEST_KDF", "1");

@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
 
     /// What to do with a key that this version does not know: skip the value of an odd one, refuse an even one.
     pub fn unknown(&mut self, what: &'static str, key: u64) -> Result<(), FormatError> {
-        if key % 2 == 0 {
+        if key.is_multiple_of(2) {
             return Err(FormatError::NewerFormat {
                 field: what,
                 value: key,

@@ -620,7 +620,7 @@ fn read_holes(reader: &mut Reader<'_>) -> Result<Vec<(u64, u64)>, FormatError> {
     Ok(holes)
 }
 
-fn read_xattrs(reader: &mut Reader<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, FormatError> {
+fn read_xattrs(reader: &mut Reader<'_>) -> Result<Vec<Xattr>, FormatError> {
     let count = reader.varint_to(limits::XATTRS as u64, "extended attributes")? as usize;
     reader.room(count, 3, "extended attributes")?;
     let mut xattrs = Vec::with_capacity(count);
@@ -636,6 +636,9 @@ fn read_xattrs(reader: &mut Reader<'_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Forma
     }
     Ok(xattrs)
 }
+
+/// Name and value.
+type Xattr = (Vec<u8>, Vec<u8>);
 
 /// Everything that an entry alone can be checked for, its path aside. One place for reader and writer.
 fn check_entry(entry: &Entry) -> Result<(), FormatError> {
@@ -741,7 +744,7 @@ pub fn fixed_depth(chunks: u64) -> u8 {
     depth
 }
 
-fn check_xattrs(xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), FormatError> {
+fn check_xattrs(xattrs: &[Xattr]) -> Result<(), FormatError> {
     at_most(xattrs.len(), limits::XATTRS, "extended attributes")?;
     for (name, value) in xattrs {
         if name.is_empty() || name.contains(&0) {
@@ -1060,7 +1063,8 @@ mod tests {
             let users: std::collections::BTreeSet<u32> = entries.iter().map(|entry| entry.uid).filter(|id| *id != 1).collect();
             let named = leaf.expect("checked").users;
             prop_assert_eq!(named, users.into_iter().map(|id| (id, format!("user{id}").into_bytes())).collect::<Vec<_>>());
-            prop_assert!(encoder.is_empty() && encoder.len() == 0);
+            prop_assert!(encoder.is_empty());
+            prop_assert_eq!(encoder.len(), 0);
 
             // The buffers are used again, without a trace of the first leaf.
             for entry in &entries {

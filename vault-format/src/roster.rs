@@ -881,3 +881,258 @@ const PBKDF2: u8 = 2;
 const WORDS: u8 = 3;
 const READER_BOX: u64 = blob::BlobType::ReaderBox as u64;
 const PUSHER_BOX: u64 = blob::BlobType::PusherBox as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Domain;
+    use crate::{Mode, sizes};
+    use proptest::collection::{btree_map, btree_set, vec};
+    use proptest::option;
+    use proptest::prelude::*;
+
+    const SUITE: Suite = Suite::Default;
+
+    fn capabilities() -> impl Strategy<Value = Capabilities> {
+        (0..32u8).prop_map(|bits| Capabilities::from_bits(bits).unwrap_or(Capabilities::ALL))
+    }
+
+    fn slots() -> impl Strategy<Value = Slot> {
+        let kdf = prop_oneof![
+            any::<[u32; 3]>().prop_map(|[m_kib, t, p]| SlotKdf::Argon2id { m_kib, t, p }),
+            any::<u32>().prop_map(|rounds| SlotKdf::Pbkdf2 { rounds }),
+            Just(SlotKdf::Words),
+            (4..=255u8, vec(any::<u64>(), 0..=8))
+                .prop_map(|(id, parameters)| SlotKdf::Unknown { id, parameters }),
+        ];
+        (kdf, any::<[u8; 32]>(), any::<u8>()).prop_map(|(kdf, salt, byte)| Slot {
+            kdf,
+            salt,
+            blob: vec![byte; limits::SLOT_BLOB],
+        })
+    }
+
+    fn ops() -> impl Strategy<Value = Op> {
+        let device = || any::<[u8; 16]>().prop_map(DeviceId);
+        let names =
+            || btree_set("[!-~]{1,64}", 0..4).prop_map(|set| set.into_iter().collect::<Vec<_>>());
+        prop_oneof![
+            (
+                device(),
+                any::<u8>(),
+                capabilities(),
+                option::of(slots()),
+                option::of(any::<[u8; 32]>())
+            )
+                .prop_map(|(id, byte, capabilities, slot, handshake)| Op::Add {
+                    id,
+                    verify_key: vec![byte; SUITE.public_key_len()],
+                    kem_key: vec![!byte; SUITE.kem_public_len()],
+                    capabilities,
+                    slot,
+                    handshake,
+                }),
+            (device(), capabilities())
+                .prop_map(|(id, capabilities)| Op::Grant { id, capabilities }),
+            (device(), option::of(any::<[u8; 32]>().prop_map(Identity)))
+                .prop_map(|(id, last)| Op::Revoke { id, last }),
+            (any::<[u8; 16]>(), any::<u8>(), any::<bool>(), any::<u32>()).prop_map(
+                |(id, kind, primary, verdict)| Op::Store {
+                    id,
+                    kind,
+                    primary,
+                    verdict
+                }
+            ),
+            (names(), names(), names()).prop_map(|(read, write, prune)| Op::Flags {
+                read,
+                write,
+                prune
+            }),
+            any::<u8>().prop_map(|byte| Op::NewRoot {
+                verify_key: vec![byte; SUITE.public_key_len()]
+            }),
+            ("[!-~]{1,64}", vec(any::<u8>(), 0..20))
+                .prop_map(|(key, value)| Op::Setting { key, value }),
+            (8..u64::MAX).prop_map(|code| {
+                let mut w = Writer::new();
+                w.array(2);
+                w.uint(code);
+                w.text("of a newer version");
+                Op::Unknown {
+                    code,
+                    bytes: w.finish(),
+                }
+            }),
+        ]
+    }
+
+    fn records() -> impl Strategy<Value = Record> {
+        let blob = || vec(any::<u8>(), blob::min_len(SUITE)..200);
+        let field = vec(any::<u8>(), 32 + blob::min_len(SUITE)..300);
+        let epoch = (any::<[u8; 16]>(), any::<u8>(), blob(), option::of(blob())).prop_map(
+            |(id, byte, secret_blob, history)| EpochPart {
+                id: EpochId(id),
+                public: vec![byte; SUITE.kem_public_len()],
+                secret_blob,
+                history,
+            },
+        );
+        let boxes = btree_map(
+            (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<bool>()),
+            blob(),
+            0..3,
+        )
+        .prop_map(|boxes| {
+            boxes
+                .into_iter()
+                .map(|((epoch, device, pusher), blob)| BoxPart {
+                    epoch: EpochId(epoch),
+                    device: DeviceId(device),
+                    pusher,
+                    bytes: [vec![7; SUITE.kem_ct_len()], blob].concat(),
+                })
+                .collect()
+        });
+        let parents = btree_set(any::<[u8; 32]>().prop_map(Identity), 0..=16);
+        let private = option::of((any::<[u8; 16]>().prop_map(EpochId), field));
+        (
+            any::<i64>(),
+            parents,
+            1..u32::MAX,
+            vec(ops(), 0..4),
+            option::of(epoch),
+            boxes,
+            private,
+        )
+            .prop_map(|(secs, parents, n, ops, epoch, boxes, private)| Record {
+                genesis: parents.is_empty().then(|| b"a genesis".to_vec()),
+                time: Time { secs, nanos: 1 },
+                n: if parents.is_empty() { 0 } else { n },
+                parents: parents.into_iter().collect(),
+                ops,
+                epoch,
+                boxes,
+                private,
+            })
+    }
+
+    fn slot_plain(heads: usize) -> SlotPlain {
+        SlotPlain {
+            vault: VaultId([1; 32]),
+            genesis: vec![2; GENESIS_MAX],
+            heads: (0..heads).rev().map(|n| Identity([n as u8; 32])).collect(),
+            w: [3; 32],
+            signing_secret: vec![4; 64],
+            kem_secret: vec![5; 96],
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn records_round_trip(record in records()) {
+            let bytes = record.encode(SUITE).expect("a good record");
+            prop_assert_eq!(Record::parse(&bytes, SUITE), Ok(record));
+        }
+
+        #[test]
+        fn records_have_one_encoding(record in records(), at: prop::sample::Index, byte: u8) {
+            let mut bytes = record.encode(SUITE).expect("a good record");
+            let at = at.index(bytes.len());
+            prop_assume!(bytes[at] != byte);
+            bytes[at] = byte;
+            if let Ok(other) = Record::parse(&bytes, SUITE) {
+                prop_assert_ne!(&other, &record);
+            }
+        }
+
+        #[test]
+        fn private_parts_round_trip(
+            devices in btree_map(any::<[u8; 16]>(), (any::<[u8; 32]>(), ".{0,9}"), 0..4),
+            stores in btree_map(any::<[u8; 16]>(), ".{0,9}", 0..4),
+        ) {
+            let part = PrivatePart {
+                devices: devices.into_iter().rev().map(|(id, (w, name))| (DeviceId(id), w, name)).collect(),
+                stores: stores.into_iter().rev().collect(),
+            };
+            let bytes = part.encode().expect("a good part");
+            let mut again = PrivatePart::parse(&bytes).expect("a good part");
+            again.devices.reverse();
+            again.stores.reverse();
+            prop_assert!(again.devices == part.devices && again.stores == part.stores);
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
+            let _ = Record::parse(&bytes, SUITE);
+            let _ = RecordObject::parse(&bytes);
+            let _ = PrivatePart::parse(&bytes);
+            let _ = SlotPlain::parse(&bytes);
+        }
+    }
+
+    #[test]
+    fn the_largest_slot_fits_its_blob_in_every_suite() {
+        for suite in [Suite::Default, Suite::Fips] {
+            let bytes = slot_plain(16).encode(suite).expect("a slot that fits");
+            let plain = SlotPlain::parse(&bytes).expect("a slot");
+            assert!(plain.heads.is_sorted() && plain.heads.len() == 16);
+            assert!(
+                plain.signing_secret == [4; 64]
+                    && plain.kem_secret == [5; 96]
+                    && plain.w == [3; 32]
+            );
+            assert!(plain.genesis.len() == GENESIS_MAX && plain.vault == VaultId([1; 32]));
+        }
+        assert!(slot_plain(17).encode(SUITE).is_err());
+        let large = SlotPlain {
+            kem_secret: vec![5; 4096],
+            ..slot_plain(0)
+        };
+        assert!(large.encode(SUITE).is_err());
+    }
+
+    #[test]
+    fn capabilities_imply_read() {
+        let all = Capabilities::ALL;
+        assert!(all.contains(Capabilities::PAIR) && !all.is_push_only());
+        assert!(
+            Capabilities::PUSH.is_push_only() && !Capabilities::PUSH.contains(Capabilities::READ)
+        );
+        assert_eq!(
+            Capabilities::READ | Capabilities::PUSH,
+            Capabilities::from_bits(3).expect("known bits")
+        );
+        for lone in [Capabilities::PRUNE, Capabilities::ADMIN, Capabilities::PAIR] {
+            assert!(Capabilities::from_bits(lone.bits()).is_err());
+            assert!(Capabilities::from_bits((lone | Capabilities::READ).bits()).is_ok());
+        }
+    }
+
+    #[test]
+    fn records_are_stored_in_a_size_class() {
+        let header = Header {
+            suite: SUITE,
+            object_type: ObjectType::Roster,
+            mode: Mode::Clear,
+            vault: VaultId([1; 32]),
+            epoch: EpochId::NONE,
+            domain: Domain::SHARED,
+            writer: DeviceId([3; 16]),
+            salt: [4; 32],
+        };
+        let mut stored = record_unsigned(&header, b"body");
+        let signed = stored.len();
+        stored.resize(signed + SUITE.signature_len(), 9);
+        assert!(sizes::is_class(stored.len()));
+        let object = RecordObject::parse(&stored).expect("a record");
+        assert_eq!((object.header, object.signed_len), (header, signed));
+        assert_eq!(&stored[object.body], b"body");
+        assert!(matches!(
+            RecordObject::parse(&vec![0; limits::RECORD_STORED + 1]),
+            Err(FormatError::Limit { .. })
+        ));
+    }
+}

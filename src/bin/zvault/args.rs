@@ -13,7 +13,14 @@ use crate::{exit, ui};
 
 /// Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
 #[derive(Parser)]
-#[command(name = "zvault", bin_name = "zvault", version, propagate_version = false, disable_help_subcommand = true, max_term_width = 110)]
+#[command(
+    name = "zvault",
+    bin_name = "zvault",
+    version,
+    propagate_version = false,
+    disable_help_subcommand = true,
+    max_term_width = 110
+)]
 #[command(after_help = EXIT_CODES, after_long_help = EXIT_CODES_AND_VARIABLES)]
 pub(crate) struct Cli {
     #[command(flatten)]

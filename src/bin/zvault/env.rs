@@ -41,7 +41,8 @@ fn check_one(name: &OsStr, value: &OsStr) -> Result<(), CommandError> {
         });
     }
     if value.is_empty() {
-        return Err(CommandError::usage(format!("environment variable {name} is set, but empty")).hint("unset it, or give it a value"));
+        return Err(CommandError::usage(format!("environment variable {name} is set, but empty"))
+            .hint("unset it, or give it a value"));
     }
     Ok(())
 }
@@ -90,7 +91,9 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, expected) in [("", "", 0), ("abc", "abc", 0), ("abc", "acb", 2), ("ab", "abc", 1), ("kitten", "sitting", 3)] {
+        for (a, b, expected) in
+            [("", "", 0), ("abc", "abc", 0), ("abc", "acb", 2), ("ab", "abc", 1), ("kitten", "sitting", 3)]
+        {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }

@@ -6,6 +6,8 @@ use std::io;
 use std::path::Path;
 
 use crate::engine::Trouble;
+use crate::engine::state::StateError;
+use crate::engine::vault::VaultError;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -105,7 +107,13 @@ macro_rules! from_library {
     )+};
 }
 
-from_library!(crate::engine::Error);
+from_library!(crate::engine::Error, VaultError, crate::engine::push::PushError);
+
+impl From<StateError> for CommandError {
+    fn from(error: StateError) -> Self {
+        VaultError::from(error).into()
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -130,7 +138,10 @@ mod tests {
         let CommandError::Failed(failed) = CommandError::library(&error, Trouble::Storage, vec!["look".into()]) else {
             panic!("not a failure");
         };
-        assert_eq!((&*failed.message, failed.causes, failed.hints), ("cannot open x", vec!["denied".into()], vec!["look".into()]));
+        assert_eq!(
+            (&*failed.message, failed.causes, failed.hints),
+            ("cannot open x", vec!["denied".into()], vec!["look".into()])
+        );
     }
 
     #[test]

@@ -26,7 +26,12 @@ pub(crate) enum Job {
 pub(crate) type Counter<'a> = &'a (dyn Fn(&Watch<'_>, &AtomicBool) + Sync);
 
 /// Runs `work`. The counter runs beside it, but only where somebody looks at the bar.
-pub(crate) fn run<T>(ui: &Ui, job: Job, counter: Option<Counter<'_>>, work: impl FnOnce(&Watch<'_>) -> T) -> Result<T, CommandError> {
+pub(crate) fn run<T>(
+    ui: &Ui,
+    job: Job,
+    counter: Option<Counter<'_>>,
+    work: impl FnOnce(&Watch<'_>) -> T,
+) -> Result<T, CommandError> {
     let interrupted = catch_interrupts()?;
     let told = Told::default();
     let on_event = |event: Event<'_>| told.tell(ui, job, event);
@@ -128,7 +133,12 @@ impl Told {
         if ui.json {
             let item = String::from_utf8_lossy(path);
             // That nobody reads the messages is no reason to end the job.
-            let _ = ui.document(&json::VerboseStatus { message_type: "verbose_status", action: word, item: &item, data_size: size });
+            let _ = ui.document(&json::VerboseStatus {
+                message_type: "verbose_status",
+                action: word,
+                item: &item,
+                data_size: size,
+            });
         } else {
             ui.error_line(&format!("{word:<9}  {}, {}", path_text(path), bytes_text(size)));
         }
@@ -206,7 +216,12 @@ impl<'a> Screen<'a> {
             0 => format!("[{time}] {files}, {}, {rate}/s  {}", bytes_text(now.bytes), self.current()),
             total => {
                 let percent = 100.0 * now.done();
-                format!("[{time}] {percent:.1}%  {files}, {} of {}, {rate}/s  {}", bytes_text(now.bytes), bytes_text(total), self.current())
+                format!(
+                    "[{time}] {percent:.1}%  {files}, {} of {}, {rate}/s  {}",
+                    bytes_text(now.bytes),
+                    bytes_text(total),
+                    self.current()
+                )
             }
         }
     }
@@ -294,5 +309,4 @@ const TICK: Duration = Duration::from_millis(100);
 const CURRENT_WIDTH: usize = 72;
 const SPINNER: &str = "[{elapsed}] {prefix}, {binary_bytes}, {binary_bytes_per_sec}\n{wide_msg}";
 const BAR: &str = "[{elapsed}] {percent:>3}% [{bar:16}] {prefix}, {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, ETA {eta}\n{wide_msg}";
-const COLOURED_BAR: &str =
-    "[{elapsed}] {percent:>3}% [{bar:16.green}] {prefix}, {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, ETA {eta}\n{wide_msg:.dim}";
+const COLOURED_BAR: &str = "[{elapsed}] {percent:>3}% [{bar:16.green}] {prefix}, {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, ETA {eta}\n{wide_msg:.dim}";

@@ -97,7 +97,7 @@ pub(crate) struct Initialised<'a> {
     pub(crate) message_type: &'static str,
     pub(crate) id: String,
     pub(crate) repository: &'a str,
-    pub(crate) device_id: Option<String>,
+    pub(crate) device_id: String,
     pub(crate) device_name: &'a str,
     pub(crate) home: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -16,7 +16,7 @@ use crate::args::SecretArgs;
 use crate::engine::Trouble;
 use crate::engine::vault::{Unlock, UnlockSecret};
 use crate::error::CommandError;
-use crate::{engine, env, ui};
+use crate::{env, ui};
 
 /// Gets the secret that opens a vault, when it is needed.
 pub(crate) struct Secrets<'a> {
@@ -41,13 +41,16 @@ impl<'a> Secrets<'a> {
     /// A passphrase for a new vault; typed twice if it is typed.
     pub(crate) fn create(&self) -> Result<Passphrase, CommandError> {
         match self.source()? {
-            Some(Source::Words(_)) => Err(CommandError::usage("a new vault gets a recovery key of its own; it cannot be given one")
-                .hint("choose a passphrase; the words are shown once the vault is made")),
+            Some(Source::Words(_)) => {
+                Err(CommandError::usage("a new vault gets a recovery key of its own; it cannot be given one")
+                    .hint("choose a passphrase; the words are shown once the vault is made"))
+            }
             Some(source) => self.passphrase(source),
             None => {
                 self.may_ask("a passphrase for the new vault")?;
                 let typed = ask("Passphrase for the new vault: ")?;
-                let passphrase = Passphrase::new(&typed).map_err(|error| refused(&error, "the passphrase that was typed"))?;
+                let passphrase =
+                    Passphrase::new(&typed).map_err(|error| refused(&error, "the passphrase that was typed"))?;
                 let again = ask("Once more: ")?;
                 if *typed != *again {
                     return Err(CommandError::usage("the two passphrases differ; nothing was made"));
@@ -79,7 +82,8 @@ impl<'a> Secrets<'a> {
                         Err(_) => {}
                     }
                 }
-                let passphrase = Passphrase::new(&typed).map_err(|error| refused(&error, "the passphrase that was typed"))?;
+                let passphrase =
+                    Passphrase::new(&typed).map_err(|error| refused(&error, "the passphrase that was typed"))?;
                 Ok(UnlockSecret::Passphrase(passphrase))
             }
         }
@@ -105,21 +109,27 @@ impl<'a> Secrets<'a> {
         match set[..] {
             [] => Ok(None),
             [name] => Source::from_variable(name).map(Some),
-            _ => Err(CommandError::usage(format!("{} are both set; only one can say what the passphrase is", set.join(" and ")))
-                .hint("unset all but one")),
+            _ => Err(CommandError::usage(format!(
+                "{} are both set; only one can say what the passphrase is",
+                set.join(" and ")
+            ))
+            .hint("unset all but one")),
         }
     }
 
     fn passphrase(&self, source: Source) -> Result<Passphrase, CommandError> {
         match source {
             Source::Variable => {
-                let value = std::env::var_os(VARIABLES[0]).map(OsString::into_vec).map(Zeroizing::new).unwrap_or_default();
+                let value =
+                    std::env::var_os(VARIABLES[0]).map(OsString::into_vec).map(Zeroizing::new).unwrap_or_default();
                 let text = std::str::from_utf8(&value).map_err(|_| refused(&PassphraseError::NotUtf8, VARIABLES[0]))?;
                 Passphrase::new(text).map_err(|error| refused(&error, VARIABLES[0]))
             }
             Source::File(path) => {
-                let bytes = read_file(&path).map_err(|error| CommandError::io("read the passphrase file", &path, &error))?;
-                Passphrase::from_output(&bytes).map_err(|error| refused(&error, &format!("passphrase file {}", path.display())))
+                let bytes =
+                    read_file(&path).map_err(|error| CommandError::io("read the passphrase file", &path, &error))?;
+                Passphrase::from_output(&bytes)
+                    .map_err(|error| refused(&error, &format!("passphrase file {}", path.display())))
             }
             Source::Descriptor(number) => {
                 if number == 0 && self.stdin_taken {
@@ -136,7 +146,9 @@ impl<'a> Secrets<'a> {
                 let bytes = run(&line)?;
                 Passphrase::from_output(&bytes).map_err(|error| refused(&error, "the output of the passphrase command"))
             }
-            Source::Words(path) => Err(CommandError::usage(format!("{} is to hold words, and no passphrase", path.display()))),
+            Source::Words(path) => {
+                Err(CommandError::usage(format!("{} is to hold words, and no passphrase", path.display())))
+            }
         }
     }
 
@@ -157,11 +169,11 @@ impl<'a> Secrets<'a> {
 }
 
 impl Unlock for Secrets<'_> {
-    fn unlock(&mut self, vault_url: &str) -> Result<UnlockSecret, engine::Error> {
+    fn unlock(&mut self, vault_url: &str) -> Result<UnlockSecret, String> {
         self.open(vault_url).map_err(|error| {
             let text = error.to_string();
             self.failed = Some(error);
-            engine::Error(text)
+            text
         })
     }
 }
@@ -181,13 +193,14 @@ impl Source {
         Ok(match name {
             "ZVAULT_PASSPHRASE" => Self::Variable,
             "ZVAULT_PASSPHRASE_FILE" => Self::File(value.into()),
-            "ZVAULT_PASSPHRASE_COMMAND" => {
-                Self::Command(value.into_string().map_err(|_| CommandError::usage(format!("{name} is not valid UTF-8")))?)
-            }
+            "ZVAULT_PASSPHRASE_COMMAND" => Self::Command(
+                value.into_string().map_err(|_| CommandError::usage(format!("{name} is not valid UTF-8")))?,
+            ),
             _ => {
                 let number = value.to_str().and_then(|text| text.parse::<u16>().ok());
                 Self::Descriptor(number.map(u32::from).ok_or_else(|| {
-                    CommandError::usage(format!("{name} is not the number of a file descriptor")).hint("write for example 3")
+                    CommandError::usage(format!("{name} is not the number of a file descriptor"))
+                        .hint("write for example 3")
                 })?)
             }
         })
@@ -196,16 +209,17 @@ impl Source {
 
 /// Runs the command without a shell and returns what it prints. Nothing of that is ever shown: it may be the secret.
 fn run(line: &str) -> Result<Zeroizing<Vec<u8>>, CommandError> {
-    let argv = shlex::split(line)
-        .filter(|argv| !argv.is_empty())
-        .ok_or_else(|| CommandError::usage("the passphrase command cannot be split into words").hint("check its quotes"))?;
+    let argv = shlex::split(line).filter(|argv| !argv.is_empty()).ok_or_else(|| {
+        CommandError::usage("the passphrase command cannot be split into words").hint("check its quotes")
+    })?;
     let (program, arguments) = argv.split_first().expect("it is not empty");
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     for name in env::own() {
         command.env_remove(name);
     }
-    let failed = |what: String| CommandError::new(Trouble::Failed, format!("the passphrase command {program:?} {what}"));
+    let failed =
+        |what: String| CommandError::new(Trouble::Failed, format!("the passphrase command {program:?} {what}"));
     let mut child = command.spawn().map_err(|error| failed("cannot be run".into()).cause(&error))?;
     let output = child.stdout.take().expect("it is piped");
     let bytes = read_bounded(output);
@@ -216,7 +230,9 @@ fn run(line: &str) -> Result<Zeroizing<Vec<u8>>, CommandError> {
     let status = child.wait().map_err(|error| failed("cannot be waited for".into()).cause(&error))?;
     let bytes = bytes.map_err(|error| failed("prints what is no passphrase".into()).cause(&error))?;
     if !status.success() {
-        return Err(failed(format!("failed: {status}")).hint("run it by hand to see what it says; zvault hides its output"));
+        return Err(
+            failed(format!("failed: {status}")).hint("run it by hand to see what it says; zvault hides its output")
+        );
     }
     Ok(bytes)
 }
@@ -247,7 +263,8 @@ fn refused(error: &PassphraseError, from: &str) -> CommandError {
     CommandError::usage(format!("{from}: {error}"))
 }
 
-const VARIABLES: [&str; 4] = ["ZVAULT_PASSPHRASE", "ZVAULT_PASSPHRASE_FILE", "ZVAULT_PASSPHRASE_COMMAND", "ZVAULT_PASSPHRASE_FD"];
+const VARIABLES: [&str; 4] =
+    ["ZVAULT_PASSPHRASE", "ZVAULT_PASSPHRASE_FILE", "ZVAULT_PASSPHRASE_COMMAND", "ZVAULT_PASSPHRASE_FD"];
 const WORDS: usize = 24;
 /// Far more than a passphrase may have (SPEC section 11.4), or 24 words take.
 const MAX_LEN: usize = 8192;
@@ -261,7 +278,9 @@ mod tests {
         assert_eq!(**run("printf '%s' 'a b$HOME'").as_ref().expect("it runs"), *b"a b$HOME");
         assert!(run("printf 'open").expect_err("quotes").to_string().contains("split"));
         assert!(run("").is_err());
-        let CommandError::Failed(failed) = run("sh -c 'echo secret; exit 3'").expect_err("it fails") else { panic!("not a failure") };
+        let CommandError::Failed(failed) = run("sh -c 'echo secret; exit 3'").expect_err("it fails") else {
+            panic!("not a failure")
+        };
         let said = format!("{failed:?}");
         assert!(said.contains("exit status: 3") && !said.contains("echo secret"), "{said}");
         assert!(run("/no/such/program").expect_err("no program").to_string().contains("cannot be run"));

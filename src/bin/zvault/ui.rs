@@ -286,7 +286,9 @@ mod tests {
 
     #[test]
     fn numbers() {
-        for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.000 KiB"), (1_572_864, "1.500 MiB"), (1 << 40, "1.000 TiB")] {
+        for (bytes, text) in
+            [(0, "0 B"), (1023, "1023 B"), (1024, "1.000 KiB"), (1_572_864, "1.500 MiB"), (1 << 40, "1.000 TiB")]
+        {
             assert_eq!(bytes_text(bytes), text);
         }
         for (seconds, text) in [(0, "0:00"), (61, "1:01"), (3600, "1:00:00"), (3661, "1:01:01")] {

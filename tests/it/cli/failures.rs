@@ -67,9 +67,13 @@ fn unknown_and_ambiguous_snapshots() {
         world.write("data/a", format!("{at}"));
         world.run(["push", "data"]).expect_code(0);
     }
-    for (name, said) in
-        [("ffffffffffffffff", "no snapshot"), ("latest~17", "17"), ("newest", "latest"), ("latest~x", "latest"), (":x", "latest")]
-    {
+    for (name, said) in [
+        ("ffffffffffffffff", "no snapshot"),
+        ("latest~17", "17"),
+        ("newest", "latest"),
+        ("latest~x", "latest"),
+        (":x", "latest"),
+    ] {
         world.run(["ls", name]).expect_code(2).expect_err(said);
         world.run(["restore", name, "-t", "out"]).expect_code(2).expect_err(said);
     }
@@ -77,7 +81,8 @@ fn unknown_and_ambiguous_snapshots() {
 
     // Of 17 ids two begin with the same digit.
     let all = world.run(["snapshots", "--json"]).expect_code(0).last_json();
-    let mut firsts: Vec<char> = all.as_array().expect("an array").iter().filter_map(|s| s["id"].as_str()?.chars().next()).collect();
+    let mut firsts: Vec<char> =
+        all.as_array().expect("an array").iter().filter_map(|s| s["id"].as_str()?.chars().next()).collect();
     firsts.sort_unstable();
     let twice = firsts.windows(2).find(|pair| pair[0] == pair[1]).expect("seventeen into sixteen")[0];
     world.run(["ls", &twice.to_string()]).expect_code(2).expect_err("several");

@@ -20,7 +20,11 @@ fn push_and_restore() {
     let restored = tree(&world.path("out"));
     assert_eq!(restored.len(), 3);
     for (path, content) in tree(&world.path("data")) {
-        assert!(restored.iter().any(|(other, bytes)| other.ends_with(&path) && *bytes == content), "{}", path.display());
+        assert!(
+            restored.iter().any(|(other, bytes)| other.ends_with(&path) && *bytes == content),
+            "{}",
+            path.display()
+        );
     }
 
     let data = world.path("data").to_str().expect("UTF-8").to_owned();
@@ -35,7 +39,9 @@ fn push_and_restore() {
     world.run(["check"]).expect_code(0).expect_out("no errors");
     world.run(["check", "--read-data"]).expect_code(0).expect_out("no errors");
     world.run(["check", "--read-data-subset", "1/2"]).expect_code(0).expect_out("no errors");
-    run(world.bare(["check", "--keyless"]).env("ZVAULT_URL", world.path("vault"))).expect_code(0).expect_out("no errors");
+    run(world.bare(["check", "--keyless"]).env("ZVAULT_URL", world.path("vault")))
+        .expect_code(0)
+        .expect_out("no errors");
 }
 
 #[test]
@@ -58,7 +64,9 @@ fn standard_input_and_commands() {
     world.run(["restore", "-t", "one"]).expect_code(0);
     assert_eq!(tree(&world.path("one")).into_values().collect::<Vec<_>>(), [b"select 1;"]);
 
-    world.run(["push", "--stdin-from-command", "--stdin-filename", "x", "--", "printf", "from a command"]).expect_code(0);
+    world
+        .run(["push", "--stdin-from-command", "--stdin-filename", "x", "--", "printf", "from a command"])
+        .expect_code(0);
     world.run(["restore", "-t", "two"]).expect_code(0);
     assert_eq!(tree(&world.path("two")).into_values().collect::<Vec<_>>(), [b"from a command"]);
 
@@ -120,7 +128,18 @@ fn excludes() {
     world.write("data/large", vec![1; 5000]);
     world.write("data/tmp/x", "x");
     world.write("patterns", "# comment\ntmp/\n");
-    let args = ["push", "data", "-e", "a.log", "--iexclude", "b.log", "--exclude-file", "patterns", "--exclude-larger-than", "4k"];
+    let args = [
+        "push",
+        "data",
+        "-e",
+        "a.log",
+        "--iexclude",
+        "b.log",
+        "--exclude-file",
+        "patterns",
+        "--exclude-larger-than",
+        "4k",
+    ];
     let push = world.run(args.iter().chain(&["--json"])).expect_code(0).last_json();
     assert_eq!(push["total_files_processed"], 1);
     world.run(["restore", "-t", "out"]).expect_code(0);

@@ -25,9 +25,11 @@ fn every_source_of_a_passphrase_opens_the_vault() {
     let file = world.write("pass phrase", "correct horse\n");
     let file = file.to_str().expect("UTF-8");
     let command = format!("cat '{file}'");
-    for (name, value) in
-        [("ZVAULT_PASSPHRASE", "correct horse"), ("ZVAULT_PASSPHRASE_FILE", file), ("ZVAULT_PASSPHRASE_COMMAND", &*command)]
-    {
+    for (name, value) in [
+        ("ZVAULT_PASSPHRASE", "correct horse"),
+        ("ZVAULT_PASSPHRASE_FILE", file),
+        ("ZVAULT_PASSPHRASE_COMMAND", &*command),
+    ] {
         open_elsewhere(&world, &[(name, value)], &[]).expect_code(0);
     }
     open_elsewhere(&world, &[], &["--passphrase-file", file]).expect_code(0);
@@ -64,7 +66,9 @@ fn no_source_and_no_terminal() {
 fn a_failing_command_is_named_and_its_output_is_not() {
     let world = World::with_vault();
     let failing = script(&world, "failing", "echo correct horse; echo canary >&2; exit 7");
-    let ran = open_elsewhere(&world, &[("ZVAULT_PASSPHRASE_COMMAND", &failing)], &[]).expect_code(1).expect_err("exit status: 7");
+    let ran = open_elsewhere(&world, &[("ZVAULT_PASSPHRASE_COMMAND", &failing)], &[])
+        .expect_code(1)
+        .expect_err("exit status: 7");
     assert!(!ran.err.contains("horse") && !ran.err.contains("canary"), "{}", ran.err);
 
     for (command, code, said) in [
@@ -108,7 +112,8 @@ fn a_device_needs_no_passphrase() {
 fn the_words_open_the_vault() {
     let world = World::new();
     let document = world.run(["init", "--json"]).expect_code(0).last_json();
-    let words: Vec<&str> = document["recovery_words"].as_array().expect("words").iter().filter_map(|word| word.as_str()).collect();
+    let words: Vec<&str> =
+        document["recovery_words"].as_array().expect("words").iter().filter_map(|word| word.as_str()).collect();
     assert_eq!(words.len(), 24);
     world.write("words", words.join("\n"));
     open_elsewhere(&world, &[], &["--recovery-words-file", "words"]).expect_code(0);

@@ -31,7 +31,8 @@ pub(crate) struct CheckArgs {
 pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     if args.keyless {
         let url = global.url.as_deref().ok_or_else(|| {
-            CommandError::usage("which vault is to be checked?").hint("--keyless knows no devices: name the vault with --url or ZVAULT_URL")
+            CommandError::usage("which vault is to be checked?")
+                .hint("--keyless knows no devices: name the vault with --url or ZVAULT_URL")
         })?;
         let report = job::run(ui, Job::Check, None, |watch| keyless(url, watch))??;
         return tell_keyless(&report, ui);
@@ -71,11 +72,21 @@ fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, Comm
         count_text(report.objects, "object", "objects"),
     );
     text += &match read_data {
-        ReadData::No => format!("their data was not read ({}); --read-data does it\n", count_text(report.packs, "pack", "packs")),
-        _ => format!("read {} of {}, {}\n", report.packs_read, count_text(report.packs, "pack", "packs"), bytes_text(report.bytes_read)),
+        ReadData::No => {
+            format!("their data was not read ({}); --read-data does it\n", count_text(report.packs, "pack", "packs"))
+        }
+        _ => format!(
+            "read {} of {}, {}\n",
+            report.packs_read,
+            count_text(report.packs, "pack", "packs"),
+            bytes_text(report.bytes_read)
+        ),
     };
     if report.leftovers > 0 {
-        text += &format!("{} no snapshot needs, as interrupted pushes leave behind\n", count_text(report.leftovers, "pack that", "packs that"));
+        text += &format!(
+            "{} no snapshot needs, as interrupted pushes leave behind\n",
+            count_text(report.leftovers, "pack that", "packs that")
+        );
     }
     ui.say(&text)?;
     finish(&report.damaged, &report.junk, ui)
@@ -98,7 +109,11 @@ fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
         })?;
         return Ok(ended(&report.damaged));
     }
-    ui.say(&format!("compared {} with their names, {}\n", count_text(report.objects, "object", "objects"), bytes_text(report.bytes_read)))?;
+    ui.say(&format!(
+        "compared {} with their names, {}\n",
+        count_text(report.objects, "object", "objects"),
+        bytes_text(report.bytes_read)
+    ))?;
     finish(&report.damaged, &report.junk, ui)
 }
 
@@ -114,7 +129,9 @@ fn finish(damaged: &[Damage], junk: &[String], ui: &Ui) -> Result<Done, CommandE
     output.finish()?;
     match damaged.len() {
         0 => ui.say("no errors were found\n")?,
-        count => ui.error_line(&format!("zvault: the vault is damaged: {}", count_text(count as u64, "object", "objects"))),
+        count => {
+            ui.error_line(&format!("zvault: the vault is damaged: {}", count_text(count as u64, "object", "objects")))
+        }
     }
     Ok(ended(damaged))
 }
@@ -136,7 +153,11 @@ fn documents(damaged: &[Damage]) -> Vec<DamageDocument<'_>> {
         .map(|damage| DamageDocument {
             object: &damage.object,
             reason: &damage.reason,
-            files: damage.files.iter().map(|(snapshot, path)| DamagedFile { snapshot, path: String::from_utf8_lossy(path) }).collect(),
+            files: damage
+                .files
+                .iter()
+                .map(|(snapshot, path)| DamagedFile { snapshot, path: String::from_utf8_lossy(path) })
+                .collect(),
             more_files: damage.more_files,
         })
         .collect()

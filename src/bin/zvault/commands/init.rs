@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use clap::Args;
 use zeroize::Zeroizing;
@@ -9,9 +10,9 @@ use crate::args::Global;
 use crate::engine::state::Home;
 use crate::engine::vault::{InitOptions, Initialised, Vault};
 use crate::error::CommandError;
+use crate::json;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, path_text, printable};
-use crate::json;
 
 /// Create a vault, and make this machine its first device
 ///
@@ -38,10 +39,12 @@ pub(crate) struct InitArgs {
 
 pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let url = args.place.as_deref().or(global.url.as_deref()).ok_or_else(|| {
-        CommandError::usage("where is the vault to be created?").hint("name a folder: zvault init /path, or set ZVAULT_URL")
+        CommandError::usage("where is the vault to be created?")
+            .hint("name a folder: zvault init /path, or set ZVAULT_URL")
     })?;
     let home_path = super::home_path(global)?;
-    let home = Home::open(&home_path)?;
+    let cache = super::cache_path(global)?;
+    let home = Arc::new(Home::open(&home_path)?);
     let Initialised { vault, words } = Vault::init(InitOptions {
         url,
         home: &home,
@@ -49,6 +52,7 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         words: !args.no_recovery_key,
         device_name: args.device_name.unwrap_or_else(super::host_name),
         low_memory: args.low_memory,
+        cache: cache.as_deref(),
     })?;
     let home_text = home_path.as_os_str().as_encoded_bytes();
 
@@ -57,7 +61,7 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
             message_type: "initialized",
             id: vault.id().to_string(),
             repository: vault.url(),
-            device_id: vault.device_id().map(|id| id.to_string()),
+            device_id: vault.device_id().to_string(),
             device_name: vault.device_name(),
             home: String::from_utf8_lossy(home_text),
             recovery_words: words.as_ref().map(|words| words.iter().collect()),
@@ -71,12 +75,12 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         return Ok(Done::Complete);
     }
 
-    let device_id = vault.device_id().map_or_else(String::new, |id| format!(" ({id})"));
     ui.say(&format!(
-        "The vault is ready.\n\n  vault   {}\n  place   {}\n  device  {}{device_id}\n  state   {}\n\n{KEYS_ON_DISK}\n",
+        "The vault is ready.\n\n  vault   {}\n  place   {}\n  device  {} ({})\n  state   {}\n\n{KEYS_ON_DISK}\n",
         vault.id(),
         printable(vault.url()),
         printable(vault.device_name()),
+        vault.device_id(),
         path_text(home_text),
     ))?;
     match words {

@@ -11,6 +11,7 @@ mod snapshots;
 mod version;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Subcommand;
 
@@ -65,7 +66,10 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
 /// The folder of local state.
 fn home_path(global: &Global) -> Result<PathBuf, CommandError> {
     let given = global.home.clone().or_else(|| state::home_path(&|name| std::env::var_os(name)));
-    absolute(given.ok_or_else(|| CommandError::usage("there is no folder for local state").hint("set HOME or ZVAULT_HOME"))?)
+    absolute(
+        given
+            .ok_or_else(|| CommandError::usage("there is no folder for local state").hint("set HOME or ZVAULT_HOME"))?,
+    )
 }
 
 /// The folder of caches.
@@ -76,13 +80,13 @@ fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
 
 /// Opens the vault that the arguments name, or the only one of this device. Asks for the passphrase if it must.
 fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, CommandError> {
-    let home = Home::open(&home_path(global)?)?;
+    let home = Arc::new(Home::open(&home_path(global)?)?);
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
         url: global.url.as_deref(),
-        vault_id: None,
+        vault: None,
         home: &home,
-        cache_dir: cache.as_deref(),
+        cache: cache.as_deref(),
         device_name: host_name(),
         enroll: !global.ephemeral,
         unlock: &mut secrets,

@@ -164,7 +164,8 @@ fn summary(report: &PushReport, dry_run: bool) -> String {
         text += &format!("SQLite:  {:>10} captured\n", report.databases);
     }
     let added = if dry_run { "Would add to the vault" } else { "Added to the vault" };
-    text += &format!("{added}: {} ({} stored)\n\n", bytes_text(report.data_added), bytes_text(report.data_added_packed));
+    text +=
+        &format!("{added}: {} ({} stored)\n\n", bytes_text(report.data_added), bytes_text(report.data_added_packed));
     text += &format!(
         "processed {}, {} in {}\n",
         count_text(report.total_files_processed, "file", "files"),
@@ -234,7 +235,8 @@ fn parse_time(text: &str) -> Result<Time, String> {
         let local = text.parse::<jiff::civil::DateTime>()?;
         local.to_zoned(jiff::tz::TimeZone::system()).map(|zoned| zoned.timestamp())
     });
-    let timestamp = timestamp.map_err(|_: jiff::Error| "write 2026-01-31T12:00:00Z or '2026-01-31 12:00:00'".to_owned())?;
+    let timestamp =
+        timestamp.map_err(|_: jiff::Error| "write 2026-01-31T12:00:00Z or '2026-01-31 12:00:00'".to_owned())?;
     let nanos = timestamp.as_nanosecond();
     let secs = nanos.div_euclid(1_000_000_000);
     let time = Time { secs: secs as i64, nanos: nanos.rem_euclid(1_000_000_000) as u32 };

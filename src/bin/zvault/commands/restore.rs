@@ -145,7 +145,11 @@ fn summary(report: &RestoreReport, snapshot: &str, dry_run: bool) -> String {
         duration_text(report.duration),
     );
     if report.files_skipped > 0 {
-        text += &format!("left {} as they were, {}\n", count_text(report.files_skipped, "file", "files"), bytes_text(report.bytes_skipped));
+        text += &format!(
+            "left {} as they were, {}\n",
+            count_text(report.files_skipped, "file", "files"),
+            bytes_text(report.bytes_skipped)
+        );
     }
     if report.files_deleted > 0 {
         let deleted = if dry_run { "would delete" } else { "deleted" };

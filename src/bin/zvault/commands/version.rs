@@ -12,7 +12,8 @@ use crate::ui::Ui;
 pub(crate) struct VersionArgs {}
 
 pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandError> {
-    let suites: Vec<SuiteDocument> = [Suite::Default, Suite::Fips].into_iter().filter_map(provider).map(suite).collect();
+    let suites: Vec<SuiteDocument> =
+        [Suite::Default, Suite::Fips].into_iter().filter_map(provider).map(suite).collect();
     if ui.json {
         ui.document(&Version {
             message_type: "version",
@@ -26,7 +27,8 @@ pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandE
         return Ok(Done::Complete);
     }
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    let mut text = format!("zvault {}\nformat {FORMAT_MAJOR}\n{BUILD} build for {arch} {os}\n", env!("CARGO_PKG_VERSION"));
+    let mut text =
+        format!("zvault {}\nformat {FORMAT_MAJOR}\n{BUILD} build for {arch} {os}\n", env!("CARGO_PKG_VERSION"));
     for suite in &suites {
         text += &format!("suite 0x{:02x}: backend {}, FIPS 140-3: {}\n", suite.number, suite.backend, suite.fips);
         if ui.verbose > 0 {
@@ -44,11 +46,29 @@ pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandE
 fn suite(provider: &'static Provider) -> SuiteDocument {
     // Exhaustive, so that a part that is added and forgotten here does not compile.
     let Provider { suite, aead, hash, keyed_hash, kdf, password, kem, sign, random } = provider;
-    let statuses = [aead.fips(), hash.fips(), keyed_hash.fips(), kdf.fips(), password.fips(), kem.fips(), sign.fips(), random.fips()];
+    let statuses = [
+        aead.fips(),
+        hash.fips(),
+        keyed_hash.fips(),
+        kdf.fips(),
+        password.fips(),
+        kem.fips(),
+        sign.fips(),
+        random.fips(),
+    ];
     let (backend, algorithms) = match suite {
         Suite::Default => (
             "RustCrypto",
-            ["XChaCha20-Poly1305", "BLAKE3", "BLAKE3 keyed", "BLAKE3 derive_key", "Argon2id", "X-Wing", "Ed25519 with ML-DSA-65", "operating system"],
+            [
+                "XChaCha20-Poly1305",
+                "BLAKE3",
+                "BLAKE3 keyed",
+                "BLAKE3 derive_key",
+                "Argon2id",
+                "X-Wing",
+                "Ed25519 with ML-DSA-65",
+                "operating system",
+            ],
         ),
         Suite::Fips => (
             "AWS-LC",
@@ -69,7 +89,9 @@ fn suite(provider: &'static Provider) -> SuiteDocument {
         number: suite.byte(),
         backend,
         fips: status_text(provider.fips()),
-        parts: parts.map(|((job, algorithm), status)| PartDocument { job, algorithm, fips: status_text(status) }).collect(),
+        parts: parts
+            .map(|((job, algorithm), status)| PartDocument { job, algorithm, fips: status_text(status) })
+            .collect(),
     }
 }
 
@@ -81,5 +103,14 @@ fn status_text(status: FipsStatus) -> String {
     }
 }
 
-const PARTS: [&str; 8] = ["encryption", "object names", "chunk ids", "key derivation", "passphrases", "key exchange", "signatures", "randomness"];
+const PARTS: [&str; 8] = [
+    "encryption",
+    "object names",
+    "chunk ids",
+    "key derivation",
+    "passphrases",
+    "key exchange",
+    "signatures",
+    "randomness",
+];
 const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };

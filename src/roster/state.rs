@@ -1,0 +1,627 @@
+//! A vault's membership as all well-formed records together make it.
+
+use super::{
+    graph::{self, Checked, Graph, Ignored, IgnoredWhy},
+    rank::{self, Ground, Root, Standing},
+};
+use crate::keys::{DeviceKeys, DomainKeys, EpochKeys, PusherKeys, boxes};
+use crypto_backends::{Key, Provider, SecretBytes};
+use std::collections::{BTreeMap, BTreeSet};
+use vault_format::{
+    FormatError, ObjectName,
+    ids::{DeviceId, Domain, EpochId, Identity, VaultId},
+    limits,
+    roster::{BoxPart, Capabilities, EpochPart, Op, Record, Slot},
+};
+
+/// The merged state of a roster: a function of the set of its well-formed records.
+pub struct Roster {
+    /// The vault.
+    pub vault: VaultId,
+    /// The bytes that the vault id is the hash of.
+    pub genesis: Vec<u8>,
+    /// The newest records that count; more than one until somebody with `admin` or `pair` writes the next.
+    pub heads: Vec<Identity>,
+    /// Every device that was ever added by a record that counts, virtual and revoked ones too.
+    pub devices: BTreeMap<DeviceId, Device>,
+    /// Every epoch, in the order (n, identity) of its record.
+    pub epochs: Vec<Epoch>,
+    /// The epoch that pushes use. `None`: all heads were sealed to somebody who was revoked since, and pushing stops.
+    pub current_epoch: Option<EpochId>,
+    /// Features that a program must know.
+    pub features: Features,
+    /// Some record holds an operation that this version does not know: the vault is read-only for it.
+    pub has_unknown_operations: bool,
+    /// Two new roots were named with no order between them: nobody is root.
+    pub root_is_frozen: bool,
+    /// Where the vault is; URLs are for readers ([`ReaderKeys::store_urls`]).
+    pub stores: BTreeMap<[u8; 16], Store>,
+    /// Values of the whole vault.
+    pub settings: BTreeMap<String, Setting>,
+    /// Well-formed records that do not count, or not in all they say.
+    pub void: Vec<Void>,
+    /// Objects that are no well-formed records of this vault.
+    pub ignored: Vec<Ignored>,
+    graph: Graph,
+    standing: Vec<Standing>,
+    root_key: Option<rank::KeyTag>,
+}
+
+/// A device, real or virtual.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// Verifies what it signs.
+    pub verify_key: Vec<u8>,
+    /// Seals to it.
+    pub kem_key: Vec<u8>,
+    /// Everything it was given.
+    pub capabilities: Capabilities,
+    /// Whom it can revoke, and who can revoke it.
+    pub rank: Rank,
+    /// For a virtual device: how its keys are opened.
+    pub slot: Option<Slot>,
+    /// The number of the first record that added it.
+    pub added_n: u32,
+    /// Empty: it is a member.
+    pub revocations: Vec<Revocation>,
+}
+
+/// Ranks in ascending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Everybody else.
+    Device,
+    /// The founder, and those who were given `admin`.
+    Admin,
+    /// The key in the genesis, or the one that replaced it.
+    Root,
+}
+
+/// An effective revocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// The record.
+    pub record: Identity,
+    /// The last entry of the device's log that counts, as far as the revoker knew.
+    pub last: Option<Identity>,
+}
+
+/// An epoch, as everybody sees it.
+#[derive(Clone, Debug)]
+pub struct Epoch {
+    /// Its name.
+    pub id: EpochId,
+    /// What push-only devices seal packs to.
+    pub public: Vec<u8>,
+    /// The number of its record.
+    pub n: u32,
+    /// No other epoch has seen it.
+    pub is_head: bool,
+    /// None of the readers that it was sealed to is revoked.
+    pub is_clean: bool,
+    part: EpochPart,
+}
+
+/// Names of features. Sets only grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Needed to read.
+    pub read: BTreeSet<String>,
+    /// Needed to write.
+    pub write: BTreeSet<String>,
+    /// Needed to forget and collect.
+    pub prune: BTreeSet<String>,
+}
+
+/// A store, as everybody sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// What sort of store.
+    pub kind: u8,
+    /// Its lists decide.
+    pub primary: bool,
+    /// What was found out about it.
+    pub verdict: u32,
+}
+
+/// A value of the whole vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The greatest (n, identity) wins.
+    pub value: Vec<u8>,
+    /// Values that lost against one that had not seen them.
+    pub lost: Vec<Vec<u8>>,
+}
+
+/// A record that does not count in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Void {
+    /// The record.
+    pub identity: Identity,
+    /// Its number.
+    pub n: u32,
+    /// Who signed it.
+    pub signer: DeviceId,
+    /// Why it does not count.
+    pub standing: Standing,
+}
+
+/// A slot that somebody may have the secret of.
+pub struct FoundSlot<'a> {
+    /// The id that the roster gives the virtual device.
+    pub device: DeviceId,
+    /// Part of what the slot is bound to.
+    pub verify_key: &'a [u8],
+    /// The same.
+    pub kem_key: &'a [u8],
+    /// The slot.
+    pub slot: &'a Slot,
+}
+
+/// What a reader has opened.
+pub struct ReaderKeys {
+    /// Every epoch that the device can open, the earlier ones by their history.
+    pub epochs: BTreeMap<EpochId, EpochKeys>,
+    /// The epoch that pushes use, if the device has it.
+    pub current: Option<EpochId>,
+    /// `V`: names and cuts the chunks of every domain.
+    pub domain_root: Key,
+    /// What devices are called.
+    pub device_names: BTreeMap<DeviceId, String>,
+    /// Where the vault is.
+    pub store_urls: BTreeMap<[u8; 16], String>,
+    pub(super) secrets: BTreeMap<DeviceId, Key>,
+    kem_secrets: BTreeMap<EpochId, SecretBytes>,
+    provider: &'static Provider,
+}
+
+/// What a push-only device has opened.
+pub struct PusherAccess {
+    /// Its keys of every epoch that it has a box of.
+    pub epochs: BTreeMap<EpochId, PusherKeys>,
+    /// The epoch that pushes use, if the device has it.
+    pub current: Option<EpochId>,
+    /// Names and cuts its chunks.
+    pub domain: DomainKeys,
+}
+
+impl Roster {
+    /// Merges what a store shows below its roster prefix.
+    ///
+    /// Without a `pinned` id this trusts whatever vault is there, which is no trust at all: see [`super::unlock`] for first contact.
+    pub fn build(
+        provider: &'static Provider,
+        objects: &[(ObjectName, Vec<u8>)],
+        pinned: Option<VaultId>,
+    ) -> Result<Self, RosterError> {
+        let (parsed, mut ignored) = graph::parse(provider, objects);
+        let found = graph::vaults(provider, &parsed);
+        let vault = match (pinned, found.len()) {
+            (Some(pinned), _) if found.contains(&pinned) => pinned,
+            (Some(pinned), 1..) => return Err(RosterError::OtherVault { pinned, found: found.into_iter().collect() }),
+            (_, 0) => return Err(nothing_here(&ignored)),
+            (None, 1) => *found.first().expect("there is one"),
+            (None, _) => return Err(RosterError::TwoVaults { found: found.into_iter().collect() }),
+        };
+        let graph = graph::verify(provider, vault, parsed, &mut ignored).ok_or_else(|| nothing_here(&ignored))?;
+        Ok(Self::merge(graph, ignored))
+    }
+
+    /// Whether a record is among those that are well formed. A pinned head that is not was withheld by the store.
+    pub fn knows(&self, record: Identity) -> bool {
+        self.graph.records.iter().any(|r| r.identity == record)
+    }
+
+    /// The members: devices that are not revoked.
+    pub fn members(&self) -> impl Iterator<Item = (DeviceId, &Device)> {
+        self.devices.iter().filter(|(_, device)| device.is_member()).map(|(id, device)| (*id, device))
+    }
+
+    /// Slots of members. Read **before** there is any trust: what a slot's owner may believe is what is inside of it.
+    pub fn slots(&self) -> Vec<FoundSlot<'_>> {
+        self.members()
+            .filter_map(|(id, device)| {
+                let slot = device.slot.as_ref()?;
+                Some(FoundSlot { device: id, verify_key: &device.verify_key, kem_key: &device.kem_key, slot })
+            })
+            .collect()
+    }
+
+    /// Opens everything that a reader has.
+    pub fn open_as(&self, provider: &'static Provider, device: &DeviceKeys) -> Result<ReaderKeys, OpenError> {
+        self.check_member(device.id)?;
+        let mut domain_root = None;
+        let mut failed = None;
+        let mut opened = OpenedEpochs::default();
+        for part in self.boxes_for(device.id, false) {
+            match boxes::open_reader_box(provider, device, part) {
+                Ok((epoch, root)) => {
+                    if self.accept(provider, epoch, &mut opened) {
+                        domain_root.get_or_insert(root);
+                    }
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        let Some(domain_root) = domain_root else {
+            return Err(match failed {
+                Some(source) => OpenError::Box { device: device.id, source: Box::new(source) },
+                None => OpenError::NotAReader { device: device.id },
+            });
+        };
+        self.add_history(provider, &mut opened);
+        let OpenedEpochs { epochs, kem_secrets } = opened;
+        let current = self.current_epoch.filter(|id| epochs.contains_key(id));
+        let mut keys = ReaderKeys {
+            epochs,
+            current,
+            domain_root,
+            device_names: BTreeMap::new(),
+            store_urls: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            kem_secrets,
+            provider,
+        };
+        self.read_private_parts(provider, &mut keys);
+        Ok(keys)
+    }
+
+    /// Opens everything that a push-only device has.
+    pub fn open_as_pusher(&self, provider: &'static Provider, device: &DeviceKeys) -> Result<PusherAccess, OpenError> {
+        self.check_member(device.id)?;
+        let mut opened = None;
+        let mut failed = None;
+        let mut epochs = BTreeMap::new();
+        for part in self.boxes_for(device.id, true) {
+            match boxes::open_pusher_box(provider, device, part) {
+                Ok((keys, domain)) => {
+                    opened.get_or_insert(domain);
+                    epochs.entry(keys.epoch).or_insert(keys);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        match (opened, failed) {
+            (Some(domain), _) => {
+                let current = self.current_epoch.filter(|id| epochs.contains_key(id));
+                Ok(PusherAccess { epochs, current, domain })
+            }
+            (None, Some(source)) => Err(OpenError::Box { device: device.id, source: Box::new(source) }),
+            (None, None) => Err(OpenError::NotAPusher { device: device.id }),
+        }
+    }
+
+    /// What `device` may hand on to a device that it adds.
+    pub fn may_grant(&self, device: DeviceId) -> Capabilities {
+        match self.devices.get(&device).filter(|device| device.is_member()) {
+            None => Capabilities::NONE,
+            Some(device) if device.rank >= Rank::Admin => Capabilities::ALL,
+            Some(device) if device.capabilities.contains(Capabilities::PAIR) => rank::by_pairing(device.capabilities),
+            Some(_) => Capabilities::NONE,
+        }
+    }
+
+    /// Parents and number of the next record. Of more heads than a record can follow, those with the greatest numbers.
+    pub(super) fn next_place(&self) -> (Vec<Identity>, u32) {
+        let is_head = |r: &&Checked| self.heads.contains(&r.identity);
+        let heads: Vec<&Checked> =
+            self.graph.records.iter().rev().filter(is_head).take(limits::RECORD_PARENTS).collect();
+        let mut parents: Vec<Identity> = heads.iter().map(|r| r.identity).collect();
+        parents.sort();
+        (parents, heads.iter().map(|r| r.n + 1).max().unwrap_or(0))
+    }
+
+    fn merge(graph: Graph, ignored: Vec<Ignored>) -> Self {
+        let ground = Ground { founder: graph.founder, root: graph.root, keys: graph.keys.clone() };
+        let verdict = rank::evaluate(&ground, &graph.nodes, &graph.pasts);
+        let mut roster = Self {
+            vault: graph.vault,
+            genesis: graph.genesis.clone(),
+            heads: Vec::new(),
+            devices: BTreeMap::new(),
+            epochs: Vec::new(),
+            current_epoch: None,
+            features: Features::default(),
+            has_unknown_operations: false,
+            root_is_frozen: verdict.root == Root::Frozen,
+            stores: BTreeMap::new(),
+            settings: BTreeMap::new(),
+            void: Vec::new(),
+            ignored,
+            graph,
+            standing: verdict.standing,
+            root_key: if let Root::Key(key) = verdict.root { Some(key) } else { None },
+        };
+        roster.merge_heads();
+        roster.merge_devices(&verdict.devices, &verdict.revocations);
+        roster.merge_values();
+        roster.merge_epochs();
+        roster
+    }
+
+    fn merge_heads(&mut self) {
+        let counts = |i: &usize| matches!(self.standing[*i], Standing::Effective | Standing::RevocationsOnly);
+        let counting: Vec<usize> = (0..self.standing.len()).filter(counts).collect();
+        let is_head = |i: &&usize| !counting.iter().any(|j| self.graph.pasts.sees(*j, **i));
+        self.heads = counting.iter().filter(is_head).map(|i| self.graph.records[*i].identity).collect();
+        self.heads.sort();
+        for (record, standing) in self.graph.records.iter().zip(&self.standing) {
+            if *standing != Standing::Effective {
+                let Checked { identity, n, signer, .. } = *record;
+                self.void.push(Void { identity, n, signer, standing: *standing });
+            }
+        }
+    }
+
+    fn merge_devices(&mut self, given: &BTreeMap<DeviceId, Capabilities>, revocations: &[(DeviceId, usize)]) {
+        for record in effective(&self.graph, &self.standing) {
+            for op in &record.record.ops {
+                let Op::Add { id, verify_key, kem_key, slot, .. } = op else { continue };
+                let capabilities = given.get(id).copied().unwrap_or(Capabilities::NONE);
+                let key = self.graph.keys.get(id).copied();
+                let rank = if key.is_some() && key == self.root_key {
+                    Rank::Root
+                } else if key == Some(self.graph.founder) || capabilities.contains(Capabilities::ADMIN) {
+                    Rank::Admin
+                } else {
+                    Rank::Device
+                };
+                let device = self.devices.entry(*id).or_insert_with(|| Device {
+                    verify_key: verify_key.clone(),
+                    kem_key: kem_key.clone(),
+                    capabilities,
+                    rank,
+                    slot: None,
+                    added_n: record.n,
+                    revocations: Vec::new(),
+                });
+                if device.slot.is_none() {
+                    device.slot.clone_from(slot);
+                }
+            }
+        }
+        for (target, i) in revocations {
+            let record = &self.graph.records[*i];
+            let Some(device) = self.devices.get_mut(target) else { continue };
+            for op in &record.record.ops {
+                if let Op::Revoke { id, last } = op
+                    && id == target
+                {
+                    let revocation = Revocation { record: record.identity, last: *last };
+                    if !device.revocations.contains(&revocation) {
+                        device.revocations.push(revocation);
+                    }
+                }
+            }
+        }
+    }
+
+    fn merge_values(&mut self) {
+        let mut written: BTreeMap<&str, Vec<(usize, &Vec<u8>)>> = BTreeMap::new();
+        for (i, record) in self.graph.records.iter().enumerate() {
+            if self.standing[i] != Standing::Effective {
+                continue;
+            }
+            for op in &record.record.ops {
+                match op {
+                    Op::Store { id, kind, primary, verdict } => {
+                        self.stores.insert(*id, Store { kind: *kind, primary: *primary, verdict: *verdict });
+                    }
+                    Op::Flags { read, write, prune } => {
+                        self.features.read.extend(read.iter().cloned());
+                        self.features.write.extend(write.iter().cloned());
+                        self.features.prune.extend(prune.iter().cloned());
+                    }
+                    Op::Setting { key, value } => written.entry(key).or_default().push((i, value)),
+                    Op::Unknown { .. } => self.has_unknown_operations = true,
+                    Op::Add { .. } | Op::Grant { .. } | Op::Revoke { .. } | Op::NewRoot { .. } => {}
+                }
+            }
+        }
+        for (key, values) in written {
+            let Some((winner, value)) = values.last().copied() else { continue };
+            let lost = |(i, other): &&(usize, &Vec<u8>)| {
+                // Overwritten by somebody who had seen it is not lost.
+                *other != value && !values.iter().any(|(j, _)| self.graph.pasts.sees(*j, *i)) && *i != winner
+            };
+            let lost = values.iter().filter(lost).map(|(_, other)| (*other).clone()).collect();
+            self.settings.insert(key.to_owned(), Setting { value: value.clone(), lost });
+        }
+    }
+
+    fn merge_epochs(&mut self) {
+        let with_epoch =
+            |i: &usize| self.standing[*i] == Standing::Effective && self.graph.records[*i].record.epoch.is_some();
+        let places: Vec<usize> = (0..self.standing.len()).filter(with_epoch).collect();
+        for i in &places {
+            let record = &self.graph.records[*i];
+            let Some(part) = record.record.epoch.clone() else { continue };
+            if self.epochs.iter().any(|epoch| epoch.id == part.id) {
+                continue;
+            }
+            let readers = effective(&self.graph, &self.standing)
+                .flat_map(|r| &r.record.boxes)
+                .filter(|b| b.epoch == part.id && !b.pusher)
+                .map(|b| b.device);
+            let is_clean = readers.filter_map(|id| self.devices.get(&id)).all(Device::is_member);
+            let is_head = !places.iter().any(|j| self.graph.pasts.sees(*j, *i));
+            self.epochs.push(Epoch { id: part.id, public: part.public.clone(), n: record.n, is_head, is_clean, part });
+        }
+        self.current_epoch =
+            self.epochs.iter().rev().find(|epoch| epoch.is_head && epoch.is_clean).map(|epoch| epoch.id);
+    }
+
+    fn check_member(&self, device: DeviceId) -> Result<(), OpenError> {
+        match self.devices.get(&device) {
+            None => Err(OpenError::NotAMember { device }),
+            Some(found) if !found.is_member() => Err(OpenError::Revoked { device }),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The device's boxes in records that count; those of the record that added it come first.
+    fn boxes_for(&self, device: DeviceId, pusher: bool) -> impl Iterator<Item = &BoxPart> {
+        effective(&self.graph, &self.standing)
+            .flat_map(|record| &record.record.boxes)
+            .filter(move |part| part.device == device && part.pusher == pusher)
+    }
+
+    /// Every history holds all epochs before it; what one of them lacks, another may have.
+    fn add_history(&self, provider: &'static Provider, opened: &mut OpenedEpochs) {
+        for epoch in self.epochs.iter().rev() {
+            let (Some(keys), Some(history)) = (opened.epochs.get(&epoch.id), &epoch.part.history) else { continue };
+            for old in boxes::open_history(provider, self.vault, keys, history).unwrap_or_default() {
+                self.accept(provider, old, opened);
+            }
+        }
+    }
+
+    /// Takes the keys of an epoch if they open what its own record sealed under them, so that nobody can slip in others.
+    fn accept(&self, provider: &'static Provider, keys: EpochKeys, opened: &mut OpenedEpochs) -> bool {
+        if opened.epochs.contains_key(&keys.id) {
+            return false;
+        }
+        let Some(epoch) = self.epochs.iter().find(|epoch| epoch.id == keys.id) else { return false };
+        let Ok(secret) = boxes::open_epoch_secret(provider, self.vault, &keys, &epoch.part) else { return false };
+        opened.kem_secrets.insert(keys.id, secret);
+        opened.epochs.insert(keys.id, keys);
+        true
+    }
+
+    /// A device's name and `W` come from who added it, or from an admin.
+    fn read_private_parts(&self, provider: &'static Provider, keys: &mut ReaderKeys) {
+        for record in effective(&self.graph, &self.standing) {
+            let Some((epoch, field)) = &record.record.private else { continue };
+            let Some(epoch) = keys.epochs.get(epoch) else { continue };
+            let Ok(part) = boxes::open_private(provider, self.vault, epoch, field) else { continue };
+            let by_admin = self.devices.get(&record.signer).is_some_and(|device| device.rank >= Rank::Admin);
+            for (id, w, name) in &part.0.devices {
+                if by_admin || adds(&record.record, *id) {
+                    keys.secrets.insert(*id, Key::new(*w));
+                    keys.device_names.insert(*id, name.clone());
+                }
+            }
+            if by_admin {
+                keys.store_urls.extend(part.0.stores.iter().cloned());
+            }
+        }
+    }
+}
+
+impl Device {
+    /// Whether nobody has revoked it.
+    pub fn is_member(&self) -> bool {
+        self.revocations.is_empty()
+    }
+}
+
+impl ReaderKeys {
+    /// The keys of the epoch that pushes use.
+    pub fn current_epoch(&self) -> Option<&EpochKeys> {
+        self.epochs.get(&self.current?)
+    }
+
+    /// The keys of a domain's chunk ids and borders.
+    pub fn domain(&self, domain: Domain) -> DomainKeys {
+        DomainKeys::of_root(self.provider, &self.domain_root, domain)
+    }
+
+    /// Opens packs that push-only devices sealed to an epoch.
+    pub fn kem_secret(&self, epoch: EpochId) -> Option<&SecretBytes> {
+        self.kem_secrets.get(&epoch)
+    }
+}
+
+/// Why what a store shows is no roster.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RosterError {
+    /// No record 0 that its founder signed.
+    #[error("there is no vault here")]
+    NotAVault,
+    /// Records 0 of several vaults, and none of them is pinned.
+    #[error("there is more than one vault here: {}; say which one is yours by its id", list(found))]
+    TwoVaults {
+        /// All of them.
+        found: Vec<VaultId>,
+    },
+    /// The pinned vault is not among those that are here.
+    #[error("the store shows vault {} instead of vault {pinned}", list(found))]
+    OtherVault {
+        /// The vault that this device knows.
+        pinned: VaultId,
+        /// What the store shows.
+        found: Vec<VaultId>,
+    },
+    /// Only records of a newer version are here.
+    #[error("the vault has a newer format than this version of zvault knows: update it")]
+    NewerFormat {
+        /// What this version does not know.
+        source: FormatError,
+    },
+}
+
+/// Why a device cannot open a vault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Nobody added it.
+    #[error("device {device} is not in the vault's roster")]
+    NotAMember {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Somebody revoked it.
+    #[error("device {device} was revoked")]
+    Revoked {
+        /// The device.
+        device: DeviceId,
+    },
+    /// It has no box with keys to read.
+    #[error("device {device} may not read the vault")]
+    NotAReader {
+        /// The device.
+        device: DeviceId,
+    },
+    /// It has no box of a push-only device.
+    #[error("device {device} is not a push-only device of the vault")]
+    NotAPusher {
+        /// The device.
+        device: DeviceId,
+    },
+    /// None of its boxes opens.
+    #[error("the keys that the roster holds for device {device} do not open")]
+    Box {
+        /// The device.
+        device: DeviceId,
+        /// What the last one said.
+        source: Box<crate::stage::SealError>,
+    },
+}
+
+#[derive(Default)]
+struct OpenedEpochs {
+    epochs: BTreeMap<EpochId, EpochKeys>,
+    kem_secrets: BTreeMap<EpochId, SecretBytes>,
+}
+
+fn effective<'a>(graph: &'a Graph, standing: &'a [Standing]) -> impl Iterator<Item = &'a Checked> {
+    graph.records.iter().zip(standing).filter(|(_, s)| **s == Standing::Effective).map(|(record, _)| record)
+}
+
+fn adds(record: &Record, device: DeviceId) -> bool {
+    record.ops.iter().any(|op| matches!(op, Op::Add { id, .. } if *id == device))
+}
+
+/// Newer records are a reason to update only where no older ones are: anybody can plant a byte.
+fn nothing_here(ignored: &[Ignored]) -> RosterError {
+    let newer = ignored.iter().find_map(|ignored| match &ignored.why {
+        IgnoredWhy::Format(error @ FormatError::NewerFormat { .. }) => Some(error.clone()),
+        _ => None,
+    });
+    newer.map_or(RosterError::NotAVault, |source| RosterError::NewerFormat { source })
+}
+
+fn list(ids: &[VaultId]) -> String {
+    ids.iter().take(limits::SLOTS_TRIED).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,226 @@
+//! Chunks of an opened vault, read back: located, fetched, opened, and their ids recomputed.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use thiserror::Error;
+use vault_format::name::{ObjectName, PackName};
+use vault_format::pack::{ChunkType, FooterSegment};
+use vault_format::{ChunkId, Scope};
+
+use super::{Vault, VaultError};
+use crate::Trouble;
+use crate::index::{IndexError, Location};
+use crate::manifest::ChunkSource;
+use crate::stage::Opener;
+use crate::stage::IdKeys;
+use crate::stage::{PackError, PackHead, Tail};
+use crate::store::StoreError;
+use crate::sync::lock;
+
+/// Why a chunk cannot be had.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ChunkError {
+    /// No index names it.
+    #[error("chunk {0:.16} is in no index of the vault")]
+    Unknown(ChunkId),
+    /// Its pack cannot be read.
+    #[error("the pack {pack} cannot be read")]
+    Store {
+        /// Path of the pack.
+        pack: String,
+        /// Why.
+        #[source]
+        error: StoreError,
+    },
+    /// Its pack is damaged.
+    #[error("the pack {pack} is damaged")]
+    Damaged {
+        /// Path of the pack.
+        pack: String,
+        /// How.
+        #[source]
+        error: PackError,
+    },
+    /// What is stored in its place is another chunk.
+    #[error("the pack {pack} holds something else in the place of chunk {id:.16}")]
+    Swapped {
+        /// Path of the pack.
+        pack: String,
+        /// The chunk.
+        id: ChunkId,
+    },
+    /// The local copy of the index is damaged.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// The keys of the pack's epoch are missing.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl ChunkError {
+    /// What kind of trouble this is.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Store { error, .. } if !matches!(error, StoreError::NotFound { .. }) => error.trouble(),
+            Self::Vault(error) => error.trouble(),
+            Self::Index(_) => Trouble::Failed,
+            _ => Trouble::Integrity,
+        }
+    }
+
+    /// Path of the pack that is to blame, if one is.
+    pub fn pack(&self) -> Option<&str> {
+        match self {
+            Self::Store { pack, .. } | Self::Damaged { pack, .. } | Self::Swapped { pack, .. } => Some(pack),
+            _ => None,
+        }
+    }
+}
+
+/// Where the chunks of a source are ided: its domain is that of the reader, its scope its own.
+pub(crate) struct Chunks<'a> {
+    vault: &'a Vault,
+    ids: IdKeys,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    opener: Opener,
+    /// Segments opened last, newest at the end.
+    segments: VecDeque<((PackName, u32), Bytes)>,
+}
+
+/// The opened beginnings of packs, shared by all readers of a run.
+#[derive(Default)]
+pub(crate) struct PackHeads(Mutex<HashMap<PackName, Arc<PackHead>>>);
+
+impl<'a> Chunks<'a> {
+    pub(super) fn new(vault: &'a Vault, scope: Scope) -> Self {
+        let ids = vault.domain_keys().id_keys(scope);
+        Self { vault, ids, state: Mutex::default() }
+    }
+
+    /// The keys of this source's ids.
+    pub(crate) fn ids(&self) -> &IdKeys {
+        &self.ids
+    }
+
+    fn read(&self, id: &ChunkId, chunk_type: ChunkType) -> Result<Bytes, ChunkError> {
+        let mut last = ChunkError::Unknown(*id);
+        for place in self.vault.index()?.locate(id)? {
+            match self.read_at(&place, id, chunk_type) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    fn read_at(&self, place: &Location, id: &ChunkId, chunk_type: ChunkType) -> Result<Bytes, ChunkError> {
+        let mut state = lock(&self.state);
+        let key = (place.pack, place.slot);
+        let known = state.segments.iter().position(|(known, _)| *known == key);
+        let segment = match known {
+            Some(at) => state.segments[at].1.clone(),
+            None => {
+                let frame = self.vault.read_frame(place)?;
+                let head = self.vault.pack_head(&place.pack, place.pack_size)?;
+                let plain = head
+                    .open_segment(&mut state.opener, place.slot, &frame, place.plain_len)
+                    .map_err(|error| ChunkError::Damaged { pack: path_of(&place.pack), error })?;
+                let segment = Bytes::copy_from_slice(plain);
+                if state.segments.len() == SEGMENTS {
+                    state.segments.pop_front();
+                }
+                state.segments.push_back((key, segment.clone()));
+                segment
+            }
+        };
+        drop(state);
+        let range = place.chunk_offset as usize..(place.chunk_offset + place.len) as usize;
+        let swapped = || ChunkError::Swapped { pack: path_of(&place.pack), id: *id };
+        if range.end > segment.len() {
+            return Err(swapped());
+        }
+        let chunk = segment.slice(range);
+        if self.ids.id(chunk_type, &chunk) != *id {
+            return Err(swapped());
+        }
+        Ok(chunk)
+    }
+}
+
+impl ChunkSource for Chunks<'_> {
+    type Error = ChunkError;
+
+    fn get(&self, id: &ChunkId, chunk_type: ChunkType) -> Result<Bytes, ChunkError> {
+        self.read(id, chunk_type)
+    }
+}
+
+impl Vault {
+    /// The stored frame of a segment.
+    pub(crate) fn read_frame(&self, place: &Location) -> Result<Bytes, ChunkError> {
+        let name = ObjectName::Pack(place.pack);
+        let read = self.store().get_windows(&name, u64::from(place.offset), u64::from(place.frame_len), place.pack_size);
+        read.map_err(|error| ChunkError::Store { pack: name.to_path(), error })
+    }
+
+    /// The opened beginning of a pack: its header checked against its place, its commitment against its key.
+    pub(crate) fn pack_head(&self, pack: &PackName, size: u64) -> Result<Arc<PackHead>, ChunkError> {
+        if let Some(head) = lock(&self.heads.0).get(pack) {
+            return Ok(Arc::clone(head));
+        }
+        let name = ObjectName::Pack(*pack);
+        let start = self
+            .store()
+            .get_windows(&name, 0, (PackHead::MAX_LEN as u64).min(size), size)
+            .map_err(|error| ChunkError::Store { pack: name.to_path(), error })?;
+        let head = Arc::new(self.open_head(pack, &start)?);
+        lock(&self.heads.0).insert(*pack, Arc::clone(&head));
+        Ok(head)
+    }
+
+    /// The same, from bytes that were read already.
+    pub(crate) fn open_head(&self, pack: &PackName, start: &[u8]) -> Result<PackHead, ChunkError> {
+        PackHead::parse(self.provider(), start, &self.expected_pack(pack), |header, clear| {
+            self.pack_dek(header, clear).map_err(Into::into)
+        })
+        .map_err(|error| ChunkError::Damaged { pack: path_of(pack), error })
+    }
+}
+
+impl Vault {
+    /// What a pack's own footer says is in it.
+    pub(crate) fn footer(&self, pack: &PackName, size: u64) -> Result<Vec<FooterSegment>, ChunkError> {
+        let head = self.pack_head(pack, size)?;
+        let name = ObjectName::Pack(*pack);
+        let mut from = size.saturating_sub(TAIL);
+        loop {
+            let tail = self
+                .store()
+                .get_windows(&name, from, size - from, size)
+                .map_err(|error| ChunkError::Store { pack: name.to_path(), error })?;
+            let read = head
+                .read_tail(&mut Opener::new(), size as usize, &tail)
+                .map_err(|error| ChunkError::Damaged { pack: name.to_path(), error })?;
+            match read {
+                Tail::Footer(footer) => return Ok(footer.segments),
+                Tail::From(earlier) => from = earlier as u64,
+            }
+        }
+    }
+}
+
+pub(crate) fn path_of(pack: &PackName) -> String {
+    ObjectName::Pack(*pack).to_path()
+}
+
+/// Most footers lie in the last window.
+const TAIL: u64 = vault_format::pack::WINDOW as u64;
+/// Opened segments kept: a manifest is read in order, but a tree's levels alternate.
+const SEGMENTS: usize = 6;

@@ -1,0 +1,209 @@
+//! Why a vault cannot be made, opened or written to.
+
+use crypto_backends::CryptoError;
+use thiserror::Error;
+use vault_format::{DeviceId, EpochId, FormatError, Identity, VaultId};
+
+use crate::Trouble;
+use crate::index::IndexError;
+use crate::keys::PassphraseError;
+use crate::log::{LogError, Unresolved};
+use crate::roster::{OpenError, RosterError, UnlockError, WriteError};
+use crate::stage::{PackError, SealError};
+use crate::state::StateError;
+use crate::store::{StoreError, UrlError};
+
+/// Why a vault cannot be made, opened or written to.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum VaultError {
+    /// The URL is none.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// No URL was given, and this machine knows no vault or several.
+    #[error("no vault was named, and this machine is a device of {0}")]
+    WhichVault(&'static str),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is a vault already.
+    #[error("there is a vault already at {url}: {found}")]
+    Exists {
+        /// Where.
+        url: String,
+        /// Its id.
+        found: VaultId,
+    },
+    /// The place of a new vault holds something else.
+    #[error("{url} is not empty and holds no vault: {example}")]
+    NotEmpty {
+        /// Where.
+        url: String,
+        /// One of the things that are there.
+        example: String,
+    },
+    /// Somebody made another vault at the same place at the same moment.
+    #[error("another vault was made at {url} at the same moment; this one was taken back")]
+    Race {
+        /// Where.
+        url: String,
+    },
+    /// There is no vault, or not one that can be read.
+    #[error("no vault at {url}")]
+    NoVault {
+        /// Where.
+        url: String,
+        /// Why.
+        #[source]
+        error: RosterError,
+    },
+    /// Passphrase or words do not open it.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    /// The secret could not be had.
+    #[error("{0}")]
+    Secret(String),
+    /// The passphrase is none.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// The device cannot open it.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A roster record could not be made.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The local state failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// A log is not what it was.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The store shows less of the roster than this device has seen.
+    #[error("the store no longer shows roster record {head:.16}, which this device has seen")]
+    RosterRolledBack {
+        /// The record.
+        head: Identity,
+    },
+    /// A snapshot cannot be found by what was typed.
+    #[error("{0}")]
+    Snapshot(String),
+    /// The keys of an epoch are missing.
+    #[error("this device has no keys of epoch {epoch}")]
+    NoEpoch {
+        /// The epoch.
+        epoch: EpochId,
+    },
+    /// There is no clean epoch: a device was revoked, and no admin has started a new one.
+    #[error("a device was revoked, and no new epoch has been started since")]
+    NoCleanEpoch,
+    /// The vault needs features that this version does not have.
+    #[error("the vault needs features that this version does not know: {0}")]
+    Features(String),
+    /// This device may not do it.
+    #[error("device {device:.8} may not {what}")]
+    NotAllowed {
+        /// The device.
+        device: DeviceId,
+        /// The verb.
+        what: &'static str,
+    },
+    /// An index table is missing or damaged.
+    #[error("the index table {path} cannot be used: {reason}")]
+    Table {
+        /// Its path.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something could not be encoded.
+    #[error("the vault would hold something that its format does not allow")]
+    Format(#[from] FormatError),
+    /// Something could not be sealed.
+    #[error("cannot seal")]
+    Seal(#[from] SealError),
+    /// A pack could not be made.
+    #[error("cannot make a pack")]
+    Pack(#[from] PackError),
+    /// The local copy of the index failed.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// Cryptography failed.
+    #[error("a cryptographic operation failed")]
+    Crypto(#[from] CryptoError),
+    /// A collector deleted what this snapshot relies on, again and again.
+    #[error("a collection ran at the same time and the snapshot could not be kept; push again")]
+    Collected,
+    /// A chunk was claimed and never stored; a defect of this program.
+    #[error("{0} chunks were claimed and not stored; please report this")]
+    Unstored(usize),
+}
+
+impl VaultError {
+    pub(crate) fn snapshot(text: &str, reason: Unresolved) -> Self {
+        Self::Snapshot(match reason {
+            Unresolved::None => "the vault has no snapshots yet".into(),
+            Unresolved::Unknown => format!("no snapshot has an id that begins with {text}"),
+            Unresolved::Ambiguous(ids) => format!("several snapshots begin with {text}: {}", ids.join(", ")),
+            Unresolved::Malformed => {
+                format!("'{text}' names no snapshot: use latest, latest~1 or the first digits of an id")
+            }
+            Unresolved::TooFar(count) => format!("'{text}' goes back too far: there are {count} snapshots"),
+        })
+    }
+
+    /// What kind of trouble this is.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Url(_) | Self::WhichVault(_) | Self::Snapshot(_) => Trouble::Usage,
+            Self::Exists { .. } | Self::NotEmpty { .. } | Self::Race { .. } => Trouble::Failed,
+            Self::Store(StoreError::NotFound { .. }) => Trouble::NoVault,
+            Self::Store(error) => error.trouble(),
+            Self::NoVault { error: RosterError::OtherVault { .. }, .. } => Trouble::Integrity,
+            Self::NoVault { .. } => Trouble::NoVault,
+            Self::Unlock(error) => match error {
+                UnlockError::Roster(RosterError::OtherVault { .. })
+                | UnlockError::OtherVault { .. }
+                | UnlockError::Withheld { .. } => Trouble::Integrity,
+                UnlockError::Roster(_) => Trouble::NoVault,
+                UnlockError::Open(_) => Trouble::NotAllowed,
+                _ => Trouble::WrongKey,
+            },
+            Self::Secret(_) | Self::Passphrase(_) => Trouble::WrongKey,
+            Self::State(StateError::VaultBusy { .. }) => Trouble::Busy,
+            Self::State(StateError::UnknownVault { .. }) => Trouble::NoVault,
+            Self::Log(error) => error.trouble(),
+            Self::RosterRolledBack { .. } | Self::Table { .. } => Trouble::Integrity,
+            Self::Open(_) | Self::NotAllowed { .. } | Self::NoCleanEpoch | Self::Features(_) | Self::NoEpoch { .. } => {
+                Trouble::NotAllowed
+            }
+            _ => Trouble::Failed,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Url(_) => "a folder is named by its path or file:///path",
+            Self::WhichVault(_) => "name it with --url or ZVAULT_URL",
+            Self::Exists { .. } => "use it as it is: 'zvault push' asks for its passphrase on a new machine",
+            Self::NotEmpty { .. } => "choose an empty folder, or one that does not exist yet",
+            Self::Race { .. } => "run 'zvault init' again if the other vault is not the one you want",
+            Self::NoVault { error: RosterError::NotAVault, .. } => "make one with 'zvault init', or look at the URL again",
+            Self::NoVault { error: RosterError::TwoVaults { .. }, .. } => "a passphrase tells which of them is yours",
+            Self::NoVault { error: RosterError::OtherVault { .. }, .. } | Self::RosterRolledBack { .. } => {
+                "somebody exchanged or rolled back the storage; do not push, and find out who has access to it"
+            }
+            Self::NoVault { error: RosterError::NewerFormat { .. }, .. } | Self::Features(_) => "update zvault",
+            Self::Unlock(UnlockError::WrongSecret(_)) => {
+                "check the keyboard layout and caps lock; the 24 words of the recovery key work as well"
+            }
+            Self::Unlock(UnlockError::OtherVault { .. }) => "do not restore from this place and do not push to it",
+            Self::NoCleanEpoch => "an admin's device must run once",
+            Self::Table { .. } => "'zvault check' tells which snapshots suffer",
+            Self::Store(error) => return error.hints(),
+            Self::Log(error) => return error.hints(),
+            _ => return Vec::new(),
+        };
+        vec![hint.into()]
+    }
+}

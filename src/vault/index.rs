@@ -1,0 +1,142 @@
+//! The index of an opened vault: which tables count, and reading them.
+
+use std::collections::{BTreeMap, HashSet};
+
+use vault_format::index::Table;
+use vault_format::log::{Heads, IndexSet, Payload};
+use vault_format::name::ObjectName;
+use vault_format::{DeviceId, Domain, Header, Identity, ObjectHash, ObjectType, limits};
+
+use super::{Vault, VaultError};
+use crate::index::{Index, Tags};
+use crate::log::LogEntry;
+use crate::stage::{dek, open_object};
+
+/// The tables that count for the shared domain (SPEC section 8).
+pub(crate) struct Tables {
+    /// Shards of the set with the greatest frontier, with the device that merged them.
+    pub(crate) shards: Vec<(DeviceId, ObjectHash)>,
+    /// Deltas that the set does not cover, in the order of their entries.
+    pub(crate) deltas: Vec<(DeviceId, ObjectHash)>,
+    /// Deltas that it does.
+    pub(crate) covered: HashSet<ObjectHash>,
+}
+
+impl Vault {
+    /// Where the chunks of the shared domain are. Loaded when it is first needed.
+    pub(crate) fn index(&self) -> Result<&Index, VaultError> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let index = self.load_index()?;
+        Ok(self.index.get_or_init(|| index))
+    }
+
+    /// The tables that count.
+    pub(crate) fn tables(&self) -> Tables {
+        let collectors = self.collectors();
+        let shared = |device: &DeviceId| self.domain_of(*device).is_shared();
+        let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| shared(&entry.device)).collect();
+        let set = entries
+            .iter()
+            .filter(|entry| !self.log.is_void(entry, &collectors))
+            .filter_map(|entry| match &entry.body.payload {
+                Payload::Index(set) if set.domain == Domain::SHARED => Some((self.covered_by(&set.frontier), entry, set)),
+                _ => None,
+            })
+            .max_by_key(|(covered, entry, _)| (covered.len(), entry.identity));
+        let (within, shards): (HashSet<Identity>, Vec<_>) = match set {
+            Some((within, entry, IndexSet { shards, .. })) => {
+                (within, shards.iter().map(|hash| (entry.device, *hash)).collect())
+            }
+            None => Default::default(),
+        };
+        let (mut deltas, mut covered, mut seen) = (Vec::new(), HashSet::new(), HashSet::new());
+        for entry in entries {
+            for (hash, _) in &entry.body.deltas {
+                if within.contains(&entry.identity) {
+                    covered.insert(*hash);
+                } else if seen.insert((entry.device, *hash)) {
+                    deltas.push((entry.device, *hash));
+                }
+            }
+        }
+        Tables { shards, deltas, covered }
+    }
+
+    /// Fetches a delta that an entry names, or a shard that a set names, and opens it.
+    pub(crate) fn open_table(&self, shard: bool, device: DeviceId, hash: ObjectHash) -> Result<Table, VaultError> {
+        let (name, object_type) = match shard {
+            true => (ObjectName::Shard { device, hash }, ObjectType::Shard),
+            false => (ObjectName::Delta { device, hash }, ObjectType::Delta),
+        };
+        let bad = |reason: String| VaultError::Table { path: name.to_path(), reason };
+        let stored = self
+            .store
+            .get(&name, &|bytes| self.provider.hash.hash(&[bytes]))
+            .map_err(|error| bad(crate::chain(&error)))?;
+        if stored.len() > limits::INDEX_STORED {
+            return Err(bad("it is larger than a table may be".into()));
+        }
+        let header = Header::parse(&stored).map_err(|error| bad(error.to_string()))?;
+        header.expect(&self.expected(object_type, device)).map_err(|error| bad(error.to_string()))?;
+        let epoch = self.epoch(header.epoch)?;
+        let pusher;
+        let key = if header.domain.is_shared() {
+            &epoch.index
+        } else {
+            pusher = epoch.pusher(device);
+            &pusher.index
+        };
+        let clear = &stored[..header.sealed_len()];
+        let dek = dek(self.provider, key, clear, &header.salt);
+        let plain = open_object(self.provider, &stored, clear.len(), &dek, limits::INDEX_PLAIN)
+            .map_err(|error| bad(crate::chain(&error)))?;
+        Table::parse(&plain).map_err(|error| bad(error.to_string()))
+    }
+
+    fn load_index(&self) -> Result<Index, VaultError> {
+        let tags = Tags { vault: self.id(), domain: Domain::SHARED, store: self.store_tag() };
+        let folder = self.cache.as_ref().map(|cache| cache.join("index"));
+        let (index, _) = Index::load(folder.as_deref(), tags.clone());
+        let tables = self.tables();
+        let known = index.covered();
+        let missing: Vec<_> = tables.deltas.iter().filter(|(_, hash)| !known.contains(hash)).collect();
+        // What a set covers is in here by its deltas or by its shards; a fresh copy takes the shards.
+        let by_deltas = tables.covered.iter().all(|hash| known.contains(hash));
+        if !by_deltas {
+            for (device, hash) in tables.shards.iter().filter(|(_, hash)| !known.contains(hash)) {
+                index.absorb(*hash, &self.open_table(true, *device, *hash)?, None)?;
+            }
+        }
+        for (device, hash) in missing {
+            index.absorb(*hash, &self.open_table(false, *device, *hash)?, Some(*device))?;
+        }
+        index.set_condemned(self.log.condemned(&self.collectors()));
+        if let Err(error) = index.save() {
+            // The next run reads more from the vault; nothing else.
+            let _ = error;
+        }
+        Ok(index)
+    }
+
+    /// Identities of all entries in the past of a frontier, itself included.
+    fn covered_by(&self, frontier: &Heads) -> HashSet<Identity> {
+        let mut covered = HashSet::new();
+        let mut open: Vec<_> = frontier.values().flatten().copied().collect();
+        while let Some(identity) = open.pop() {
+            if let Some(entry) = self.log.get(&identity)
+                && covered.insert(identity)
+            {
+                open.extend(entry.prev.iter().copied());
+            }
+        }
+        covered
+    }
+
+    /// Claims are good for one store only (rule S-4).
+    fn store_tag(&self) -> [u8; 16] {
+        let primary: BTreeMap<_, _> = self.roster.stores.iter().filter(|(_, store)| store.primary).collect();
+        primary.keys().next().map_or([0; 16], |id| **id)
+    }
+}

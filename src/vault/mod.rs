@@ -1,0 +1,340 @@
+//! An opened vault: its store, its roster, the keys that this device has, its logs and its index.
+mod chunks;
+mod error;
+mod index;
+mod open;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use crypto_backends::{Key, Provider};
+use vault_format::log::{EntryContent, EntryObject, Payload};
+use vault_format::roster::Capabilities;
+use vault_format::{DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId};
+
+pub use chunks::ChunkError;
+pub(crate) use chunks::Chunks;
+pub use error::VaultError;
+pub use open::{InitOptions, Initialised, OpenOptions, Unlock, UnlockSecret};
+
+use crate::index::Index;
+use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
+use crate::log::{Log, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
+use crate::manifest::TreeRoot;
+use crate::roster::{ReaderKeys, Roster};
+use crate::stage::{dek, open_object};
+use crate::state::{Home, VaultLock};
+use crate::store::Store;
+
+/// An opened vault.
+pub struct Vault {
+    provider: &'static Provider,
+    store: Store,
+    url: String,
+    roster: Roster,
+    keys: ReaderKeys,
+    domain: DomainKeys,
+    /// Who this run acts as: the device of this machine, or a virtual one in an ephemeral run.
+    device: DeviceKeys,
+    device_name: String,
+    ephemeral: bool,
+    enrolled_now: bool,
+    home: Arc<Home>,
+    lock: Option<VaultLock>,
+    cache: Option<PathBuf>,
+    log: Log,
+    index: OnceLock<Index>,
+    /// The end of this device's own log, once this run has written to it: (identity, seq).
+    own_end: Mutex<Option<(Identity, u64)>>,
+    /// Packs that no entry names yet, as the journal on disk has them.
+    journal: Mutex<Vec<u8>>,
+    heads: chunks::PackHeads,
+    notes: Vec<String>,
+}
+
+impl Vault {
+    /// The vault.
+    pub fn id(&self) -> VaultId {
+        self.roster.vault
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its suite, for life.
+    pub fn suite(&self) -> Suite {
+        self.provider.suite
+    }
+
+    /// Who this run acts as.
+    pub fn device_id(&self) -> DeviceId {
+        self.device.id
+    }
+
+    /// What that device is called.
+    pub fn device_name(&self) -> &str {
+        &self.device_name
+    }
+
+    /// Whether this machine became a device of the vault in this run.
+    pub fn enrolled_now(&self) -> bool {
+        self.enrolled_now
+    }
+
+    /// Whether the passphrase or words were used for this run only.
+    pub fn is_ephemeral(&self) -> bool {
+        self.ephemeral
+    }
+
+    /// What the person should be told once.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Who is in the vault.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// What devices have said.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// All snapshots that were not forgotten, oldest first by the time that their devices claim.
+    pub fn snapshots(&self) -> Vec<SnapshotInfo> {
+        let collectors = self.collectors();
+        let forgotten = self.log.forgotten(&collectors);
+        let mut snapshots: Vec<_> = self
+            .log
+            .entries()
+            .filter(|entry| !forgotten.contains(&entry.identity) && !self.log.is_void(entry, &collectors))
+            .filter_map(|entry| match &entry.body.payload {
+                Payload::Snapshot(snapshot) => Some(SnapshotInfo {
+                    id: entry.identity,
+                    device: entry.device,
+                    device_name: self.name_of(entry.device),
+                    seq: entry.seq,
+                    time: entry.body.time,
+                    snapshot: snapshot.clone(),
+                }),
+                _ => None,
+            })
+            .collect();
+        snapshots.sort_by_key(|snapshot| (snapshot.time, snapshot.device, snapshot.seq));
+        snapshots
+    }
+
+    /// Finds what a person named: `latest`, `latest~2`, the beginning of an id, each with `:PATH` behind it or not.
+    ///
+    /// `latest` goes by this device's own log first, then by the times that other devices claim: a clock that lies on one
+    /// device does not hide the snapshots of another.
+    pub fn resolve(&self, text: &str) -> Result<SnapshotRef, VaultError> {
+        let (id, path) = match text.split_once(':') {
+            Some((id, path)) => (id, Some(path.as_bytes().to_vec()).filter(|path| !path.is_empty())),
+            None => (text, None),
+        };
+        let mut snapshots = self.snapshots();
+        snapshots.sort_by_key(|snapshot| {
+            let own = snapshot.device == self.device.id;
+            (own, if own { snapshot.seq } else { 0 }, snapshot.time, snapshot.seq)
+        });
+        let found = resolve(&snapshots, id).map_err(|reason: Unresolved| VaultError::snapshot(id, reason))?;
+        Ok(SnapshotRef { info: found.clone(), path })
+    }
+
+    /// What devices are called: only readers know.
+    pub fn name_of(&self, device: DeviceId) -> String {
+        self.keys.device_names.get(&device).cloned().unwrap_or_else(|| format!("{device:.8}"))
+    }
+
+    /// Hash that names objects.
+    pub(crate) fn hash(&self, bytes: &[u8]) -> [u8; 32] {
+        self.provider.hash.hash(&[bytes])
+    }
+
+    pub(crate) fn provider(&self) -> &'static Provider {
+        self.provider
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(crate) fn domain_keys(&self) -> &DomainKeys {
+        &self.domain
+    }
+
+    /// Reads the chunks of a source.
+    pub(crate) fn chunks(&self, scope: Scope) -> Chunks<'_> {
+        Chunks::new(self, scope)
+    }
+
+    /// Folders of this machine that belong to zvault: never inside a source.
+    pub(crate) fn local_folders(&self) -> Vec<PathBuf> {
+        let mut folders = vec![self.home.path().to_owned()];
+        folders.extend(self.cache.clone());
+        folders.extend(self.store.folder().map(Path::to_owned));
+        folders
+    }
+
+    /// The newest snapshot that holds a readable source with this label: of this device, else of any with this host name.
+    pub(crate) fn parent_of(&self, label: &[u8], host: &str) -> Option<(Identity, TreeRoot)> {
+        let mut candidates: Vec<_> = self.snapshots();
+        candidates.retain(|s| s.device == self.device.id || s.snapshot.host == host);
+        candidates.sort_by_key(|s| (s.device == self.device.id, s.time, s.seq));
+        candidates.iter().rev().find_map(|info| {
+            let source = info.snapshot.sources.iter().find(|source| {
+                source.label == label && source.scope == Scope::VAULT && source.domain == self.domain.domain
+            })?;
+            let root = TreeRoot { id: source.root?, level: source.level, entries: source.entries, bytes: source.bytes };
+            Some((info.id, root))
+        })
+    }
+
+    /// Every device that holds or held `prune`: they may condemn and forget.
+    pub(crate) fn collectors(&self) -> Vec<DeviceId> {
+        let devices = self.roster.devices.iter();
+        devices.filter(|(_, device)| device.capabilities.contains(Capabilities::PRUNE)).map(|(id, _)| *id).collect()
+    }
+
+    /// What the header of a pack must say, given its place.
+    pub(crate) fn expected_pack(&self, pack: &PackName) -> Expected {
+        self.expected(if pack.tree { ObjectType::TreePack } else { ObjectType::DataPack }, pack.device)
+    }
+
+    fn expected(&self, object_type: ObjectType, writer: DeviceId) -> Expected {
+        Expected {
+            suite: self.provider.suite,
+            object_type,
+            vault: self.id(),
+            writer: Some(writer),
+            domain: Some(self.domain_of(writer)),
+            mode: None,
+        }
+    }
+
+    /// The domain in which a device writes.
+    fn domain_of(&self, device: DeviceId) -> Domain {
+        match self.roster.devices.get(&device) {
+            Some(known) if known.capabilities.is_push_only() => device.into(),
+            _ => Domain::SHARED,
+        }
+    }
+
+    /// The key of a pack's frames.
+    pub(crate) fn pack_dek(&self, header: &Header, clear: &[u8]) -> Result<Key, VaultError> {
+        if header.mode != Mode::Symmetric {
+            return self.sealed_pack_dek(header, clear);
+        }
+        let epoch = self.epoch(header.epoch)?;
+        Ok(dek(self.provider, &epoch.data, clear, &header.salt))
+    }
+
+    fn sealed_pack_dek(&self, header: &Header, clear: &[u8]) -> Result<Key, VaultError> {
+        let epoch = self.epoch(header.epoch)?;
+        let secret = self.keys.kem_secret(header.epoch).ok_or(VaultError::NoEpoch { epoch: header.epoch })?;
+        let shared = self.provider.kem.decapsulate(secret.expose(), &clear[vault_format::header::HEADER_LEN..])?;
+        let psk = epoch.pusher(header.writer).kem_psk;
+        Ok(crate::stage::sealed_dek(self.provider, &shared, &psk, clear))
+    }
+
+    fn epoch(&self, id: EpochId) -> Result<&crate::keys::EpochKeys, VaultError> {
+        self.keys.epochs.get(&id).ok_or(VaultError::NoEpoch { epoch: id })
+    }
+}
+
+impl LogReader for Vault {
+    fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, String> {
+        open_entry(self.provider, &self.roster, &self.keys, device, object, stored)
+    }
+
+    fn hash(&self, bytes: &[u8]) -> [u8; 32] {
+        self.provider.hash.hash(&[bytes])
+    }
+
+    fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {
+        revoked_after(&self.roster, device)
+    }
+}
+
+/// Reads logs with a roster and keys, before there is a vault.
+struct Reading<'a> {
+    provider: &'static Provider,
+    roster: &'a Roster,
+    keys: &'a ReaderKeys,
+}
+
+impl LogReader for Reading<'_> {
+    fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, String> {
+        open_entry(self.provider, self.roster, self.keys, device, object, stored)
+    }
+
+    fn hash(&self, bytes: &[u8]) -> [u8; 32] {
+        self.provider.hash.hash(&[bytes])
+    }
+
+    fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {
+        revoked_after(self.roster, device)
+    }
+}
+
+/// Header, signature, seal, in this order: nothing unsigned is opened. The error says why the object is junk.
+fn open_entry(
+    provider: &'static Provider,
+    roster: &Roster,
+    keys: &ReaderKeys,
+    device: DeviceId,
+    object: &EntryObject,
+    stored: &[u8],
+) -> Result<Opened, String> {
+    let member = roster.devices.get(&device).ok_or("its device is not in the roster")?;
+    let domain = if member.capabilities.is_push_only() { device.into() } else { Domain::SHARED };
+    let expected = Expected {
+        suite: provider.suite,
+        object_type: ObjectType::Entry,
+        vault: roster.vault,
+        writer: Some(device),
+        domain: Some(domain),
+        mode: None,
+    };
+    object.header.expect(&expected).map_err(|error| error.to_string())?;
+    let signed = &stored[..object.signed_len];
+    verify_stored(
+        provider,
+        ObjectType::Entry,
+        roster.vault,
+        &member.verify_key,
+        signed,
+        &stored[object.signature.clone()],
+    )
+    .map_err(|_| "its signature is not that of its device")?;
+    let plain;
+    let body = match &object.content {
+        EntryContent::Clear { body } => &stored[body.clone()],
+        EntryContent::Sealed { .. } => {
+            let epoch = keys.epochs.get(&object.header.epoch).ok_or("its epoch is unknown to this device")?;
+            let pusher;
+            let key = if domain.is_shared() {
+                &epoch.log
+            } else {
+                pusher = epoch.pusher(device);
+                &pusher.log
+            };
+            let dek = dek(provider, key, &stored[..object.prefix_len], &object.header.salt);
+            plain = open_object(provider, signed, object.prefix_len, &dek, vault_format::limits::ENTRY_BODY)
+                .map_err(|error| crate::chain(&error))?;
+            &plain
+        }
+    };
+    let body = object.body(body).map_err(|error| error.to_string())?;
+    Ok(Opened { identity: Identity(provider.hash.hash(&[signed])), body })
+}
+
+fn revoked_after(roster: &Roster, device: DeviceId) -> Option<Option<Identity>> {
+    let device = roster.devices.get(&device)?;
+    device.revocations.first().map(|revocation| revocation.last)
+}

@@ -1,0 +1,424 @@
+//! Making a vault, and opening one.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use bytes::Bytes;
+use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
+use vault_format::name::{ObjectName, prefix, roster_prefix};
+use vault_format::roster::Capabilities;
+use vault_format::{Domain, Suite, VaultId, limits};
+
+use super::{Reading, Vault, VaultError};
+use crate::keys::{DeviceKeys, Passphrase, SlotSecret, Words};
+use crate::log::{Log, Missing};
+use crate::roster::{
+    EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
+};
+use crate::state::{DeviceState, Home, LogPin, Pins};
+use crate::store::{OpenMode, Store, StoreError, StoreUrl};
+
+/// What a new vault is made with.
+pub struct InitOptions<'a> {
+    /// Where: an empty folder, or one that does not exist yet.
+    pub url: &'a str,
+    /// The local state.
+    pub home: &'a Arc<Home>,
+    /// Opens the vault on other machines.
+    pub passphrase: Passphrase,
+    /// Whether to make a recovery key of 24 words.
+    pub words: bool,
+    /// What this machine is called.
+    pub device_name: String,
+    /// Passphrase parameters for machines with little memory.
+    pub low_memory: bool,
+    /// Where local copies are kept; none if None.
+    pub cache: Option<&'a Path>,
+}
+
+/// A new vault.
+pub struct Initialised {
+    /// The vault, opened.
+    pub vault: Vault,
+    /// The recovery key, to be shown once.
+    pub words: Option<Words>,
+}
+
+/// How a vault is opened.
+pub struct OpenOptions<'a> {
+    /// Where it is; the only vault that this machine knows if None.
+    pub url: Option<&'a str>,
+    /// Which one, if several may be there.
+    pub vault: Option<VaultId>,
+    /// The local state.
+    pub home: &'a Arc<Home>,
+    /// Where local copies are kept; none if None.
+    pub cache: Option<&'a Path>,
+    /// What this machine is called if it becomes a device of the vault.
+    pub device_name: String,
+    /// Whether this machine becomes a device of the vault if it is none.
+    pub enroll: bool,
+    /// Asked for a passphrase or words only if this machine is no device of the vault.
+    pub unlock: &'a mut dyn Unlock,
+}
+
+/// Gives the secret that opens a vault on a machine that is no device of it.
+pub trait Unlock {
+    /// The secret for the vault at `url`. The error is a message for a person.
+    fn unlock(&mut self, url: &str) -> Result<UnlockSecret, String>;
+}
+
+/// What opens a vault without a device.
+pub enum UnlockSecret {
+    /// A passphrase.
+    Passphrase(Passphrase),
+    /// The 24 words of the recovery key.
+    Words(Words),
+}
+
+impl Vault {
+    /// Makes a vault. Two at one place at once: both are noticed, and this one is taken back (SPEC 11.3).
+    pub fn init(options: InitOptions<'_>) -> Result<Initialised, VaultError> {
+        let provider = rustcrypto::provider();
+        let url = StoreUrl::parse(options.url)?;
+        let label = url.to_string();
+        let store = Store::open(&url, OpenMode::Create)?;
+        let listing = store.list(&prefix())?;
+        let records = fetch_records(&store)?;
+        match Roster::build(provider, &records, None) {
+            Err(RosterError::NotAVault) if listing.objects.is_empty() && listing.strange.is_empty() => {}
+            Err(RosterError::NotAVault) => {
+                let example = listing.objects.first().map(|object| object.name.to_path());
+                let example = example.or(listing.strange.first().cloned()).unwrap_or_default();
+                return Err(VaultError::NotEmpty { url: label, example });
+            }
+            Ok(roster) => return Err(VaultError::Exists { url: label, found: roster.vault }),
+            Err(RosterError::TwoVaults { found }) => return Err(VaultError::Exists { url: label, found: found[0] }),
+            Err(error) => return Err(VaultError::NoVault { url: label, error }),
+        }
+        options.passphrase.check_create(Suite::Default)?;
+        let params = if options.low_memory {
+            provider.password.fit_low_memory()
+        } else {
+            provider.password.fit(memory::total().unwrap_or(0))
+        };
+        let founded = found(
+            provider,
+            &FoundingOptions {
+                passphrase: &options.passphrase,
+                password_params: params,
+                low_memory: options.low_memory,
+                words: options.words,
+                device_name: &options.device_name,
+                store_url: &label,
+                store_kind: STORE_KIND_FOLDER,
+                time: crate::now(),
+            },
+        )?;
+        // Keys first: a vault whose only device forgot its keys is a vault that only the passphrase opens.
+        let state = DeviceState {
+            keys: founded.device.duplicate(),
+            url: label.clone(),
+            name: options.device_name.clone(),
+        };
+        options.home.set_device(provider, &state)?;
+        let stored = store.put(&founded.record.name, Bytes::from(founded.record.bytes.clone()));
+        let alone = stored.map_err(VaultError::from).and_then(|_| {
+            let again = fetch_records(&store)?;
+            Ok(!matches!(Roster::build(provider, &again, None), Err(RosterError::TwoVaults { .. })))
+        });
+        match alone {
+            Ok(true) => {}
+            trouble => {
+                let _ = options.home.forget(founded.vault);
+                if let Ok(false) = trouble {
+                    store.delete(&founded.record.name)?;
+                }
+                return Err(trouble.err().unwrap_or(VaultError::Race { url: label }));
+            }
+        }
+        let vault = Self::assemble(
+            provider,
+            store,
+            label,
+            founded.roster,
+            founded.keys,
+            founded.device,
+            options.device_name,
+            options.home,
+            options.cache,
+            Log::default(),
+        );
+        vault.pin()?;
+        Ok(Initialised { vault, words: founded.words })
+    }
+
+    /// Opens a vault with the keys of this machine, or, on a machine that is no device of it, with a passphrase or words.
+    pub fn open(options: OpenOptions<'_>) -> Result<Self, VaultError> {
+        let home = options.home;
+        let known = match (options.vault, options.url) {
+            (Some(vault), _) if home.vaults()?.contains(&vault) => Some(vault),
+            (Some(_), _) => None,
+            (None, Some(url)) => home.find(&StoreUrl::parse(url)?.to_string())?,
+            (None, None) => Some(match home.default_vault()? {
+                Some(vault) => vault,
+                None if home.vaults()?.is_empty() => return Err(VaultError::WhichVault("none")),
+                None => return Err(VaultError::WhichVault("several")),
+            }),
+        };
+        let state = known.map(|vault| home.device(vault)).transpose()?;
+        let url = match (&state, options.url) {
+            (_, Some(url)) => url.to_owned(),
+            (Some(state), None) => state.url.clone(),
+            (None, None) => return Err(VaultError::WhichVault("none")),
+        };
+        let store_url = StoreUrl::parse(&url)?;
+        let label = store_url.to_string();
+        let store = Store::open(&store_url, OpenMode::Existing).map_err(|error| match error {
+            StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
+            error => error.into(),
+        })?;
+        match state {
+            Some(state) => Self::open_as_device(store, label, state, &options),
+            None => Self::open_with_secret(store, label, options),
+        }
+    }
+
+    fn open_as_device(
+        store: Store,
+        url: String,
+        state: DeviceState,
+        options: &OpenOptions<'_>,
+    ) -> Result<Self, VaultError> {
+        let id = state.keys.vault;
+        let pins = options.home.pins(id)?;
+        let provider = rustcrypto::provider();
+        let records = fetch_records(&store)?;
+        let roster = Roster::build(provider, &records, Some(id))
+            .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
+        check_readable(&roster)?;
+        if let Some(head) = pins.roster_heads.iter().find(|head| !roster.knows(**head)) {
+            return Err(VaultError::RosterRolledBack { head: *head });
+        }
+        let keys = roster.open_as(provider, &state.keys)?;
+        let known = options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
+        let log = read_log(provider, &store, &roster, &keys, known, &pins)?;
+        let vault = Self::assemble(
+            provider, store, url, roster, keys, state.keys, state.name, options.home, options.cache, log,
+        );
+        vault.pin()?;
+        Ok(vault)
+    }
+
+    fn open_with_secret(store: Store, url: String, options: OpenOptions<'_>) -> Result<Self, VaultError> {
+        let provider = rustcrypto::provider();
+        let records = fetch_records(&store)?;
+        // Nobody is asked for a passphrase where there is no vault.
+        match Roster::build(provider, &records, options.vault) {
+            Ok(_) | Err(RosterError::TwoVaults { .. }) => {}
+            Err(error) => return Err(VaultError::NoVault { url, error }),
+        }
+        let secret = options.unlock.unlock(&url).map_err(VaultError::Secret)?;
+        let slot = match &secret {
+            UnlockSecret::Passphrase(passphrase) => SlotSecret::Passphrase(passphrase),
+            UnlockSecret::Words(words) => SlotSecret::Words(words),
+        };
+        let unlocked = unlock(provider, &records, options.vault, slot)?;
+        let roster = unlocked.roster;
+        check_readable(&roster)?;
+        let keys = roster.open_as(provider, &unlocked.device)?;
+        let log = read_log(provider, &store, &roster, &keys, Vec::new(), &Pins::default())?;
+        let mut vault = Self::assemble(
+            provider,
+            store,
+            url,
+            roster,
+            keys,
+            unlocked.device,
+            options.device_name.clone(),
+            options.home,
+            options.cache,
+            log,
+        );
+        vault.ephemeral = true;
+        if options.enroll {
+            match vault.enroll(&options.device_name) {
+                Ok(()) => {}
+                Err(VaultError::Store(error @ (StoreError::ReadOnly { .. } | StoreError::PermissionDenied { .. }))) => {
+                    vault.notes.push(format!(
+                        "this machine could not become a device of the vault, the passphrase was used for this run only: {}",
+                        crate::chain(&error)
+                    ));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(vault)
+    }
+
+    /// Makes this machine a device of the vault, with all that the slot may hand on.
+    fn enroll(&mut self, name: &str) -> Result<(), VaultError> {
+        let capabilities = self.roster.may_grant(self.device.id);
+        if capabilities == Capabilities::NONE {
+            return Ok(());
+        }
+        let enrolled = enroll(
+            self.provider,
+            &self.roster,
+            &self.keys,
+            &self.device,
+            &EnrollOptions { name, capabilities, time: crate::now() },
+        )?;
+        let state =
+            DeviceState { keys: enrolled.device.duplicate(), url: self.url.clone(), name: name.to_owned() };
+        // A read-only store is noticed before the state is written, a crash in between leaves a device that nobody holds.
+        self.store.put(&enrolled.record.name, Bytes::from(enrolled.record.bytes.clone()))?;
+        self.home.set_device(self.provider, &state)?;
+        let records = fetch_records(&self.store)?;
+        self.roster = Roster::build(self.provider, &records, Some(self.roster.vault))
+            .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
+        self.keys = self.roster.open_as(self.provider, &enrolled.device)?;
+        self.device = enrolled.device;
+        self.ephemeral = false;
+        self.enrolled_now = true;
+        self.pin()
+    }
+
+    #[allow(clippy::too_many_arguments)] // the parts of a vault, put together in one place
+    fn assemble(
+        provider: &'static Provider,
+        store: Store,
+        url: String,
+        roster: Roster,
+        keys: ReaderKeys,
+        device: DeviceKeys,
+        device_name: String,
+        home: &Arc<Home>,
+        cache: Option<&Path>,
+        log: Log,
+    ) -> Self {
+        let mut notes = Vec::new();
+        if !roster.void.is_empty() {
+            notes.push(format!("{} roster records do not count; 'zvault check' names them", roster.void.len()));
+        }
+        let id = roster.vault;
+        let cache = cache.and_then(|cache| match Home::cache_folder(cache, id) {
+            Ok(folder) => Some(folder),
+            Err(error) => {
+                notes.push(format!("no local copies are kept: {}", crate::chain(&error)));
+                None
+            }
+        });
+        let domain = keys.domain(Domain::SHARED);
+        Self {
+            provider,
+            store,
+            url,
+            roster,
+            keys,
+            domain,
+            device,
+            device_name,
+            ephemeral: false,
+            enrolled_now: false,
+            home: Arc::clone(home),
+            lock: None,
+            cache,
+            log,
+            index: OnceLock::new(),
+            own_end: Mutex::default(),
+            journal: Mutex::default(),
+            heads: super::chunks::PackHeads::default(),
+            notes,
+        }
+    }
+
+    /// Remembers what this device has seen: the store cannot show it less from now on.
+    pub(super) fn pin(&self) -> Result<(), VaultError> {
+        if self.ephemeral {
+            return Ok(());
+        }
+        let heads = |device| {
+            let pin = |identity| self.log.get(&identity).map(|entry| LogPin { seq: entry.seq, identity });
+            self.log.heads(device).into_iter().filter_map(pin).collect()
+        };
+        let pins = Pins {
+            roster_heads: self.roster.heads.clone(),
+            logs: self.log.devices().map(|device| (device, heads(device))).collect(),
+        };
+        if self.home.pins(self.id())? != pins {
+            self.home.set_pins(self.provider, self.id(), &pins)?;
+            self.home.set_log_cache(self.provider, self.id(), &SecretBytes::new(self.log.pack()))?;
+        }
+        Ok(())
+    }
+
+    /// Reads roster and logs again: what other devices did since.
+    pub(super) fn refresh(&mut self) -> Result<(), VaultError> {
+        let records = fetch_records(&self.store)?;
+        let roster = Roster::build(self.provider, &records, Some(self.id()))
+            .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
+        if let Some(head) = self.roster.heads.iter().find(|head| !roster.knows(**head)) {
+            return Err(VaultError::RosterRolledBack { head: *head });
+        }
+        if roster.heads != self.roster.heads {
+            check_readable(&roster)?;
+            self.keys = roster.open_as(self.provider, &self.device)?;
+        }
+        self.roster = roster;
+        let known = self.log.entries().cloned().collect();
+        let reading = Reading { provider: self.provider, roster: &self.roster, keys: &self.keys };
+        self.log = Log::read(&self.store, &reading, known, &[])?;
+        Ok(())
+    }
+}
+
+fn read_log(
+    provider: &'static Provider,
+    store: &Store,
+    roster: &Roster,
+    keys: &ReaderKeys,
+    known: Vec<crate::log::LogEntry>,
+    pins: &Pins,
+) -> Result<Log, VaultError> {
+    let pins: Vec<_> = pins
+        .logs
+        .iter()
+        .flat_map(|(device, heads)| {
+            heads.iter().map(|pin| Missing {
+                device: *device,
+                seq: pin.seq,
+                identity: pin.identity,
+                known: "seen by this device",
+            })
+        })
+        .collect();
+    Ok(Log::read(store, &Reading { provider, roster, keys }, known, &pins)?)
+}
+
+/// All objects in the roster's prefix, as the store has them.
+fn fetch_records(store: &Store) -> Result<Vec<(ObjectName, Vec<u8>)>, VaultError> {
+    let mut records = Vec::new();
+    for object in store.list(&roster_prefix())?.objects {
+        if object.size <= limits::RECORD_STORED as u64 {
+            records.push((object.name, store.get_unverified(&object.name)?.to_vec()));
+        }
+    }
+    Ok(records)
+}
+
+/// Whether this version knows all that it takes to read the vault.
+fn check_readable(roster: &Roster) -> Result<(), VaultError> {
+    let unknown: Vec<_> = roster.features.read.iter().cloned().collect();
+    if unknown.is_empty() { Ok(()) } else { Err(VaultError::Features(unknown.join(", "))) }
+}
+
+impl VaultError {
+    /// Whether another secret may open the vault.
+    pub fn is_wrong_secret(&self) -> bool {
+        matches!(self, Self::Unlock(UnlockError::WrongSecret(_)))
+    }
+}
+
+/// SPEC 11.2, operation 4: a folder.
+const STORE_KIND_FOLDER: u8 = 1;

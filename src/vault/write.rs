@@ -1,0 +1,301 @@
+//! Writing to a vault in the one order that is safe: packs, then their index, then the entry that names it.
+
+use bytes::Bytes;
+use crypto_backends::SecretBytes;
+use vault_format::index::TableKind;
+use vault_format::log::{Body, IndexSet, Payload, Snapshot, entry_prefix};
+use vault_format::name::{ObjectName, PackName};
+use vault_format::roster::Capabilities;
+use vault_format::{
+    DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time,
+};
+
+use super::{Vault, VaultError};
+use crate::index::{MAX_DELTAS, TableInfo, merge_plan, merge_tables};
+use crate::stage::{dek, seal_object};
+use crate::stage::{FullPack, PackKeys, PackWriter};
+use crate::store::{StoreError, StoredDelta, StoredPack};
+use crate::sync::lock;
+
+impl Vault {
+    /// Checks that this device may push, and holds the vault for this run: two pushes of one device do not run at once.
+    pub(crate) fn may_push(&mut self) -> Result<(), VaultError> {
+        self.check_push()?;
+        if self.lock.is_none() && !self.ephemeral {
+            self.lock = Some(self.home.lock(self.id())?);
+            // What the other run wrote until it let go.
+            self.refresh()?;
+        }
+        Ok(())
+    }
+
+    fn check_push(&self) -> Result<(), VaultError> {
+        let device = self.roster.devices.get(&self.device.id);
+        let unknown: Vec<_> = self.roster.features.write.iter().cloned().collect();
+        if !unknown.is_empty() || self.roster.has_unknown_operations {
+            return Err(VaultError::Features(unknown.join(", ")));
+        }
+        match device {
+            Some(device) if device.is_member() && device.capabilities.contains(Capabilities::PUSH) => {}
+            _ => return Err(VaultError::NotAllowed { device: self.device.id, what: "push" }),
+        }
+        self.keys.current_epoch().map(|_| ()).ok_or(VaultError::NoCleanEpoch)
+    }
+
+    /// A fresh pack of this device under the current epoch.
+    pub(crate) fn new_pack(&self, tree: bool) -> Result<PackWriter, VaultError> {
+        let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
+        let header = self.header(if tree { ObjectType::TreePack } else { ObjectType::DataPack }, epoch.id, Mode::Symmetric)?;
+        Ok(PackWriter::new(PackKeys::symmetric(self.provider, header, &epoch.data)?)?)
+    }
+
+    /// Stores a pack and takes its chunks into the index. The journal names it until an entry does.
+    pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
+        let name = pack.name;
+        let stored = self.store.put_pack(pack.into())?;
+        self.note_in_journal(name)?;
+        self.index()?.stored(&stored);
+        Ok(stored)
+    }
+
+    /// Seals and stores index deltas of all packs that were stored since the last ones.
+    pub(crate) fn store_deltas(&self) -> Result<Vec<StoredDelta>, VaultError> {
+        let mut stored = Vec::new();
+        while let Some(delta) = self.index()?.take_delta() {
+            let bytes = self.seal_table(ObjectType::Delta, &delta.table().encode()?)?;
+            let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
+            let one = self.store.put_delta(self.device.id, hash, Bytes::from(bytes), delta.packs())?;
+            self.index()?.absorb_own(&one, &delta)?;
+            stored.push(one);
+        }
+        Ok(stored)
+    }
+
+    /// Says that a push has come so far: what it stored counts from now on, whether it ends or not (GC-9).
+    pub(crate) fn append_progress(&self, deltas: Vec<StoredDelta>) -> Result<(), VaultError> {
+        if !deltas.is_empty() {
+            let entry = self.entry(crate::now(), Payload::Progress, &deltas)?;
+            self.put_entry(entry)?;
+            self.clear_journal()?;
+        }
+        Ok(())
+    }
+
+    fn clear_journal(&self) -> Result<(), VaultError> {
+        lock(&self.journal).clear();
+        Ok(self.home.clear_journal(self.id())?)
+    }
+
+    /// Writes the snapshot's entry, last of all. Reads everybody's logs again before and after (SPEC 10.4, rule 4).
+    pub(crate) fn append_snapshot(
+        &mut self,
+        time: Time,
+        snapshot: Snapshot,
+        deltas: Vec<StoredDelta>,
+    ) -> Result<Identity, VaultError> {
+        let unstored = self.index()?.pending();
+        if unstored > 0 {
+            return Err(VaultError::Unstored(unstored));
+        }
+        let condemned = self.log.condemned(&self.collectors());
+        self.refresh()?;
+        self.check_push()?;
+        // Relied on with what was known at the start; a condemn since then may name any of it.
+        if self.log.condemned(&self.collectors()) != condemned {
+            return Err(VaultError::Collected);
+        }
+        let entry = self.entry(time, Payload::Snapshot(snapshot), &deltas)?;
+        let identity = entry.identity;
+        self.put_entry(entry)?;
+        self.refresh()?;
+        let written = self.log.get(&identity).ok_or(VaultError::Collected)?;
+        let fenced = self.collectors().iter().flat_map(|device| self.log.of(*device)).any(|fence| match &fence.body.payload {
+            Payload::Fence { condemn, frontier } => {
+                let seen = written.body.seen.get(&fence.device).map_or(&[][..], Vec::as_slice);
+                let aware = seen.iter().any(|head| self.log.is_ancestor(condemn, head));
+                let held = frontier.get(&written.device).is_some_and(|heads| {
+                    heads.iter().any(|head| self.log.is_ancestor(&identity, head))
+                });
+                !aware && !held
+            }
+            _ => false,
+        });
+        if fenced {
+            return Err(VaultError::Collected);
+        }
+        self.clear_journal()?;
+        self.pin()?;
+        if let Err(error) = self.index()?.save() {
+            self.notes.push(crate::chain(&error));
+        }
+        Ok(identity)
+    }
+
+    /// Merges index deltas into shards when there are too many, in a bounded piece: what was merged before stays as it is.
+    pub(crate) fn merge_deltas(&mut self) -> Result<bool, VaultError> {
+        let tables = self.tables();
+        if tables.deltas.len() <= MAX_DELTAS {
+            return Ok(false);
+        }
+        let mut infos = Vec::new();
+        let mut opened = std::collections::HashMap::new();
+        for (shard, list) in [(true, &tables.shards), (false, &tables.deltas)] {
+            for (device, hash) in list {
+                let name = match shard {
+                    true => ObjectName::Shard { device: *device, hash: *hash },
+                    false => ObjectName::Delta { device: *device, hash: *hash },
+                };
+                let size = self.store.head(&name)?.unwrap_or(0);
+                let kind = if shard { TableKind::Shard } else { TableKind::Delta };
+                infos.push(TableInfo { hash: *hash, kind, size });
+                opened.insert(*hash, (shard, *device));
+            }
+        }
+        let Some(plan) = merge_plan(&infos) else { return Ok(false) };
+        let mut merge = Vec::new();
+        for hash in &plan.merge {
+            let (shard, device) = opened[hash];
+            merge.push(self.open_table(shard, device, *hash)?);
+        }
+        let mut shards: Vec<ObjectHash> = plan.keep.clone();
+        for table in merge_tables(&merge, &Default::default()) {
+            let bytes = self.seal_table(ObjectType::Shard, &table.encode()?)?;
+            let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
+            self.store.put(&ObjectName::Shard { device: self.device.id, hash }, Bytes::from(bytes))?;
+            shards.push(hash);
+        }
+        shards.sort_unstable();
+        let shared = self.log.devices().filter(|device| self.domain_of(*device).is_shared());
+        let frontier = shared.map(|device| (device, self.log.heads(device))).collect();
+        let set = IndexSet { domain: Domain::SHARED, shards, frontier };
+        let entry = self.entry(crate::now(), Payload::Index(set), &[])?;
+        self.put_entry(entry)?;
+        self.refresh()?;
+        self.pin()?;
+        Ok(true)
+    }
+
+    /// Whether the content that a parent's entry names may be relied on without claiming it anew: only while nothing is
+    /// condemned, because a cached manifest does not say in which packs its chunks lie (SPEC 10.4, rule 4c).
+    pub(crate) fn parent_content_counts(&self) -> bool {
+        self.log.condemned(&self.collectors()).is_empty()
+    }
+
+    /// Takes packs of an interrupted push into the index again. Their own footers say what they hold.
+    pub(crate) fn find_interrupted(&self) -> Result<u64, VaultError> {
+        let Some(journal) = self.home.journal(self.id())? else { return Ok(0) };
+        let mut found = 0;
+        for line in journal.expose().chunks_exact(JOURNAL_LINE) {
+            let name = PackName {
+                tree: line[0] == 1,
+                device: self.device.id,
+                hash: ObjectHash(*line[1..].first_chunk().expect("a line has 33 bytes")),
+            };
+            // Not there: it was stored by a push that ended otherwise than it thought, or somebody deleted it.
+            let Some(size) = self.store.head(&ObjectName::Pack(name))? else { continue };
+            let Ok(segments) = self.footer(&name, size) else { continue };
+            let new = segments.iter().flat_map(|s| &s.chunks).any(|chunk| {
+                self.index().is_ok_and(|index| index.locate(&chunk.id).is_ok_and(|places| places.is_empty()))
+            });
+            if new {
+                self.index()?.stored(&self.store.confirm_pack(name, size, segments)?);
+                found += 1;
+            }
+        }
+        Ok(found)
+    }
+
+    fn note_in_journal(&self, pack: PackName) -> Result<(), VaultError> {
+        if self.ephemeral {
+            return Ok(());
+        }
+        let mut journal = lock(&self.journal);
+        journal.push(u8::from(pack.tree));
+        journal.extend_from_slice(&pack.hash.0);
+        Ok(self.home.set_journal(self.provider, self.id(), &SecretBytes::new(journal.clone()))?)
+    }
+
+    fn seal_table(&self, object_type: ObjectType, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
+        let header = self.header(object_type, epoch.id, Mode::Symmetric)?;
+        let dek = dek(self.provider, &epoch.index, &header.encode(), &header.salt);
+        // Ids do not compress.
+        Ok(seal_object(self.provider, &header, &[], &dek, plain, None, 0)?)
+    }
+
+    fn header(&self, object_type: ObjectType, epoch: EpochId, mode: Mode) -> Result<Header, VaultError> {
+        let mut salt = [0; 32];
+        self.provider.random.fill(&mut salt)?;
+        let writer: DeviceId = self.device.id;
+        let domain = Domain::SHARED;
+        Ok(Header { suite: self.provider.suite, object_type, mode, vault: self.id(), epoch, domain, writer, salt })
+    }
+
+    /// Seals and signs an entry that follows all open heads of this device's log.
+    fn entry(&self, time: Time, payload: Payload, deltas: &[StoredDelta]) -> Result<NewEntry, VaultError> {
+        let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
+        let (prev, seq) = match *lock(&self.own_end) {
+            Some((identity, seq)) => (vec![identity], seq + 1),
+            None => {
+                let mut prev = self.log.heads(self.device.id);
+                prev.truncate(vault_format::limits::ENTRY_PREV);
+                let seq = self.log.next_seq(&prev);
+                (prev, seq)
+            }
+        };
+        let others = self.log.devices().filter(|device| *device != self.device.id);
+        let body = Body {
+            time,
+            roster_heads: self.roster.heads.clone(),
+            other_heads: others
+                .filter_map(|device| self.log.heads(device).first().map(|head| (device, *head)))
+                .filter(|(device, head)| self.last_reported(*device) != Some(*head))
+                .collect(),
+            seen: self.log.seen(self.collectors()),
+            deltas: deltas.iter().map(|delta| (delta.hash(), delta.kib())).collect(),
+            payload,
+        };
+        let header = self.header(ObjectType::Entry, epoch.id, Mode::Symmetric)?;
+        let prefix = entry_prefix(&header, seq, &prev);
+        let dek = dek(self.provider, &epoch.log, &prefix, &header.salt);
+        let extra = &prefix[vault_format::header::HEADER_LEN..];
+        let reserve = self.provider.suite.signature_len();
+        let mut bytes =
+            seal_object(self.provider, &header, extra, &dek, &body.encode()?, Some(ENTRY_LEVEL), reserve)?;
+        let identity = Identity(self.provider.hash.hash(&[&bytes]));
+        let signature = self.device.sign_stored(self.provider, ObjectType::Entry, &bytes)?;
+        bytes.extend_from_slice(&signature);
+        let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
+        Ok(NewEntry { name: ObjectName::Log { device: self.device.id, seq, hash }, seq, identity, bytes })
+    }
+
+    fn put_entry(&self, entry: NewEntry) -> Result<(), VaultError> {
+        self.store.put(&entry.name, Bytes::from(entry.bytes))?;
+        *lock(&self.own_end) = Some((entry.identity, entry.seq));
+        Ok(())
+    }
+
+    /// The head of another device that this device's log names last.
+    fn last_reported(&self, device: DeviceId) -> Option<Identity> {
+        self.log.of(self.device.id).rev().find_map(|entry| entry.body.other_heads.get(&device).copied())
+    }
+}
+
+/// An entry that is ready to be stored.
+struct NewEntry {
+    name: ObjectName,
+    seq: u64,
+    identity: Identity,
+    bytes: Vec<u8>,
+}
+
+impl From<StoreError> for super::ChunkError {
+    fn from(error: StoreError) -> Self {
+        Self::Vault(error.into())
+    }
+}
+
+/// A kind byte and a hash.
+const JOURNAL_LINE: usize = 33;
+/// Bodies are small text and numbers.
+const ENTRY_LEVEL: i32 = 3;
