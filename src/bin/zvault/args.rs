@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, Parser};
 
 use crate::commands::Command;
 use crate::engine::Trouble;
+use crate::error::CommandError;
 use crate::{exit, ui};
 
 /// Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
@@ -58,7 +59,7 @@ pub(crate) struct Global {
     pub(crate) json: bool,
 
     /// Print nothing but problems and the data that was asked for
-    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
     /// Print every new and changed item; twice: every item
@@ -77,7 +78,6 @@ pub(crate) struct Global {
 
 /// Where the passphrase comes from. Never an argument: arguments are there for all users of a machine to see.
 #[derive(Args)]
-#[group(multiple = false)]
 pub(crate) struct SecretArgs {
     /// Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]
     #[arg(long, short = 'p', alias = "password-file", value_name = "FILE", global = true)]
@@ -94,6 +94,27 @@ pub(crate) struct SecretArgs {
     /// Open the vault with the 24 words of its recovery key, read from a file
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) recovery_words_file: Option<PathBuf>,
+}
+
+impl Global {
+    /// Refuses options that exclude each other. clap would not see those on both sides of the command's name.
+    pub(crate) fn check(&self) -> Result<(), CommandError> {
+        if self.quiet && self.verbose > 0 {
+            return Err(CommandError::usage("--quiet and --verbose cannot be used together"));
+        }
+        let SecretArgs { passphrase_file, passphrase_command, passphrase_fd, recovery_words_file } = &self.secret;
+        let given = [
+            ("--passphrase-file", passphrase_file.is_some()),
+            ("--passphrase-command", passphrase_command.is_some()),
+            ("--passphrase-fd", passphrase_fd.is_some()),
+            ("--recovery-words-file", recovery_words_file.is_some()),
+        ];
+        let given: Vec<&str> = given.into_iter().filter_map(|(name, given)| given.then_some(name)).collect();
+        match given[..] {
+            [] | [_] => Ok(()),
+            _ => Err(CommandError::usage(format!("{} cannot be used together", given.join(" and ")))),
+        }
+    }
 }
 
 impl Cli {

@@ -22,6 +22,6 @@ fn main() -> ExitCode {
         Err(ended) => return ended,
     };
     let ui = Ui::new(&cli.global);
-    let ended = env::check().and_then(|()| commands::run(cli, &ui));
+    let ended = cli.global.check().and_then(|()| env::check()).and_then(|()| commands::run(cli, &ui));
     exit::report(ended, &ui)
 }

@@ -36,10 +36,10 @@ fn what_makes_no_sense_is_refused() {
         (&["check", "--read-data", "--keyless"], "cannot be used"),
         (&["snapshots", "--latest", "0"], "1.."),
         (&["completions", "tcsh"], "fish"),
-        (&["version", "-q", "-v"], "cannot be used"),
+        (&["-q", "version", "-v"], "cannot be used together"),
         (&["version", "--progress-interval", "0"], "between 0.01"),
         (&["version", "--passphrase-fd", "x"], "invalid"),
-        (&["version", "--passphrase-fd", "3", "--passphrase-file", "x"], "cannot be used"),
+        (&["--passphrase-fd", "3", "version", "--passphrase-file", "x"], "cannot be used together"),
     ] {
         let ran = run(&mut world.bare(args)).expect_code(2).expect_err(said);
         assert_eq!(ran.out, "", "{args:?}");

@@ -11,7 +11,7 @@ fn push_and_restore() {
 
     let ran = world.run(["init"]).expect_code(0).expect_out("The vault is ready").expect_out(" 24 ");
     assert_eq!(ran.err, "");
-    let ran = world.run(["push", "data"]).expect_code(0).expect_out("Files:             3 new").expect_out("saved");
+    let ran = world.run(["push", "data"]).expect_code(0).expect_out(" 3 new, ").expect_out("saved");
     assert_eq!(ran.err, "");
     world.run(["push", "data"]).expect_code(0).expect_out("3 unmodified");
     world.run(["snapshots"]).expect_code(0).expect_out("2 snapshots").expect_out("Paths");

@@ -78,7 +78,11 @@ fn entries_are_told_when_asked_for() {
     let world = World::with_vault();
     world.write("data/a", "a");
     let lines = world.run(["push", "--json", "-v", "data"]).expect_code(0).json();
-    let entry = lines.iter().find(|line| line["message_type"] == "verbose_status").expect("a line for the file");
+    let entry = lines
+        .iter()
+        .find(|line| line["item"].as_str().is_some_and(|item| item.ends_with("/a")))
+        .expect("a line for the file");
+    assert_eq!(entry["message_type"], "verbose_status");
     assert_eq!((&entry["action"], &entry["data_size"]), (&"new".into(), &1.into()));
 }
 

@@ -1,9 +1,13 @@
 use std::ffi::OsString;
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use clap::Args;
 use vault_format::Time;
+use zvault::source::Excludes;
 
 use super::Done;
 use crate::args::Global;
@@ -182,33 +186,43 @@ fn summary(report: &PushReport, dry_run: bool) -> String {
     text
 }
 
-/// Counts what there is to push, for the bar: the same folders, without regard to patterns, so the end may come early.
+/// Counts what there is to push, for the bar. What it gets wrong, a folder of zvault's own for instance, only makes the
+/// bar end early.
 fn count(options: &PushOptions, watch: &Watch<'_>, ended: &AtomicBool) {
-    let (mut files, mut bytes) = (0, 0);
-    let mut folders = Vec::new();
-    let patterns = !(options.excludes.is_empty() && options.iexcludes.is_empty() && options.exclude_files.is_empty());
-    // Patterns, tags of caches and mounts are the library's to judge: a wrong total is worse than none.
-    if options.stream.is_some() || patterns || options.exclude_caches || options.one_file_system {
+    let Ok(excludes) = Excludes::new(&options.excludes, &options.iexcludes, &options.exclude_files) else { return };
+    if options.stream.is_some() {
         return;
     }
-    let mut add = |path: PathBuf, meta: std::io::Result<std::fs::Metadata>, folders: &mut Vec<PathBuf>| {
-        let Ok(meta) = meta else { return };
-        if meta.is_dir() {
-            folders.push(path);
-        } else if meta.is_file() && options.exclude_larger_than.is_none_or(|most| meta.len() <= most) {
-            files += 1;
-            bytes += meta.len();
-        }
-    };
-    for path in &options.paths {
-        add(path.clone(), std::fs::symlink_metadata(path), &mut folders);
-    }
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-            if ended.load(Relaxed) {
-                return;
+    let (mut files, mut bytes) = (0, 0);
+    for root in &options.paths {
+        let Ok(root_meta) = root.symlink_metadata() else { continue };
+        let mut add = |meta: &Metadata| {
+            if meta.is_file() && options.exclude_larger_than.is_none_or(|most| meta.len() <= most) {
+                files += 1;
+                bytes += meta.len();
             }
-            add(entry.path(), entry.metadata(), &mut folders);
+        };
+        add(&root_meta);
+        let mut folders = if root_meta.is_dir() { vec![PathBuf::new()] } else { Vec::new() };
+        while let Some(folder) = folders.pop() {
+            if options.exclude_caches && root.join(&folder).join("CACHEDIR.TAG").exists() {
+                continue;
+            }
+            for entry in root.join(&folder).read_dir().into_iter().flatten().flatten() {
+                if ended.load(Relaxed) {
+                    return;
+                }
+                let path = folder.join(entry.file_name());
+                let Ok(meta) = entry.metadata() else { continue };
+                let elsewhere = options.one_file_system && meta.dev() != root_meta.dev();
+                if excludes.excluded(path.as_os_str().as_bytes(), meta.is_dir()) || elsewhere {
+                    continue;
+                }
+                add(&meta);
+                if meta.is_dir() {
+                    folders.push(path);
+                }
+            }
         }
     }
     watch.total_entries.store(files, Relaxed);
