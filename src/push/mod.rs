@@ -39,7 +39,8 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     let counts = job::Counts::default();
     let mut records = Vec::new();
     let (stored, added) = std::thread::scope(|scope| {
-        let (to_store, full_packs) = bounded(1);
+        // Handed over, not queued: each pack that waits is 16 MiB.
+        let (to_store, full_packs) = bounded(0);
         let new_pack = |tree| Ok(vault.new_pack(tree)?);
         let packs = Packs::new(&new_pack, (!options.dry_run).then_some(to_store));
         let uploads = scope.spawn(|| uploader.run(full_packs));
