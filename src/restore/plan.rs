@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use vault_format::manifest::Leaf;
-use vault_format::name::PackName;
+use vault_format::name::{ObjectName, PackName};
 use vault_format::{ChunkId, Chunking, Content, Entry, Kind, limits};
 
 use super::RestoreError;
 use super::file::{File, Names, Orphans, Place};
 use super::job::{Job, Source, may_skip};
 use super::space::content_len;
-use crate::Trouble;
 use crate::ls::tree_trouble;
 use crate::manifest::{ListRoot, is_within, walk_list};
 use crate::target::{Begin, Outcome, OwnerMap};
 use crate::vault::ChunkError;
+use crate::{Trouble, chain};
 
 /// What a worker does at once.
 pub(super) enum Unit<'s> {
@@ -97,7 +97,8 @@ impl<'s> Planner<'s> {
 
     /// Plans one source. A manifest that cannot be read further is a problem; everything before it is restored.
     pub(super) fn source(&mut self, source: &'s Source<'s>) -> Result<(), RestoreError> {
-        let mut walk = SourceWalk { place: None, names: (Vec::new(), Vec::new()), above: Vec::new(), groups: Groups::default() };
+        let mut walk =
+            SourceWalk { place: None, names: (Vec::new(), Vec::new()), above: Vec::new(), groups: Groups::default() };
         let mut select = source.select.clone();
         for leaf in source.part.leaves() {
             self.job.go_on()?;
@@ -106,7 +107,7 @@ impl<'s> Planner<'s> {
                 Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
                 Err(error) => {
                     source.broken.store(true, std::sync::atomic::Ordering::Relaxed);
-                    let message = format!("its list of files cannot be read any further: {}", reasons(&error));
+                    let message = format!("its list of files cannot be read any further: {}", chain(&error));
                     self.job.problem(&source.full(b""), &message, true);
                     break;
                 }
@@ -182,7 +183,9 @@ impl<'s> Planner<'s> {
             self.window.large += usize::from(sink.is_some());
         }
         let list = match &entry.content {
-            Content::List { chunking, depth, root } => Some((*chunking, ListRoot { depth: *depth, root: ChunkId(*root) })),
+            Content::List { chunking, depth, root } => {
+                Some((*chunking, ListRoot { depth: *depth, root: ChunkId(*root) }))
+            }
             Content::Empty | Content::Inline(_) => None,
         };
         let file = Arc::new(File::new(place.clone(), entry, sink, names));
@@ -207,7 +210,7 @@ impl<'s> Planner<'s> {
         let pieces = match walk_list(&source.part.chunks, chunking, root, size) {
             Ok(pieces) => pieces,
             Err(error) => {
-                file.fail(job, &self.orphans, &reasons(&error), true);
+                file.fail(job, &self.orphans, &chain(&error), true);
                 return Ok(());
             }
         };
@@ -216,7 +219,7 @@ impl<'s> Planner<'s> {
                 Ok(piece) => piece,
                 Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
                 Err(error) => {
-                    file.fail(job, &self.orphans, &reasons(&error), true);
+                    file.fail(job, &self.orphans, &chain(&error), true);
                     return Ok(());
                 }
             };
@@ -290,6 +293,12 @@ impl<'s> Planner<'s> {
     }
 }
 
+impl Read<'_> {
+    pub(super) fn name(&self) -> ObjectName {
+        ObjectName::Pack(self.pack)
+    }
+}
+
 impl Piece<'_> {
     /// Bytes of its segment in the pack.
     fn frame(&self) -> Range<u64> {
@@ -330,17 +339,20 @@ type OwnerNames = Vec<(u32, Vec<u8>)>;
 
 impl<'s> SourceWalk<'s> {
     /// The place with the owners of a leaf. Kept until other names come: looking them up costs.
-    fn place_of(&mut self, job: &Job<'_>, source: &'s Source<'s>, leaf: &Leaf) -> Result<Place<'s>, crate::target::TargetError> {
+    fn place_of(
+        &mut self,
+        job: &Job<'_>,
+        source: &'s Source<'s>,
+        leaf: &Leaf,
+    ) -> Result<Place<'s>, crate::target::TargetError> {
         let known = !job.options.owners || (&self.names.0, &self.names.1) == (&leaf.users, &leaf.groups);
         if let Some(place) = self.place.as_ref().filter(|_| known) {
             return Ok(place.clone());
         }
         let owners = match job.options.owners {
             true => {
-                let pairs = |names: &'_ OwnerNames| names.iter().map(|(id, name)| (*id, name.clone())).collect::<Vec<_>>();
-                self.names = (pairs(&leaf.users), pairs(&leaf.groups));
-                let borrow = |names: &'_ OwnerNames| names.iter().map(|(id, name)| (*id, name.as_slice())).collect::<Vec<_>>();
-                OwnerMap::by_name(borrow(&self.names.0), borrow(&self.names.1))
+                self.names = (leaf.users.clone(), leaf.groups.clone());
+                OwnerMap::by_name(pairs(&leaf.users), pairs(&leaf.groups))
             }
             false => OwnerMap::numeric(),
         };
@@ -357,6 +369,10 @@ impl<'s> SourceWalk<'s> {
             }
         }
     }
+}
+
+fn pairs(names: &[(u32, Vec<u8>)]) -> impl Iterator<Item = (u32, &[u8])> {
+    names.iter().map(|(id, name)| (*id, name.as_slice()))
 }
 
 /// Makes a folder, link or device; in a dry run, looks what would be done about anything.
@@ -394,6 +410,7 @@ impl<'s> Groups<'s> {
             return Role::Alone;
         }
         let key = (entry.device, entry.inode);
+        let full = self.0.len() >= GROUPS;
         match self.0.get_mut(&key) {
             Some(group) if (group.size, &group.content) == (entry.size, &entry.content) => {
                 let names = Arc::clone(&group.names);
@@ -405,7 +422,7 @@ impl<'s> Groups<'s> {
             }
             Some(_) => Role::Alone,
             // Beyond this they become files of their own: memory is bounded, whatever a manifest says.
-            None if self.0.len() >= GROUPS => Role::Alone,
+            None if full => Role::Alone,
             None => {
                 let names = Arc::new(Names::new(&entry.path));
                 let group = Group {
@@ -439,20 +456,6 @@ fn cut_reads(spans: &[(u32, Range<u64>)]) -> Vec<(usize, Range<u64>)> {
         }
     }
     reads.into_iter().map(|(_, count, range)| (count, range)).collect()
-}
-
-/// An error with its causes.
-pub(super) fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// Pieces in a full window, twice the number of files; about 20 MiB.

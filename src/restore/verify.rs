@@ -11,8 +11,8 @@ use vault_format::{ChunkId, Content, Entry, Kind};
 
 use super::RestoreError;
 use super::job::{Job, Source};
-use super::plan::reasons;
 use super::space::content_len;
+use crate::chain;
 use crate::manifest::{ListRoot, walk_list};
 
 impl Job<'_> {
@@ -58,7 +58,7 @@ impl Job<'_> {
                     batch_in.send((source, files)).map_err(|_| RestoreError::Panicked)?;
                 }
             }
-            Ok(())
+            Ok::<_, RestoreError>(())
         })?;
         self.go_on()
     }
@@ -96,8 +96,8 @@ fn compare(source: &Source<'_>, entry: &Entry, folder: &OwnedFd, buffer: &mut Ve
             let chunks = &source.part.chunks;
             let root = ListRoot { depth: *depth, root: ChunkId(*root) };
             let pieces = walk_list(chunks, *chunking, root, content_len(entry).unwrap_or(0));
-            for piece in pieces.map_err(|error| reasons(&error))? {
-                let (at, id, len) = piece.map_err(|error| reasons(&error))?;
+            for piece in pieces.map_err(|error| chain(&error))? {
+                let (at, id, len) = piece.map_err(|error| chain(&error))?;
                 read_content(&file, entry, at, len as usize, buffer).map_err(told)?;
                 if chunks.ids().id(ChunkType::File, buffer) != id {
                     return Err(differs());
