@@ -474,3 +474,129 @@ const GROUPS: usize = 1 << 18;
 const WINDOW: u64 = 1 << 20;
 /// The longest read. A worker has one in memory.
 const READ: u64 = (limits::PACK / 2) as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn cut(spans: &[(u32, Range<u64>)]) -> Vec<(usize, Range<u64>)> {
+        let reads = cut_reads(spans);
+        assert_eq!(reads.iter().map(|(count, _)| count).sum::<usize>(), spans.len());
+        for (_, range) in &reads {
+            assert!(range.start % WINDOW == 0 && range.end % WINDOW == 0 && range.end - range.start <= READ);
+        }
+        reads
+    }
+
+    #[test]
+    fn neighbours_are_read_at_once_and_far_ones_are_not() {
+        assert_eq!(cut(&[]), []);
+        assert_eq!(cut(&[(0, 10..20), (0, 10..20), (0, MIB - 1..MIB + 1)]), [(3, 0..2 * MIB)]);
+        // One window between them is read along, two are not.
+        assert_eq!(cut(&[(0, 0..10), (0, 2 * MIB..2 * MIB + 1)]), [(2, 0..3 * MIB)]);
+        assert_eq!(cut(&[(0, 0..10), (0, 3 * MIB..3 * MIB + 1)]), [(1, 0..MIB), (1, 3 * MIB..4 * MIB)]);
+        // Packs are objects of their own.
+        assert_eq!(cut(&[(0, 0..10), (1, 0..10)]), [(1, 0..MIB), (1, 0..MIB)]);
+    }
+
+    #[test]
+    fn a_whole_pack_takes_few_reads() {
+        let spans: Vec<_> = (0..64).map(|n| (0, n * MIB / 4 + 300..(n + 1) * MIB / 4 + 300)).collect();
+        let reads = cut(&spans);
+        assert!(reads.len() <= 3, "{reads:?}");
+        assert!(reads.windows(2).all(|pair| pair[1].1.start <= pair[0].1.end), "a gap: {reads:?}");
+    }
+
+    #[test]
+    fn a_segment_larger_than_anything_honest_is_read_all_the_same() {
+        assert_eq!(cut_reads(&[(0, 0..16 * MIB)]), [(1, 0..16 * MIB)]);
+    }
+
+    #[test]
+    fn windows_begin_small_and_are_bounded() {
+        let mut limit = Limit(FIRST_PIECES);
+        let sizes: Vec<_> = (0..10)
+            .map(|_| {
+                limit.grow();
+                limit.0
+            })
+            .collect();
+        assert!(sizes.is_sorted() && sizes[0] > FIRST_PIECES);
+        assert_eq!(sizes[9], PIECES);
+    }
+
+    #[test]
+    fn packs_are_numbered_as_they_are_met() {
+        let pack = |n| PackName {
+            tree: false,
+            device: vault_format::DeviceId([n; 16]),
+            hash: vault_format::ObjectHash([n; 32]),
+        };
+        let mut window = Window::default();
+        let numbers: Vec<_> = [3, 1, 3, 2, 1].into_iter().map(|n| window.number(pack(n), u64::from(n))).collect();
+        assert_eq!(numbers, [0, 1, 0, 2, 1]);
+        assert_eq!(window.packs, [(pack(3), 3), (pack(1), 1), (pack(2), 2)]);
+    }
+
+    fn linked(path: &str, inode: u64, links: u32, size: u64) -> Entry {
+        Entry {
+            path: path.into(),
+            kind: Kind::File,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: vault_format::Time { secs: 0, nanos: 0 },
+            ctime: vault_format::Time { secs: 0, nanos: 0 },
+            inode,
+            device: 7,
+            links,
+            size,
+            content: Content::Empty,
+            holes: Vec::new(),
+            target: Vec::new(),
+            rdev: 0,
+            xattrs: Vec::new(),
+            capture: vault_format::Capture::Plain,
+        }
+    }
+
+    #[test]
+    fn names_of_one_file_find_each_other() {
+        let mut groups = Groups::default();
+        let mut role = |entry: &Entry| match groups.role(entry) {
+            Role::Alone => "alone",
+            Role::First(_) => "first",
+            Role::Further(_) => "further",
+        };
+        assert_eq!(role(&linked("a", 1, 3, 10)), "first");
+        assert_eq!(role(&linked("b", 1, 3, 10)), "further");
+        assert_eq!(role(&linked("c", 2, 1, 10)), "alone");
+        // It changed while it was pushed: one inode, two contents.
+        assert_eq!(role(&linked("d", 1, 3, 11)), "alone");
+        assert_eq!(role(&linked("e", 1, 3, 10)), "further");
+        assert!(groups.0.is_empty(), "a group with all its names is forgotten");
+    }
+
+    #[test]
+    fn groups_are_bounded() {
+        let mut groups = Groups::default();
+        for inode in 0..GROUPS as u64 {
+            assert!(matches!(groups.role(&linked("x", inode, 2, 0)), Role::First(_)));
+        }
+        assert!(matches!(groups.role(&linked("x", u64::MAX, 2, 0)), Role::Alone));
+        assert!(matches!(groups.role(&linked("y", 0, 2, 0)), Role::Further(_)));
+        assert!(matches!(groups.role(&linked("x", u64::MAX, 2, 0)), Role::First(_)));
+    }
+
+    #[test]
+    fn a_window_is_over_when_its_permit_is_dropped() {
+        let (send, receive) = bounded(WINDOWS);
+        send.send(()).expect("room");
+        send.send(()).expect("room");
+        assert!(send.try_send(()).is_err());
+        drop(Permit(receive.clone()));
+        assert!(send.try_send(()).is_ok());
+    }
+}
