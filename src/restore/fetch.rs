@@ -88,7 +88,7 @@ impl<'s> Worker<'_, 's> {
     fn elsewhere(&self, read: &Read<'s>, pieces: &[Piece<'s>], error: ChunkError) {
         let job = self.job;
         if is_final(&error) {
-            return job.abort(RestoreError::Chunk(error));
+            return job.abort(RestoreError::from(error));
         }
         let mut found = 0u64;
         for same in pieces.chunk_by(|a, b| a.id == b.id) {
@@ -101,7 +101,7 @@ impl<'s> Worker<'_, 's> {
                     found += 1;
                     same.iter().for_each(|piece| piece.file.write(job, self.orphans, piece.at, &chunk));
                 }
-                Err(error) if is_final(&error) => return job.abort(RestoreError::Chunk(error)),
+                Err(error) if is_final(&error) => return job.abort(RestoreError::from(error)),
                 Ok(_) => self.give_up(same, &error),
                 Err(error) => self.give_up(same, &error),
             }

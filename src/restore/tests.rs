@@ -339,6 +339,7 @@ fn what_is_listed_is_what_is_there() {
 /// `ZVAULT_MEASURE=folder`: pushes it and restores it, and tells how long that took.
 #[test]
 #[ignore = "measures"]
+#[expect(clippy::print_stderr, reason = "its only output")]
 fn speed_of_a_restore() {
     let folder = PathBuf::from(std::env::var_os("ZVAULT_MEASURE").expect("a folder to measure with"));
     let mut world = World::new();
