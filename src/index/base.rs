@@ -465,7 +465,10 @@ impl<'a> Merge<'a> {
         self.row_blocks
             .finish(&mut self.out)
             .map_err(IndexError::from_write)?;
-        let mut tail = Vec::new();
+        let filters = self.filters.finish();
+        let lens =
+            PACK_LEN * self.packs.len() + ObjectHash::LEN * covered.len() + 8 * self.fences.len();
+        let mut tail = Vec::with_capacity(lens + filters.len());
         self.packs
             .iter()
             .for_each(|pack| write_pack(pack, &mut tail));
@@ -475,7 +478,8 @@ impl<'a> Merge<'a> {
         self.fences
             .iter()
             .for_each(|fence| tail.extend_from_slice(&fence.to_le_bytes()));
-        tail.extend(self.filters.finish());
+        tail.extend_from_slice(&filters);
+        drop(filters);
         let mut head = Head {
             tags: tags.clone(),
             rows: self.rows,

@@ -1,7 +1,7 @@
 //! Rows in memory: those of newer deltas, and those of the push that is under way.
 
 use super::Place;
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 use vault_format::ids::ChunkId;
 use vault_format::index::{PackRef, SegmentRef};
 use vault_format::name::PackName;
@@ -33,6 +33,12 @@ impl Rows {
         self.rows.len()
     }
 
+    /// Makes room for rows of so many ids.
+    pub(super) fn reserve(&mut self, ids: usize) {
+        self.newest.reserve(ids);
+        self.rows.reserve(ids);
+    }
+
     pub(super) fn packs(&self) -> &[PackRef] {
         &self.packs
     }
@@ -41,33 +47,49 @@ impl Rows {
         &self.segments
     }
 
-    /// Notes a location, once. `segment.pack` is not looked at.
-    pub(super) fn insert(
-        &mut self,
-        pack: &PackRef,
-        segment: &SegmentRef,
-        id: ChunkId,
-        offset: u32,
-        len: u32,
-    ) {
-        let segment = self.segment(pack, segment);
-        let next = self.newest.get(&id).copied().unwrap_or(NONE);
-        if self.chain(next).any(|row| row.segment == segment) {
-            return;
-        }
+    /// Notes a location, once, in a segment that [`Rows::segment`] has numbered.
+    pub(super) fn insert(&mut self, segment: u32, id: ChunkId, offset: u32, len: u32) {
         let number = self.rows.len() as u32;
+        let mut next = NONE;
+        match self.newest.entry(id) {
+            Entry::Vacant(vacant) => drop(vacant.insert(number)),
+            Entry::Occupied(mut newest) => {
+                next = *newest.get();
+                if chain(&self.rows, next).any(|row| row.segment == segment) {
+                    return;
+                }
+                newest.insert(number);
+            }
+        }
         self.rows.push(MemoryRow {
             segment,
             offset,
             len,
             next,
         });
-        self.newest.insert(id, number);
+    }
+
+    /// The number of a segment. `segment.pack` is not looked at.
+    pub(super) fn segment(&mut self, pack: &PackRef, segment: &SegmentRef) -> u32 {
+        let pack_number = *self.pack_numbers.entry(pack.name).or_insert_with(|| {
+            self.packs.push(*pack);
+            self.packs.len() as u32 - 1
+        });
+        *self
+            .segment_numbers
+            .entry((pack_number, segment.slot))
+            .or_insert_with(|| {
+                self.segments.push(SegmentRef {
+                    pack: pack_number,
+                    ..*segment
+                });
+                self.segments.len() as u32 - 1
+            })
     }
 
     /// The locations of a chunk, newest first.
     pub(super) fn find(&self, id: &ChunkId) -> impl Iterator<Item = &MemoryRow> {
-        self.chain(self.newest.get(id).copied().unwrap_or(NONE))
+        chain(&self.rows, self.newest.get(id).copied().unwrap_or(NONE))
     }
 
     pub(super) fn place(&self, row: &MemoryRow) -> Place {
@@ -86,29 +108,10 @@ impl Rows {
         ids.sort_unstable();
         ids
     }
+}
 
-    fn chain(&self, first: u32) -> impl Iterator<Item = &MemoryRow> {
-        std::iter::successors(self.rows.get(first as usize), |row| {
-            self.rows.get(row.next as usize)
-        })
-    }
-
-    fn segment(&mut self, pack: &PackRef, segment: &SegmentRef) -> u32 {
-        let pack_number = *self.pack_numbers.entry(pack.name).or_insert_with(|| {
-            self.packs.push(*pack);
-            self.packs.len() as u32 - 1
-        });
-        *self
-            .segment_numbers
-            .entry((pack_number, segment.slot))
-            .or_insert_with(|| {
-                self.segments.push(SegmentRef {
-                    pack: pack_number,
-                    ..*segment
-                });
-                self.segments.len() as u32 - 1
-            })
-    }
+fn chain(rows: &[MemoryRow], first: u32) -> impl Iterator<Item = &MemoryRow> {
+    std::iter::successors(rows.get(first as usize), |row| rows.get(row.next as usize))
 }
 
 /// No row has this number.

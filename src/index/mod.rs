@@ -259,13 +259,21 @@ impl Index {
             let mut queue = lock(&self.queue);
             let mut layers = self.write();
             for_each_chunk(pack.segments(), |segment, id, offset, len| {
-                layers.own.insert(&reference, segment, id, offset, len);
+                let segment = layers.own.segment(&reference, segment);
+                layers.own.insert(segment, id, offset, len);
             });
             queue.packs.push_back(Queued::new(pack));
         }
         for chunk in pack.segments().iter().flat_map(|segment| &segment.chunks) {
             lock(self.claims_of(&chunk.id)).remove(&chunk.id);
         }
+    }
+
+    /// Whether the rows that wait for a delta would about fill one: then it is time to write it.
+    pub fn delta_is_full(&self) -> bool {
+        let waiting = lock(&self.queue);
+        let chunks: usize = waiting.packs.iter().map(Queued::rows).sum();
+        chunks >= DELTA_ROWS
     }
 
     /// The rows of packs that were stored since the last delta, as many as fit into one; `None` when there are none.
@@ -314,7 +322,7 @@ impl Index {
         }
         fs::create_dir_all(folder).map_err(IndexError::Write)?;
         let mut layers = self.write();
-        if layers.recent.len() > layers.growth().clamp(RECENT_ROWS, MERGE_ROWS) {
+        if layers.recent.len() > (layers.growth() / 4).clamp(RECENT_ROWS, MERGE_ROWS) {
             return self.merge(&mut layers);
         }
         recent::save(
@@ -449,14 +457,27 @@ impl Layers {
 
     fn add_table(&mut self, table: &Table, writer: Option<DeviceId>) -> u64 {
         let mut refused = 0;
+        // For each pack: not refused, not deleted.
+        let packs: Vec<(bool, bool)> = table
+            .packs
+            .iter()
+            .map(|pack| {
+                let own = writer.is_none_or(|writer| writer == pack.name.device);
+                (own, !self.deleted.contains(&pack.name))
+            })
+            .collect();
+        let mut numbers: Vec<Option<u32>> = vec![None; table.segments.len()];
         for row in &table.rows {
             let segment = &table.segments[row.segment as usize];
-            let pack = &table.packs[segment.pack as usize];
-            if writer.is_some_and(|writer| writer != pack.name.device) {
-                refused += 1;
-            } else if !self.deleted.contains(&pack.name) {
-                self.recent
-                    .insert(pack, segment, row.id, row.offset, row.len);
+            match packs[segment.pack as usize] {
+                (false, _) => refused += 1,
+                (true, false) => {}
+                (true, true) => {
+                    let pack = &table.packs[segment.pack as usize];
+                    let number = *numbers[row.segment as usize]
+                        .get_or_insert_with(|| self.recent.segment(pack, segment));
+                    self.recent.insert(number, row.id, row.offset, row.len);
+                }
             }
         }
         refused
@@ -561,6 +582,11 @@ impl Queued {
         }
     }
 
+    /// Rows that still wait.
+    fn rows(&self) -> usize {
+        self.rows.len() - self.next
+    }
+
     /// Adds the rows that fit; `false` if some did not.
     fn add_to(&mut self, builder: &mut TableBuilder) -> bool {
         let pack = pack_ref(&self.receipt);
@@ -620,6 +646,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The large file.
+/// A delta of 4 MiB holds about 98,000 rows.
+const DELTA_ROWS: usize = 80_000;
 const BASE: &str = "base.rows";
 /// The small file.
 const RECENT: &str = "recent.rows";

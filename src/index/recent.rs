@@ -109,11 +109,15 @@ fn parse(cursor: &mut Cursor<'_>) -> Option<(Rows, BTreeSet<ObjectHash>)> {
         })
     })?;
     let mut result = Rows::default();
-    for (id, [segment, offset, len]) in cursor.many(rows, 44, |cursor| {
+    let number =
+        |segment: &SegmentRef| Some(result.segment(packs.get(segment.pack as usize)?, segment));
+    let segments: Vec<u32> = segments.iter().map(number).collect::<Option<_>>()?;
+    let rows = cursor.many(rows, 44, |cursor| {
         Some((ChunkId(cursor.array()?), numbers(cursor)?))
-    })? {
-        let segment = segments.get(segment as usize)?;
-        result.insert(packs.get(segment.pack as usize)?, segment, id, offset, len);
+    })?;
+    result.reserve(rows.len());
+    for (id, [segment, offset, len]) in rows {
+        result.insert(*segments.get(segment as usize)?, id, offset, len);
     }
     let covered = cursor
         .many(covered, ObjectHash::LEN, Cursor::hash)?

@@ -377,7 +377,7 @@ fn damage_of_the_local_copy_is_noticed_everywhere() {
     };
 
     for (path, bytes) in &files {
-        for at in (0..bytes.len()).step_by(61).chain([0, bytes.len() - 1]) {
+        for at in (0..bytes.len()).step_by(331).chain([0, bytes.len() - 1]) {
             restore();
             let file = fs::OpenOptions::new().write(true).open(path).expect("open");
             file.write_all_at(&[bytes[at] ^ 0x10], at as u64)
@@ -387,7 +387,7 @@ fn damage_of_the_local_copy_is_noticed_everywhere() {
             let mut seen = trouble.is_some();
             for n in [0, 1, 500, 999]
                 .into_iter()
-                .chain(if seen { 0..0 } else { 0..1000 })
+                .chain(if seen { 0..0 } else { 0..200 })
             {
                 match index.locate(&id(n)) {
                     Ok(locations) if seen && locations.is_empty() => {}
@@ -576,7 +576,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Whatever is absorbed, saved, merged and loaded: an id is where one of its tables says, from as many writers as a
     /// model has, and nothing else is found.
@@ -594,7 +594,9 @@ proptest! {
                     let rows: Vec<_> = rows.into_iter().collect();
                     index.absorb(hash(number as u64), &table(TableKind::Delta, &rows), None).expect("absorb");
                     covered.insert(hash(number as u64));
-                    rows.iter().for_each(|(n, pack)| drop(model.entry(*n).or_default().insert(*pack)));
+                    for (n, pack) in rows {
+                        model.entry(n).or_default().insert(pack);
+                    }
                 }
                 Step::Save => {
                     index.save().expect("save");

@@ -1,6 +1,7 @@
 //! From the two secrets of a vault to every key that is used (SPEC sections 3.1 and 4).
 
 use crypto_backends::{Key, Provider, Secret};
+use crate::stage::IdKeys;
 use vault_format::{
     ids::{DeviceId, Domain, EpochId, Scope},
     labels::Purpose,
@@ -123,6 +124,11 @@ impl DomainKeys {
     /// The key of the ids of one type of chunk.
     pub fn id_key(&self, scope: Scope, chunk_type: ChunkType) -> Key {
         self.derive(Purpose::Id, &[&scope.0, &[chunk_type as u8]])
+    }
+
+    /// The keys of the ids of every type of chunk.
+    pub fn id_keys(&self, scope: Scope) -> IdKeys {
+        IdKeys::new(self.provider, &self.secret, scope)
     }
 
     /// The Gear table of the chunker.

@@ -10,9 +10,10 @@ use vault_format::log::{Body, EntryRef, Heads, Payload};
 use vault_format::name::PackName;
 use vault_format::{DeviceId, FormatError, Identity, ObjectHash};
 
-pub use cache::CacheError;
+pub(crate) use cache::unpack;
 pub(crate) use read::{LogReader, Opened};
 pub use snapshots::{SnapshotInfo, SnapshotRef};
+pub(crate) use snapshots::{Unresolved, resolve};
 
 use crate::Trouble;
 use crate::store::StoreError;

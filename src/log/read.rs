@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use vault_format::log::{Body, EntryContent, EntryObject};
+use vault_format::log::{Body, EntryObject};
 use vault_format::name::{ObjectName, logs_prefix};
 use vault_format::{DeviceId, Identity, ObjectHash, limits};
 
@@ -34,7 +34,7 @@ impl Log {
         known: Vec<LogEntry>,
         pins: &[Missing],
     ) -> Result<Self, LogError> {
-        let listing = store.list(logs_prefix())?;
+        let listing = store.list(&logs_prefix())?;
         let mut known: HashMap<ObjectHash, LogEntry> = known.into_iter().map(|entry| (entry.object, entry)).collect();
         let mut log = Self::default();
         let mut fresh: BTreeMap<DeviceId, Vec<LogEntry>> = BTreeMap::new();
@@ -132,7 +132,7 @@ fn fetch(
     if size > limits::ENTRY_STORED as u64 {
         return Ok(Err("larger than an entry may be".into()));
     }
-    let stored = match store.get(name, &|bytes| ObjectHash(reader.hash(bytes))) {
+    let stored = match store.get(name, &|bytes| reader.hash(bytes)) {
         Ok(stored) => stored,
         Err(StoreError::Damaged { .. }) => return Ok(Err("its bytes do not fit its name".into())),
         Err(error) => return Err(error.into()),
@@ -149,12 +149,4 @@ fn fetch(
 
 fn reader_suite(stored: &[u8]) -> Result<vault_format::Suite, String> {
     vault_format::Header::parse(stored).map(|header| header.suite).map_err(|error| error.to_string())
-}
-
-/// The part of an entry that holds the body, for those who open it.
-pub(crate) fn content_of<'a>(object: &EntryObject, stored: &'a [u8]) -> (&'a [u8], Option<(&'a [u8], &'a [u8])>) {
-    match &object.content {
-        EntryContent::Clear { body } => (&stored[body.clone()], None),
-        EntryContent::Sealed { commit, frame } => (&[], Some((&stored[commit.clone()], &stored[frame.clone()]))),
-    }
 }

@@ -8,6 +8,7 @@ use vault_format::Entry;
 
 use crate::sync::lock;
 use super::PushError;
+use super::job::Job;
 use crate::manifest::{ManifestBuilder, NodeSink, TreeRoot};
 
 /// The entries of a finished batch.
@@ -53,6 +54,7 @@ impl Order {
 
 /// Builds the manifest from finished batches, in whatever order they come.
 pub(super) fn assemble<S: NodeSink<Error = PushError>>(
+    job: &Job<'_>,
     done: &Receiver<Done>,
     order: &Order,
     mut manifest: ManifestBuilder<'_, S>,
@@ -63,7 +65,9 @@ pub(super) fn assemble<S: NodeSink<Error = PushError>>(
         waiting.insert(batch.seq, batch.entries);
         while let Some(entries) = waiting.remove(&next) {
             for entry in &entries {
-                manifest.push(entry)?;
+                if let Some(refused) = manifest.push(entry)? {
+                    job.refused(entry, &refused);
+                }
             }
             next += 1;
             order.advance();

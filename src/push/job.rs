@@ -7,19 +7,20 @@ use std::sync::{Arc, Mutex};
 use crypto_backends::Provider;
 use vault_format::log::SourceKind;
 use vault_format::manifest::Owner;
-use vault_format::{Capture, Content, Entry, Identity, Kind, Scope};
+use vault_format::{Capture, Content, Entry, FormatError, Identity, Kind, Scope};
 
 use super::options::{PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
 use super::packs::Added;
 use crate::sync::lock;
 use super::sink::Sink;
+use crate::keys::Tree;
 use crate::manifest::{ContentList, CutKeys, TreeRoot};
 use crate::source::{
     Excludes, Found, Overlap, Owners, ProblemKind, StreamSource, Walk, WalkOptions, WalkProblem, display_path, overlap,
     sqlite,
 };
-use crate::stage::chunk::Chunker;
-use crate::stage::segment::Compressor;
+use crate::stage::Chunker;
+use crate::stage::Compressor;
 use crate::vault::Vault;
 use crate::watch::{Action, Event, Watch};
 
@@ -208,18 +209,18 @@ impl<'a> Job<'a> {
             sink,
             watch,
             counts,
-            chunker: Chunker::new(&domain.chunker_table(scope)),
+            chunker: Chunker::new(domain.chunker_table(scope).expose()),
             spare: Spare::default(),
             read_all: options.force,
             sqlite: options.sqlite == SqliteMode::Auto,
             names_entries: watch.listens(),
             missed: AtomicU64::new(0),
             failed: AtomicBool::new(false),
-            manifest_cut_keys: CutKeys::new(|level| domain.cut_key(scope, TREE_MANIFEST, level)),
+            manifest_cut_keys: CutKeys::new(|level| domain.cut_key(scope, Tree::Manifest, level)),
             options,
             vault,
             label: &source.label,
-            list_cut_keys: Arc::new(CutKeys::new(|level| domain.cut_key(scope, TREE_LIST, level))),
+            list_cut_keys: Arc::new(CutKeys::new(|level| domain.cut_key(scope, Tree::List, level))),
             owners: Owners::new(),
         }
     }
@@ -294,6 +295,13 @@ impl<'a> Job<'a> {
         None
     }
 
+    /// An entry that the format cannot hold.
+    pub(super) fn refused(&self, entry: &Entry, why: &FormatError) {
+        self.missed.fetch_add(1, Relaxed);
+        self.counts.problems.fetch_add(1, Relaxed);
+        self.watch.problem(&self.full_path(&entry.path), &format!("cannot be held by the format: {why}"));
+    }
+
     /// The source as a whole failed.
     pub(super) fn source_failed(&self, message: &str) {
         self.failed.store(true, Relaxed);
@@ -326,7 +334,7 @@ impl<'a> Job<'a> {
     /// Whether the content that the parent names can be relied on: always, unless a pack it may lie in is condemned.
     pub(super) fn still_there(&self, old: &Entry) -> bool {
         match &old.content {
-            Content::List { chunking, depth, root } => self.vault.content_is_claimed(*chunking, *depth, root, old),
+            Content::List { .. } => self.vault.parent_content_counts(),
             Content::Empty | Content::Inline(_) => true,
         }
     }
@@ -391,5 +399,3 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 const SPARE_BUFFERS: usize = 8;
-const TREE_MANIFEST: u8 = 1;
-const TREE_LIST: u8 = 2;

@@ -15,15 +15,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use crossbeam_channel::bounded;
-use vault_format::log::{Outcome, Snapshot, SourceKind, SourceRecord};
-use vault_format::{Scope, Time};
+use vault_format::Scope;
+use vault_format::log::{Outcome, Snapshot, SourceRecord};
 
 pub use options::{Compression, PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
 
 use crate::manifest::{LeafWalk, ManifestBuilder, Part, TreeRoot};
 use crate::vault::Vault;
 use crate::watch::{Event, Watch};
-use job::{Job, Source, Spare};
+use job::{Job, Source};
 use packs::Packs;
 use sink::Sink;
 use upload::Uploader;
@@ -40,8 +40,8 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     let mut records = Vec::new();
     let (stored, added) = std::thread::scope(|scope| {
         let (to_store, full_packs) = bounded(1);
-        let new_pack = |tree| vault.new_pack(tree);
-        let packs = Packs::new(vault.provider(), &new_pack, (!options.dry_run).then_some(to_store));
+        let new_pack = |tree| Ok(vault.new_pack(tree)?);
+        let packs = Packs::new(&new_pack, (!options.dry_run).then_some(to_store));
         let uploads = scope.spawn(|| uploader.run(full_packs));
         let captured = sources.iter().try_for_each(|source| {
             records.push(capture(vault, options, source, &packs, &counts, watch)?);
@@ -76,6 +76,7 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         watch.event(Event::Phase("writing the snapshot"));
         let time = options.time.unwrap_or_else(crate::now);
         report.snapshot = Some(vault.append_snapshot(time, snapshot, stored)?);
+        vault.merge_deltas()?;
     }
     Ok(report)
 }
@@ -91,19 +92,17 @@ fn capture(
 ) -> Result<SourceRecord, PushError> {
     let scope = Scope::VAULT;
     let domain = vault.domain_keys();
-    let sink = Sink::new(vault.provider(), vault.index(), packs, domain, scope, options.compression.compressor());
+    let sink = Sink::new(vault.index()?, packs, domain.id_keys(scope), options.compression.compressor()?);
     let job = Job::new(vault, options, source, &sink, counts, watch, scope);
-    let root = match &source.stream {
-        Some(stream) => job.capture_stream(stream)?,
-        None => capture_tree(vault, options, source, &sink, &job)?,
-    };
+    let root = run_stages(vault, options, source, &sink, &job)?;
     sink.finish()?;
+    let root = root.filter(|_| !job.failed.load(Relaxed));
     let missed = job.missed.load(Relaxed);
     Ok(SourceRecord {
         label: source.label.clone(),
         kind: source.kind(),
         scope,
-        domain: domain.domain(),
+        domain: domain.domain,
         root: root.map(|root| root.id),
         level: root.map_or(0, |root| root.level),
         outcome: match (root, missed) {
@@ -117,26 +116,26 @@ fn capture(
     })
 }
 
-/// The pipeline of one source: a scanner, workers, and the manifest built on this thread.
-fn capture_tree(
+/// The stages of one source: a scanner, workers, and the manifest built on this thread.
+fn run_stages(
     vault: &Vault,
     options: &PushOptions,
     source: &Source,
     sink: &Sink<'_>,
     job: &Job<'_>,
 ) -> Result<Option<TreeRoot>, PushError> {
-    let walk = match source.walk(options) {
-        Ok(walk) => walk,
-        Err(error) => {
-            job.source_failed(&error.to_string());
+    let input = match source.open() {
+        Ok(input) => input,
+        Err(message) => {
+            job.source_failed(&message);
             return Ok(None);
         }
     };
-    let reader = vault.chunks();
+    let reader = vault.chunks(Scope::VAULT);
     let parent = source.parent.map(|root| LeafWalk::new(&reader, root, Part::All));
     let order = assemble::Order::default();
     let names = |owner| job.owner_name(owner);
-    let manifest = ManifestBuilder::new(vault.provider(), job.manifest_cut_keys(), &names, sink);
+    let manifest = ManifestBuilder::new(vault.provider(), &job.manifest_cut_keys, &names, sink);
     let workers = options.workers();
 
     std::thread::scope(|scope| {
@@ -145,7 +144,7 @@ fn capture_tree(
         let (done_in, done_out) = bounded(2 * workers);
         let (order, stop) = (&order, || order.stop());
         let scanner = scope.spawn(move || {
-            let scanned = scan::scan(job, walk, parent, &batch_in, run_in, order);
+            let scanned = scan::scan(job, input, parent, &batch_in, run_in, order);
             if scanned.is_err() {
                 stop();
             }
@@ -164,7 +163,7 @@ fn capture_tree(
             })
             .collect();
         drop((batch_out, run_out, done_in));
-        let root = assemble::assemble(&done_out, order, manifest);
+        let root = assemble::assemble(job, &done_out, order, manifest);
         if root.is_err() {
             stop();
         }

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 use vault_format::log::SnapshotStats;
-use vault_format::{Identity, Time};
+use vault_format::{FormatError, Identity, Time};
 
 use crate::Trouble;
 use crate::source::{ExcludeError, SourceError};
-use crate::stage::SealError;
-use crate::stage::segment::Compressor;
+use crate::stage::{Compressor, PackError, SealError};
 use crate::store::StoreError;
 use crate::vault::VaultError;
 
@@ -197,6 +196,12 @@ pub enum PushError {
     /// Sealing failed.
     #[error("a segment could not be sealed")]
     Seal(#[from] SealError),
+    /// A node of a tree could not be written.
+    #[error("the snapshot would hold something that the format does not allow")]
+    Format(#[from] FormatError),
+    /// A pack could not be made.
+    #[error("a pack could not be made")]
+    Pack(#[source] PackError),
     /// What was sealed did not open to what it was made from.
     #[error("a sealed segment does not open to what went into it: the memory or the processor of this machine makes mistakes")]
     BadMemory,
@@ -211,6 +216,15 @@ pub enum PushError {
     Panicked,
 }
 
+impl From<PackError> for PushError {
+    fn from(error: PackError) -> Self {
+        match error {
+            PackError::ChunkId { .. } | PackError::Frame { .. } => Self::BadMemory,
+            error => Self::Pack(error),
+        }
+    }
+}
+
 impl PushError {
     /// What kind of trouble this is.
     pub fn trouble(&self) -> Trouble {
@@ -222,6 +236,8 @@ impl PushError {
             Self::NothingCaptured
             | Self::Source(_)
             | Self::Seal(_)
+            | Self::Format(_)
+            | Self::Pack(_)
             | Self::BadMemory
             | Self::Stopped
             | Self::Panicked => Trouble::Failed,

@@ -7,9 +7,9 @@ use crossbeam_channel::Sender;
 
 use super::PushError;
 use crate::sync::lock;
-use crate::stage::id::IdKeys;
-use crate::stage::pack::{FullPack, PackWriter, SegmentSealer, Ticket};
-use crate::stage::segment::{CompressedSegment, SegmentBuilder};
+use crate::stage::IdKeys;
+use crate::stage::{FullPack, PackWriter, SegmentSealer, Ticket};
+use crate::stage::{CompressedSegment, SegmentBuilder};
 
 /// Makes the writer of a fresh pack: a new salt and so a new key each time.
 pub(super) type NewPack<'a> = dyn Fn(bool) -> Result<PackWriter, PushError> + Sync + 'a;

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::Sender;
 use vault_format::{Capture, Entry, Kind, path_cmp};

@@ -10,9 +10,9 @@ use super::packs::Packs;
 use crate::sync::lock;
 use crate::index::{Claim, Index};
 use crate::manifest::NodeSink;
-use crate::stage::id::IdKeys;
-use crate::stage::pack::SegmentSealer;
-use crate::stage::segment::{Compressor, SegmentBuilder};
+use crate::stage::IdKeys;
+use crate::stage::SegmentSealer;
+use crate::stage::{Compressor, SegmentBuilder};
 
 /// The way of one source's chunks into the vault.
 pub(super) struct Sink<'a> {
@@ -77,7 +77,7 @@ impl<'a> Sink<'a> {
     /// Exactly one caller is told to store a chunk, and only if the vault does not have it.
     fn put_into(&self, chunk_type: ChunkType, plain: &[u8], segment: &mut Segment) -> Result<ChunkId, PushError> {
         let id = self.ids.id(chunk_type, plain);
-        if matches!(self.index.claim(&id)?, Claim::Mine) {
+        if matches!(self.index.claim(id, chunk_type), Claim::Mine(_)) {
             segment.builder.push(id, chunk_type, plain);
             while segment.builder.is_full() {
                 self.seal_front(segment, chunk_type != ChunkType::File)?;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crossbeam_channel::Receiver;
 
 use super::PushError;
-use crate::stage::pack::FullPack;
+use crate::stage::FullPack;
 use crate::store::StoredDelta;
 use crate::vault::Vault;
 use crate::watch::Watch;
@@ -30,7 +30,7 @@ impl<'a> Uploader<'a> {
             let bytes = pack.bytes.len() as u64;
             self.vault.store_pack(pack)?;
             self.watch.stored.fetch_add(bytes, Relaxed);
-            if self.vault.index().delta_is_full() {
+            if self.vault.index()?.delta_is_full() {
                 let deltas = self.vault.store_deltas()?;
                 self.vault.append_progress(deltas)?;
             }

@@ -570,6 +570,17 @@ mod tests {
     }
 
     #[test]
+    fn pairing_hands_on_no_prune_even_by_who_has_it() {
+        let prune = Capabilities::READ.union(Capabilities::PRUNE);
+        let o = Script::vault()
+            .then("4", &["3"], "A", Act::Add(device("Q"), PAIR.union(prune)))
+            .then("5", &["4"], "Q", Act::Add(device("D"), prune))
+            .then("6", &["4"], "Q", Act::Add(device("E"), PAIR))
+            .judge();
+        assert_eq!((o.is("5"), o.is("6")), (Standing::NoRight, Standing::Effective));
+    }
+
+    #[test]
     fn devices_may_leave() {
         let o = Script::vault().then("x", &["3"], "C", Act::Revoke(device("C"))).judge();
         assert!(!o.has("C"));

@@ -379,14 +379,19 @@ impl Opened {
             OpenFlags::SQLITE_OPEN_READ_ONLY
         };
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
-        let connection = match way {
+        let mut connection = match way {
             Way::Alone => Connection::open_with_flags(
                 immutable_uri(path),
                 flags | OpenFlags::SQLITE_OPEN_URI,
             )?,
             _ => Connection::open_with_flags(path, flags)?,
         };
-        connection.busy_timeout(wait)?;
+        // SQLite's own handler sleeps up to 100 ms: beside a busy writer it would find the lock free once in a blue moon.
+        let end = Instant::now() + wait;
+        connection.busy_handler(Some(move |_: i32| {
+            std::thread::sleep(BUSY_STEP);
+            Instant::now() < end
+        }))?;
         // The database may be hostile, and it is not ours: nothing in it runs, nothing of it changes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -618,6 +623,9 @@ const ONE_PAGE: &str = "SELECT data FROM sqlite_dbpage WHERE pgno = ?1";
 
 /// How long a locked database is waited for.
 const BUSY_WAIT: Duration = Duration::from_secs(10);
+
+/// How often it is tried.
+const BUSY_STEP: Duration = Duration::from_millis(1);
 
 /// Coarser than the time stamps of file systems on a running kernel (one to ten milliseconds).
 const TICK: Duration = Duration::from_millis(30);

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use vault_format::entry::{Entry, Kind, Time};
 
 use super::dir::Meta;
+use super::walk::fits_manifest;
 
 /// A stream of bytes that becomes one file.
 pub struct StreamSource {
@@ -201,7 +202,7 @@ impl Drop for Running {
 fn check(filename: &OsStr) -> Result<Vec<u8>, StreamError> {
     let bytes = filename.as_bytes();
     let bad = |part: &[u8]| matches!(part, b"" | b"." | b"..") || part.contains(&0);
-    if bytes.len() > super::walk::PATH_BYTES || bytes.split(|&byte| byte == b'/').any(bad) {
+    if !fits_manifest(bytes) || bytes.split(|&byte| byte == b'/').any(bad) {
         return Err(StreamError::Filename {
             filename: filename.to_owned(),
         });

@@ -596,7 +596,7 @@ impl Crew {
                 ));
                 continue;
             };
-            if path.len() > PATH_BYTES {
+            if !fits_manifest(&path) {
                 items.push(problem(
                     ProblemKind::Unsupported,
                     io::Error::other("the path is too long"),
@@ -815,6 +815,13 @@ fn is_cache(dir: &Arc<DirHandle>, names: &Names) -> bool {
     read().unwrap_or(false)
 }
 
+/// Whether a manifest can hold the path. The file system sets no limit, and the path is stored with all below it.
+pub(crate) fn fits_manifest(path: &[u8]) -> bool {
+    // Every component but the last takes two bytes at least.
+    path.len() < 2 * DEPTH
+        || path.len() <= PATH_BYTES && path.iter().filter(|&&byte| byte == b'/').count() < DEPTH
+}
+
 fn join(above: &[u8], name: &[u8]) -> Vec<u8> {
     let mut path = Vec::with_capacity(above.len() + 1 + name.len());
     path.extend_from_slice(above);
@@ -834,8 +841,9 @@ const AHEAD: usize = 16_384;
 /// Entries that are looked at in one go.
 const PART: u32 = 4096;
 
-/// Longest path that is recorded. The file system sets no limit, and a path is stored with every entry below it.
-pub const PATH_BYTES: usize = 64 << 10;
+/// Limits of the manifest (SPEC section 12): bytes of a path, and its components.
+const PATH_BYTES: usize = 65_535;
+const DEPTH: usize = 4096;
 
 #[cfg(target_os = "linux")]
 const LISTING_BYTES: usize = 64 << 10;
@@ -843,3 +851,53 @@ const LISTING_BYTES: usize = 64 << 10;
 /// <https://bford.info/cachedir/>
 const CACHE_TAG: &CStr = c"CACHEDIR.TAG";
 const CACHE_SIGNATURE: &[u8; 43] = b"Signature: 8a477f597d28d172789f06886806bc55";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_fit_up_to_the_limits_of_the_manifest() {
+        let deep = |levels| vec!["a"; levels].join("/");
+        assert!(
+            fits_manifest(b"")
+                && fits_manifest(&[b'x'; PATH_BYTES])
+                && !fits_manifest(&[b'x'; PATH_BYTES + 1])
+        );
+        assert!(
+            fits_manifest(deep(DEPTH).as_bytes()) && !fits_manifest(deep(DEPTH + 1).as_bytes())
+        );
+    }
+
+    #[test]
+    fn names_are_sorted_as_bytes_beyond_what_their_keys_hold() {
+        let mut names = Names::default();
+        for name in [
+            c"same-start-b",
+            c"same-start",
+            c"\xff",
+            c"a",
+            c"same-start-a",
+            c"a\x01",
+            c"A",
+            c".",
+        ] {
+            names.push(name, FileType::Unknown).expect("few names");
+        }
+        names.sort();
+        let sorted: Vec<_> = (0..names.count()).map(|at| names.get(at)).collect();
+        assert_eq!(
+            sorted,
+            [
+                c"A",
+                c"a",
+                c"a\x01",
+                c"same-start",
+                c"same-start-a",
+                c"same-start-b",
+                c"\xff"
+            ]
+        );
+        assert!(names.find(c"same-start-b").is_some() && names.find(c"same").is_none());
+    }
+}

@@ -81,7 +81,11 @@ fn collect(found: &mut Found, subject: Subject<'_>, problems: &mut Vec<WalkProbl
     let mut total = 0;
     for name in names {
         match value(subject, name) {
-            Ok(value) if value.len() <= VALUE_BYTES && total + value.len() <= ALL_BYTES => {
+            Ok(value)
+                if value.len() <= VALUE_BYTES
+                    && total + value.len() <= ALL_BYTES
+                    && found.entry.xattrs.len() < COUNT =>
+            {
                 total += value.len();
                 found.entry.xattrs.push((name.to_bytes().to_vec(), value));
             }
@@ -143,6 +147,9 @@ pub const VALUE_BYTES: usize = 64 << 10;
 
 /// Most bytes of values of one entry.
 pub const ALL_BYTES: usize = 128 << 10;
+
+/// Most attributes of one entry.
+pub const COUNT: usize = 1024;
 
 /// XATTR_LIST_MAX of Linux.
 const LIST_BYTES: usize = 64 << 10;

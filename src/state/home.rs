@@ -40,6 +40,11 @@ impl Home {
         Ok(Self { root: path.to_owned(), key })
     }
 
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
     /// The vaults in which this device has a folder, by id.
     pub fn vaults(&self) -> Result<Vec<VaultId>, StateError> {
         let path = self.root.join("vaults");
@@ -142,6 +147,21 @@ impl Home {
         journal: &SecretBytes,
     ) -> Result<(), StateError> {
         self.write(provider, vault, "journal", journal)
+    }
+
+    /// The entries of the vault's logs that were verified before; none if they cannot be read: then they are verified again.
+    pub(crate) fn log_cache(&self, vault: VaultId) -> Option<SecretBytes> {
+        file::open(&self.key, &self.place(vault, "logs")).ok().flatten().map(|(_, plain)| plain)
+    }
+
+    /// Keeps the entries of the vault's logs that were verified.
+    pub(crate) fn set_log_cache(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        entries: &SecretBytes,
+    ) -> Result<(), StateError> {
+        self.write(provider, vault, "logs", entries)
     }
 
     /// The push ended well.

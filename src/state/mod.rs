@@ -6,6 +6,7 @@
 //! vaults/<vault id>/lock    locked by the run that writes to the vault
 //! vaults/<vault id>/device  sealed: keys, name, URL
 //! vaults/<vault id>/pins    sealed: the newest heads seen
+//! vaults/<vault id>/logs    sealed: the log entries that were verified
 //! vaults/<vault id>/journal sealed: what an interrupted push left behind
 //! ```
 //!

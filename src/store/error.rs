@@ -1,5 +1,6 @@
 //! What can go wrong with a store, by meaning.
 
+use crate::Trouble;
 use std::{error::Error, io};
 use vault_format::name::ObjectName;
 
@@ -88,6 +89,29 @@ impl StoreError {
     /// Whether the same request may succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
+    }
+
+    /// What kind of trouble this is.
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Damaged { .. } | Self::TooLarge { .. } => Trouble::Integrity,
+            Self::OutOfOrder { .. } => Trouble::Failed,
+            _ => Trouble::Storage,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::NotFound { .. } => "look at the URL again; a disk may not be mounted",
+            Self::Unreachable { .. } => "try again later",
+            Self::ReadOnly { .. } => "reading works; to push, make the storage writable",
+            Self::PermissionDenied { .. } => "look at the permissions of the storage",
+            Self::NoSpace { .. } => "make room; what was stored so far is found again by the next push",
+            Self::Damaged { .. } => "'zvault check' tells what else is damaged and which files suffer",
+            _ => return Vec::new(),
+        };
+        vec![hint.into()]
     }
 
     /// Sorts what the object store library reports. `AlreadyExists` never gets here: a write decides it.

@@ -34,7 +34,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::{runtime::Runtime, sync::Semaphore};
 use vault_format::ids::{DeviceId, ObjectHash};
 use vault_format::limits;
-use vault_format::name::{self, ObjectName};
+use vault_format::name::{self, ObjectName, PackName};
+use vault_format::pack::FooterSegment;
 
 /// The objects of one vault. Clones are the same store.
 #[derive(Clone)]
@@ -120,6 +121,25 @@ impl Store {
     /// Stores a pack.
     pub fn put_pack(&self, pack: FullPack) -> Result<StoredPack, StoreError> {
         self.run(self.0.put_pack(pack))
+    }
+
+    /// A pack of which a listing shows that it is stored, and whose own footer says what it holds: found again after an
+    /// interrupted push.
+    pub fn confirm_pack(
+        &self,
+        name: PackName,
+        size: u64,
+        segments: Vec<FooterSegment>,
+    ) -> Result<StoredPack, StoreError> {
+        match self.head(&ObjectName::Pack(name))? {
+            Some(shown) if shown == size => Ok(StoredPack::new(name, size, segments)),
+            _ => Err(self.0.damaged(&ObjectName::Pack(name), "it has another size than before")),
+        }
+    }
+
+    /// The folder that this store is, if it is one.
+    pub fn folder(&self) -> Option<&std::path::Path> {
+        self.0.folder.as_ref().map(Folder::root)
     }
 
     /// Starts to store a pack, and waits only while [`UPLOADS`] others are under way.

@@ -1,6 +1,7 @@
 //! The order of a push (SPEC section 15), carried by types that only the store can make: an index delta names only
 //! packs that are stored, a log entry only deltas that are stored.
 
+use crate::stage;
 use bytes::Bytes;
 use vault_format::ids::{DeviceId, ObjectHash};
 use vault_format::name::PackName;
@@ -14,6 +15,12 @@ pub struct FullPack {
     pub bytes: Bytes,
     /// Where its chunks are: what its footer says.
     pub segments: Vec<FooterSegment>,
+}
+
+impl From<stage::FullPack> for FullPack {
+    fn from(pack: stage::FullPack) -> Self {
+        Self { name: pack.name, bytes: pack.bytes.into(), segments: pack.segments }
+    }
 }
 
 /// A pack of which the store has confirmed that it has it. Only [`Store::put_pack`](super::Store::put_pack) makes one.

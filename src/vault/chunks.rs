@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use thiserror::Error;
 use vault_format::name::{ObjectName, PackName};
-use vault_format::pack::ChunkType;
+use vault_format::pack::{ChunkType, FooterSegment};
 use vault_format::{ChunkId, Scope};
 
 use super::{Vault, VaultError};
 use crate::Trouble;
 use crate::index::{IndexError, Location};
 use crate::manifest::ChunkSource;
-use crate::stage::frame::Opener;
-use crate::stage::id::IdKeys;
-use crate::stage::pack::{PackError, PackHead};
+use crate::stage::Opener;
+use crate::stage::IdKeys;
+use crate::stage::{PackError, PackHead, Tail};
 use crate::store::StoreError;
 use crate::sync::lock;
 
@@ -100,7 +100,7 @@ pub(crate) struct PackHeads(Mutex<HashMap<PackName, Arc<PackHead>>>);
 
 impl<'a> Chunks<'a> {
     pub(super) fn new(vault: &'a Vault, scope: Scope) -> Self {
-        let ids = IdKeys::of(vault.provider(), vault.domain_keys(), scope);
+        let ids = vault.domain_keys().id_keys(scope);
         Self { vault, ids, state: Mutex::default() }
     }
 
@@ -111,7 +111,7 @@ impl<'a> Chunks<'a> {
 
     fn read(&self, id: &ChunkId, chunk_type: ChunkType) -> Result<Bytes, ChunkError> {
         let mut last = ChunkError::Unknown(*id);
-        for place in self.vault.index().locate(id)? {
+        for place in self.vault.index()?.locate(id)? {
             match self.read_at(&place, id, chunk_type) {
                 Ok(bytes) => return Ok(bytes),
                 Err(error) => last = error,
@@ -194,9 +194,33 @@ impl Vault {
     }
 }
 
+impl Vault {
+    /// What a pack's own footer says is in it.
+    pub(crate) fn footer(&self, pack: &PackName, size: u64) -> Result<Vec<FooterSegment>, ChunkError> {
+        let head = self.pack_head(pack, size)?;
+        let name = ObjectName::Pack(*pack);
+        let mut from = size.saturating_sub(TAIL);
+        loop {
+            let tail = self
+                .store()
+                .get_windows(&name, from, size - from, size)
+                .map_err(|error| ChunkError::Store { pack: name.to_path(), error })?;
+            let read = head
+                .read_tail(&mut Opener::new(), size as usize, &tail)
+                .map_err(|error| ChunkError::Damaged { pack: name.to_path(), error })?;
+            match read {
+                Tail::Footer(footer) => return Ok(footer.segments),
+                Tail::From(earlier) => from = earlier as u64,
+            }
+        }
+    }
+}
+
 pub(crate) fn path_of(pack: &PackName) -> String {
     ObjectName::Pack(*pack).to_path()
 }
 
+/// Most footers lie in the last window.
+const TAIL: u64 = vault_format::pack::WINDOW as u64;
 /// Opened segments kept: a manifest is read in order, but a tree's levels alternate.
 const SEGMENTS: usize = 6;

@@ -9,8 +9,7 @@ use crate::index::IndexError;
 use crate::keys::PassphraseError;
 use crate::log::{LogError, Unresolved};
 use crate::roster::{OpenError, RosterError, UnlockError, WriteError};
-use crate::stage::SealError;
-use crate::stage::pack::PackError;
+use crate::stage::{PackError, SealError};
 use crate::state::StateError;
 use crate::store::{StoreError, UrlError};
 

@@ -10,7 +10,7 @@ use vault_format::{DeviceId, Domain, Header, Identity, ObjectHash, ObjectType, l
 use super::{Vault, VaultError};
 use crate::index::{Index, Tags};
 use crate::log::LogEntry;
-use crate::stage::object::{dek, open_object};
+use crate::stage::{dek, open_object};
 
 /// The tables that count for the shared domain (SPEC section 8).
 pub(crate) struct Tables {

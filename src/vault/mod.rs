@@ -6,7 +6,7 @@ mod open;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use crypto_backends::{Key, Provider};
 use vault_format::log::{EntryContent, EntryObject, Payload};
@@ -14,7 +14,7 @@ use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId};
 
 pub use chunks::ChunkError;
-pub(crate) use chunks::{Chunks, path_of};
+pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub use open::{InitOptions, Initialised, OpenOptions, Unlock, UnlockSecret};
 
@@ -23,7 +23,7 @@ use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
 use crate::log::{Log, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
-use crate::stage::object::{dek, open_object};
+use crate::stage::{dek, open_object};
 use crate::state::{Home, VaultLock};
 use crate::store::Store;
 
@@ -45,6 +45,10 @@ pub struct Vault {
     cache: Option<PathBuf>,
     log: Log,
     index: OnceLock<Index>,
+    /// The end of this device's own log, once this run has written to it: (identity, seq).
+    own_end: Mutex<Option<(Identity, u64)>>,
+    /// Packs that no entry names yet, as the journal on disk has them.
+    journal: Mutex<Vec<u8>>,
     heads: chunks::PackHeads,
     notes: Vec<String>,
 }
@@ -235,7 +239,7 @@ impl Vault {
         let secret = self.keys.kem_secret(header.epoch).ok_or(VaultError::NoEpoch { epoch: header.epoch })?;
         let shared = self.provider.kem.decapsulate(secret.expose(), &clear[vault_format::header::HEADER_LEN..])?;
         let psk = epoch.pusher(header.writer).kem_psk;
-        Ok(crate::stage::object::sealed_dek(self.provider, &shared, &psk, clear))
+        Ok(crate::stage::sealed_dek(self.provider, &shared, &psk, clear))
     }
 
     fn epoch(&self, id: EpochId) -> Result<&crate::keys::EpochKeys, VaultError> {

@@ -1,10 +1,10 @@
 //! Making a vault, and opening one.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use crypto_backends::{Provider, memory, rustcrypto};
+use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{Domain, Suite, VaultId, limits};
@@ -83,7 +83,7 @@ impl Vault {
         let url = StoreUrl::parse(options.url)?;
         let label = url.to_string();
         let store = Store::open(&url, OpenMode::Create)?;
-        let listing = store.list(prefix())?;
+        let listing = store.list(&prefix())?;
         let records = fetch_records(&store)?;
         match Roster::build(provider, &records, None) {
             Err(RosterError::NotAVault) if listing.objects.is_empty() && listing.strange.is_empty() => {}
@@ -201,7 +201,7 @@ impl Vault {
             return Err(VaultError::RosterRolledBack { head: *head });
         }
         let keys = roster.open_as(provider, &state.keys)?;
-        let known = options.home.log_cache(id);
+        let known = options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
         let log = read_log(provider, &store, &roster, &keys, known, &pins)?;
         let vault = Self::assemble(
             provider, store, url, roster, keys, state.keys, state.name, options.home, options.cache, log,
@@ -326,6 +326,8 @@ impl Vault {
             cache,
             log,
             index: OnceLock::new(),
+            own_end: Mutex::default(),
+            journal: Mutex::default(),
             heads: super::chunks::PackHeads::default(),
             notes,
         }
@@ -346,7 +348,7 @@ impl Vault {
         };
         if self.home.pins(self.id())? != pins {
             self.home.set_pins(self.provider, self.id(), &pins)?;
-            self.home.set_log_cache(self.provider, self.id(), &self.log)?;
+            self.home.set_log_cache(self.provider, self.id(), &SecretBytes::new(self.log.pack()))?;
         }
         Ok(())
     }
@@ -397,7 +399,7 @@ fn read_log(
 /// All objects in the roster's prefix, as the store has them.
 fn fetch_records(store: &Store) -> Result<Vec<(ObjectName, Vec<u8>)>, VaultError> {
     let mut records = Vec::new();
-    for object in store.list(roster_prefix())?.objects {
+    for object in store.list(&roster_prefix())?.objects {
         if object.size <= limits::RECORD_STORED as u64 {
             records.push((object.name, store.get_unverified(&object.name)?.to_vec()));
         }

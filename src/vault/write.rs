@@ -2,17 +2,18 @@
 
 use bytes::Bytes;
 use crypto_backends::SecretBytes;
+use vault_format::index::TableKind;
 use vault_format::log::{Body, IndexSet, Payload, Snapshot, entry_prefix};
 use vault_format::name::{ObjectName, PackName};
 use vault_format::roster::Capabilities;
 use vault_format::{
-    Chunking, DeviceId, Domain, Entry, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time,
+    DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time,
 };
 
 use super::{Vault, VaultError};
 use crate::index::{MAX_DELTAS, TableInfo, merge_plan, merge_tables};
-use crate::stage::object::{dek, seal_object};
-use crate::stage::pack::{FullPack, PackKeys, PackWriter};
+use crate::stage::{dek, seal_object};
+use crate::stage::{FullPack, PackKeys, PackWriter};
 use crate::store::{StoreError, StoredDelta, StoredPack};
 use crate::sync::lock;
 
@@ -51,7 +52,7 @@ impl Vault {
     /// Stores a pack and takes its chunks into the index. The journal names it until an entry does.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
         let name = pack.name;
-        let stored = self.store.put_pack(pack)?;
+        let stored = self.store.put_pack(pack.into())?;
         self.note_in_journal(name)?;
         self.index()?.stored(&stored);
         Ok(stored)
@@ -75,9 +76,14 @@ impl Vault {
         if !deltas.is_empty() {
             let entry = self.entry(crate::now(), Payload::Progress, &deltas)?;
             self.put_entry(entry)?;
-            self.home.clear_journal(self.id())?;
+            self.clear_journal()?;
         }
         Ok(())
+    }
+
+    fn clear_journal(&self) -> Result<(), VaultError> {
+        lock(&self.journal).clear();
+        Ok(self.home.clear_journal(self.id())?)
     }
 
     /// Writes the snapshot's entry, last of all. Reads everybody's logs again before and after (SPEC 10.4, rule 4).
@@ -117,7 +123,7 @@ impl Vault {
         if fenced {
             return Err(VaultError::Collected);
         }
-        self.home.clear_journal(self.id())?;
+        self.clear_journal()?;
         self.pin()?;
         if let Err(error) = self.index()?.save() {
             self.notes.push(crate::chain(&error));
@@ -140,7 +146,8 @@ impl Vault {
                     false => ObjectName::Delta { device: *device, hash: *hash },
                 };
                 let size = self.store.head(&name)?.unwrap_or(0);
-                infos.push(TableInfo::new(*hash, shard, size));
+                let kind = if shard { TableKind::Shard } else { TableKind::Delta };
+                infos.push(TableInfo { hash: *hash, kind, size });
                 opened.insert(*hash, (shard, *device));
             }
         }
@@ -170,7 +177,7 @@ impl Vault {
 
     /// Whether the content that a parent's entry names may be relied on without claiming it anew: only while nothing is
     /// condemned, because a cached manifest does not say in which packs its chunks lie (SPEC 10.4, rule 4c).
-    pub(crate) fn content_is_claimed(&self, _: Chunking, _: u8, _: &[u8; 32], _: &Entry) -> bool {
+    pub(crate) fn parent_content_counts(&self) -> bool {
         self.log.condemned(&self.collectors()).is_empty()
     }
 
@@ -227,9 +234,15 @@ impl Vault {
     /// Seals and signs an entry that follows all open heads of this device's log.
     fn entry(&self, time: Time, payload: Payload, deltas: &[StoredDelta]) -> Result<NewEntry, VaultError> {
         let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
-        let mut prev = lock(&self.own_heads).clone().unwrap_or_else(|| self.log.heads(self.device.id));
-        prev.truncate(vault_format::limits::ENTRY_PREV);
-        let seq = lock(&self.own_seq).map_or_else(|| self.log.next_seq(&prev), |seq| seq + 1);
+        let (prev, seq) = match *lock(&self.own_end) {
+            Some((identity, seq)) => (vec![identity], seq + 1),
+            None => {
+                let mut prev = self.log.heads(self.device.id);
+                prev.truncate(vault_format::limits::ENTRY_PREV);
+                let seq = self.log.next_seq(&prev);
+                (prev, seq)
+            }
+        };
         let others = self.log.devices().filter(|device| *device != self.device.id);
         let body = Body {
             time,
@@ -258,8 +271,7 @@ impl Vault {
 
     fn put_entry(&self, entry: NewEntry) -> Result<(), VaultError> {
         self.store.put(&entry.name, Bytes::from(entry.bytes))?;
-        *lock(&self.own_heads) = Some(vec![entry.identity]);
-        *lock(&self.own_seq) = Some(entry.seq);
+        *lock(&self.own_end) = Some((entry.identity, entry.seq));
         Ok(())
     }
 
