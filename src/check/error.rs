@@ -24,6 +24,12 @@ pub enum CheckError {
         /// Where.
         url: String,
     },
+    /// This build cannot verify anything of the vault.
+    #[error("the vault has suite {suite}, which this build of zvault does not have")]
+    Suite {
+        /// Its number.
+        suite: u8,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -49,7 +55,7 @@ impl CheckError {
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Url(_) | Self::Subset(_) => Trouble::Usage,
-            Self::NoVault { .. } => Trouble::NoVault,
+            Self::NoVault { .. } | Self::Suite { .. } => Trouble::NoVault,
             Self::Store(error) => error.trouble(),
             Self::Vault(error) => error.trouble(),
             Self::Chunk(error) => error.trouble(),
@@ -64,6 +70,7 @@ impl CheckError {
             Self::Url(_) => vec!["a folder is named by its path or file:///path".into()],
             Self::Subset(_) => vec!["say 2/7, 5% or 10G".into()],
             Self::NoVault { .. } => vec!["look at the URL again".into()],
+            Self::Suite { .. } => vec!["use a build of zvault with this suite, or a newer version".into()],
             Self::Store(error) => error.hints(),
             Self::Vault(error) => error.hints(),
             Self::Index(_) => vec!["the vault is not harmed: remove the cache folder and run the check again".into()],

@@ -107,8 +107,6 @@ struct Place<'a> {
     before: Option<Vec<u8>>,
     /// The folders that lead to it.
     folders: Vec<Vec<u8>>,
-    /// The root is behind a part that is lost: where the first known entry stands says nothing.
-    beginning_lost: bool,
 }
 
 /// What an item, or the snapshot, promises of a node.
@@ -135,7 +133,6 @@ impl Walk<'_, '_> {
             source,
             before: None,
             folders: Vec::new(),
-            beginning_lost: false,
         };
         let promise =
             Promise { level: source.level, id: &root, entries: source.entries, bytes: source.bytes, last: None };
@@ -276,7 +273,6 @@ impl Walk<'_, '_> {
         if self.scopes.get(&place.source.scope).is_some_and(|known| known.lists.get(id) == Some(&part)) {
             return Ok(());
         }
-        let before = hits.len();
         match open_list(&place.chunks, id, part) {
             Ok(items) => {
                 for (id, bytes) in items {
@@ -294,12 +290,10 @@ impl Walk<'_, '_> {
                 };
                 if !hits.contains(&number) {
                     hits.push(number);
-                    return Ok(());
                 }
             }
         }
-        // A list node whose damage was counted for this file already is not whole either.
-        if hits.is_empty() && before == 0 {
+        if hits.is_empty() {
             let lists = &mut self.scopes.entry(place.source.scope).or_default().lists;
             if lists.len() < NODES_KEPT {
                 lists.insert(*id, part);
@@ -382,15 +376,7 @@ impl Place<'_> {
         while self.folders.last().is_some_and(|folder| folder != parent) {
             self.folders.pop();
         }
-        if !self.folders.is_empty() {
-            return Ok(());
-        }
-        if !self.beginning_lost {
-            return Err("an entry has no folder above it");
-        }
-        // Behind a lost part: its folders may have been in it.
-        self.jump(parent);
-        Ok(())
+        if self.folders.is_empty() { Err("an entry has no folder above it") } else { Ok(()) }
     }
 
     fn leave(&mut self, path: Vec<u8>, is_folder: bool) {
@@ -405,12 +391,11 @@ impl Place<'_> {
         self.before = Some(path);
     }
 
-    /// Goes on behind `path`, which is not known to be a folder, nor what leads to it.
+    /// Goes on behind a lost part that ended with `path`. What follows has its folder among those that lead there.
     fn jump(&mut self, path: &[u8]) {
         self.folders = ancestors(path);
         self.folders.push(path.to_vec());
         self.before = Some(path.to_vec());
-        self.beginning_lost = true;
     }
 
     /// Names the paths between the entry before and `last`.
