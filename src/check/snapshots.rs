@@ -14,12 +14,12 @@ use vault_format::pack::ChunkType;
 use vault_format::{ChunkId, Chunking, Content, DeviceId, Entry, FormatError, Kind, Scope, limits, path_cmp};
 
 use super::damage::{DamageNumber, Damages};
-use super::structure::Structure;
+use super::structure::{Structure, path_of};
 use super::{CheckError, CheckReport};
 use crate::index::Index;
 use crate::log::SnapshotInfo;
 use crate::manifest::{ChunkSource, parent_of};
-use crate::vault::{ChunkError, Chunks, VaultError, path_of};
+use crate::vault::{ChunkError, Chunks, VaultError};
 use crate::watch::Watch;
 use crate::{Trouble, Vault, chain};
 
@@ -53,7 +53,9 @@ pub(super) fn check(
                 walk.source(info, source)?;
             } else {
                 let label = String::from_utf8_lossy(&source.label);
-                report.notes.push(format!("{}: {label} was pushed by a push-only device and not checked", info.short()));
+                report
+                    .notes
+                    .push(format!("{}: {label} was pushed by a push-only device and not checked", info.short()));
             }
             report.entries += source.entries;
         }
@@ -217,10 +219,8 @@ impl Walk<'_, '_> {
         // Beyond the limit parts are walked again, which costs time and nothing else.
         if nodes.len() < NODES_KEPT {
             let Promise { level, id, entries, bytes, .. } = *promise;
-            nodes.insert(
-                *id,
-                Subtree { level, entries, bytes, first: first.into(), last: last.into(), last_is_folder },
-            );
+            nodes
+                .insert(*id, Subtree { level, entries, bytes, first: first.into(), last: last.into(), last_is_folder });
         }
     }
 
