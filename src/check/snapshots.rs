@@ -46,7 +46,7 @@ pub(super) fn check(
         }
         Err(error) => return Err(error.into()),
     };
-    let mut walk = Walk { vault, index, structure, watch, damages, scopes: HashMap::new() };
+    let mut walk = Walk { vault, index, structure, watch, damages, scopes: HashMap::new(), nodes: 0 };
     for info in snapshots.iter().rev() {
         for source in &info.snapshot.sources {
             if source.domain == vault.domain_keys().domain {
@@ -61,6 +61,7 @@ pub(super) fn check(
         }
         report.snapshots += 1;
     }
+    report.nodes = walk.nodes;
     Ok(())
 }
 
@@ -72,6 +73,7 @@ struct Walk<'a, 'd> {
     damages: &'a mut Damages<'d>,
     /// What was found whole. Ids of different scopes are different chunks.
     scopes: HashMap<Scope, Whole>,
+    nodes: u64,
 }
 
 /// Parts of trees that are whole.
@@ -157,6 +159,7 @@ impl Walk<'_, '_> {
             self.watch.entries.fetch_add(promise.entries, Relaxed);
             return Ok(true);
         }
+        self.nodes += 1;
         if promise.level == 0 { self.leaf(place, promise) } else { self.inner(place, promise) }
     }
 
@@ -273,6 +276,7 @@ impl Walk<'_, '_> {
         if self.scopes.get(&place.source.scope).is_some_and(|known| known.lists.get(id) == Some(&part)) {
             return Ok(());
         }
+        self.nodes += 1;
         match open_list(&place.chunks, id, part) {
             Ok(items) => {
                 for (id, bytes) in items {
