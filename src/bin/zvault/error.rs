@@ -50,6 +50,14 @@ impl CommandError {
         }
     }
 
+    /// For output that is not what the command is for: that nobody reads it is no reason to end.
+    pub(crate) fn unless_closed(self) -> Result<(), Self> {
+        match self {
+            Self::OutputClosed => Ok(()),
+            failed @ Self::Failed(_) => Err(failed),
+        }
+    }
+
     /// An error of the library.
     pub(crate) fn library(error: &dyn Error, trouble: Trouble, hints: Vec<String>) -> Self {
         let mut failed = Self::new(trouble, error.to_string());
@@ -72,6 +80,14 @@ impl CommandError {
                 }
                 next = error.source();
             }
+        }
+        self
+    }
+
+    /// Adds causes that are known as text.
+    pub(crate) fn because(mut self, causes: Vec<String>) -> Self {
+        if let Self::Failed(failed) = &mut self {
+            failed.causes.extend(causes);
         }
         self
     }

@@ -40,6 +40,13 @@ pub(crate) struct ExitError<'a> {
     pub(crate) hints: &'a [String],
 }
 
+/// Something to know that is no problem.
+#[derive(Serialize)]
+pub(crate) struct Note<'a> {
+    pub(crate) message_type: &'static str,
+    pub(crate) message: &'a str,
+}
+
 /// A problem that does not end the job.
 #[derive(Serialize)]
 pub(crate) struct Problem<'a> {

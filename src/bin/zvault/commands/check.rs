@@ -50,7 +50,7 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
 
 fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, CommandError> {
     if ui.json {
-        ui.document(&CheckSummary {
+        ui.summary(&CheckSummary {
             message_type: "summary",
             num_errors: report.damaged.len(),
             snapshots: Some(report.snapshots),
@@ -94,7 +94,7 @@ fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, Comm
 
 fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
     if ui.json {
-        ui.document(&CheckSummary {
+        ui.summary(&CheckSummary {
             message_type: "summary",
             num_errors: report.damaged.len(),
             snapshots: None,
@@ -123,10 +123,8 @@ fn finish(damaged: &[Damage], junk: &[String], ui: &Ui) -> Result<Done, CommandE
         ui.note(&format!("not an object of the vault, and ignored: {name}"));
     }
     let mut output = ui.output();
-    for damage in damaged {
-        tell_damage(&mut output, damage)?;
-    }
-    output.finish()?;
+    let told = damaged.iter().try_for_each(|damage| tell_damage(&mut output, damage));
+    told.and_then(|()| output.finish()).or_else(CommandError::unless_closed)?;
     match damaged.len() {
         0 => ui.say("no errors were found\n")?,
         count => {

@@ -110,7 +110,7 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     let count = |watch: &Watch<'_>, ended: &AtomicBool| count(&options, watch, ended);
     let report = job::run(ui, Job::Push, Some(&count), |watch| push(&mut vault, &options, watch))??;
     if ui.json {
-        ui.document(&json::PushSummary::new(&report, dry_run))?;
+        ui.summary(&json::PushSummary::new(&report, dry_run))?;
     } else {
         ui.say(&summary(&report, dry_run))?;
     }

@@ -92,7 +92,7 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
     let report = job::run(ui, Job::Restore, None, |watch| restore(&vault, &options, watch))??;
     let info = &options.snapshot.info;
     if ui.json {
-        ui.document(&json::RestoreSummary {
+        ui.summary(&json::RestoreSummary {
             message_type: "summary",
             dry_run: options.dry_run,
             snapshot_id: info.id.to_string(),
