@@ -2,8 +2,10 @@
 pub mod index;
 pub mod keys;
 pub mod log;
+pub mod ls;
 pub mod manifest;
 pub mod push;
+pub mod restore;
 pub mod roster;
 pub mod source;
 pub mod stage;

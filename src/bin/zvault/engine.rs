@@ -1,6 +1,6 @@
 //! A stand-in for the parts of the library that are being written. Goes away with the merge.
 #![allow(dead_code, missing_docs, unreachable_pub)]
-pub use zvault::{Trouble, log, push, state, target, vault, watch};
+pub use zvault::{Trouble, log, ls, push, restore, state, target, vault, watch};
 
 #[derive(Debug)]
 pub struct Error(pub String);
@@ -18,59 +18,6 @@ impl Error {
         Vec::new()
     }
 }
-pub mod restore {
-    use super::{Error, log::SnapshotRef, target::Overwrite, vault::Vault, watch::Watch};
-    use std::{path::PathBuf, time::Duration};
-    pub struct RestoreOptions {
-        pub snapshot: SnapshotRef,
-        pub target: PathBuf,
-        pub overwrite: Overwrite,
-        pub include: Vec<String>,
-        pub exclude: Vec<String>,
-        pub delete: bool,
-        pub dry_run: bool,
-        pub verify: bool,
-        pub sparse: bool,
-        pub owners: bool,
-    }
-    #[derive(Default)]
-    pub struct RestoreReport {
-        pub files_restored: u64,
-        pub files_skipped: u64,
-        pub files_deleted: u64,
-        pub dirs: u64,
-        pub others: u64,
-        pub bytes_restored: u64,
-        pub bytes_skipped: u64,
-        pub problems: u64,
-        pub warnings: u64,
-        pub duration: Duration,
-    }
-    pub fn restore(_: &Vault, _: &RestoreOptions, _: &Watch<'_>) -> Result<RestoreReport, Error> {
-        Err(Error("not yet".into()))
-    }
-}
-
-pub mod ls {
-    use super::{Error, log::SnapshotRef, vault::Vault};
-    use vault_format::Entry;
-    pub struct LsEntry<'a> {
-        pub source_label: &'a [u8],
-        pub full_path: Vec<u8>,
-        pub entry: &'a Entry,
-        pub user: Option<String>,
-        pub group: Option<String>,
-    }
-    pub fn entries(
-        _: &Vault,
-        _: &SnapshotRef,
-        _: bool,
-        _: &mut dyn FnMut(&LsEntry<'_>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        Err(Error("not yet".into()))
-    }
-}
-
 pub mod check {
     use super::{Error, vault::Vault, watch::Watch};
     #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -123,7 +123,13 @@ macro_rules! from_library {
     )+};
 }
 
-from_library!(crate::engine::Error, VaultError, crate::engine::push::PushError);
+from_library!(
+    crate::engine::Error,
+    VaultError,
+    crate::engine::push::PushError,
+    crate::engine::restore::RestoreError,
+    crate::engine::ls::LsError
+);
 
 impl From<StateError> for CommandError {
     fn from(error: StateError) -> Self {

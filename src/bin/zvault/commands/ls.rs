@@ -47,7 +47,7 @@ pub(crate) fn run(args: LsArgs, global: &Global, ui: &Ui) -> Result<Done, Comman
         let written = write(&mut output, entry, ui.json, args.long);
         written.map_err(|error| {
             closed = Some(error);
-            crate::engine::Error("the output was closed".into())
+            std::io::ErrorKind::Other.into()
         })
     });
     match (closed, listed) {
