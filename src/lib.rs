@@ -1,4 +1,5 @@
 //! Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
+pub mod check;
 pub mod index;
 pub mod keys;
 pub mod log;

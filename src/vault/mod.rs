@@ -168,6 +168,11 @@ impl Vault {
         &self.domain
     }
 
+    /// The keys of the ids of any domain.
+    pub(crate) fn id_keys(&self, domain: Domain, scope: Scope) -> crate::stage::IdKeys {
+        self.keys.domain(domain).id_keys(scope)
+    }
+
     /// Reads the chunks of a source.
     pub(crate) fn chunks(&self, scope: Scope) -> Chunks<'_> {
         Chunks::new(self, scope)
