@@ -5,9 +5,13 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::engine::Trouble;
-use crate::engine::state::StateError;
-use crate::engine::vault::VaultError;
+use zvault::Trouble;
+use zvault::check::CheckError;
+use zvault::ls::LsError;
+use zvault::push::PushError;
+use zvault::restore::RestoreError;
+use zvault::state::StateError;
+use zvault::vault::VaultError;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -123,13 +127,7 @@ macro_rules! from_library {
     )+};
 }
 
-from_library!(
-    crate::engine::Error,
-    VaultError,
-    crate::engine::push::PushError,
-    crate::engine::restore::RestoreError,
-    crate::engine::ls::LsError
-);
+from_library!(VaultError, PushError, RestoreError, LsError, CheckError);
 
 impl From<StateError> for CommandError {
     fn from(error: StateError) -> Self {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::engine::Trouble;
-use crate::engine::watch::{Action, Event, Watch};
 use crate::error::CommandError;
 use crate::json;
 use crate::ui::{Progress, Ui, bytes_text, count_text, duration_text, path_text};
+use zvault::Trouble;
+use zvault::watch::{Action, Event, Watch};
 
 /// What the job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

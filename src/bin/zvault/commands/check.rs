@@ -2,13 +2,13 @@ use clap::Args;
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::Trouble;
-use crate::engine::check::{CheckOptions, CheckReport, Damage, KeylessReport, ReadData, Subset, check, keyless};
 use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json::{CheckSummary, DamageDocument, DamagedFile};
 use crate::passphrase::Secrets;
 use crate::ui::{Output, Ui, bytes_text, count_text, path_text, printable};
+use zvault::Trouble;
+use zvault::check::{CheckOptions, CheckReport, Damage, KeylessReport, ReadData, Subset, check, keyless};
 
 /// Check that the vault is whole: its structure and signatures, and if you like all of its data
 ///
@@ -60,7 +60,9 @@ fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, Comm
             packs_read: Some(report.packs_read),
             bytes_read: report.bytes_read,
             junk: &report.junk,
-            leftovers: Some(report.leftovers),
+            unreferenced: Some(report.unreferenced),
+            leftovers: report.leftovers,
+            notes: &report.notes,
             damaged: documents(&report.damaged),
         })?;
         return Ok(ended(&report.damaged));
@@ -82,14 +84,16 @@ fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, Comm
             bytes_text(report.bytes_read)
         ),
     };
-    if report.leftovers > 0 {
-        text += &format!(
-            "{} no snapshot needs, as interrupted pushes leave behind\n",
-            count_text(report.leftovers, "pack that", "packs that")
-        );
+    if report.unreferenced > 0 {
+        let packs = count_text(report.unreferenced, "pack", "packs");
+        text +=
+            &format!("{packs}, {}, of pushes that were interrupted or go on\n", bytes_text(report.unreferenced_bytes));
     }
     ui.say(&text)?;
-    finish(&report.damaged, &report.junk, ui)
+    for note in &report.notes {
+        ui.note(note);
+    }
+    finish(&report.damaged, &report.junk, report.leftovers, ui)
 }
 
 fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
@@ -100,11 +104,13 @@ fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
             snapshots: None,
             entries: None,
             objects: report.objects,
-            packs: None,
+            packs: Some(report.packs),
             packs_read: None,
             bytes_read: report.bytes_read,
             junk: &report.junk,
-            leftovers: None,
+            unreferenced: None,
+            leftovers: report.leftovers,
+            notes: &[],
             damaged: documents(&report.damaged),
         })?;
         return Ok(ended(&report.damaged));
@@ -114,13 +120,19 @@ fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
         count_text(report.objects, "object", "objects"),
         bytes_text(report.bytes_read)
     ))?;
-    finish(&report.damaged, &report.junk, ui)
+    finish(&report.damaged, &report.junk, report.leftovers, ui)
 }
 
 /// Tells what is damaged, and what does not belong there. Damage is told also when quiet.
-fn finish(damaged: &[Damage], junk: &[String], ui: &Ui) -> Result<Done, CommandError> {
-    for name in junk {
-        ui.note(&format!("not an object of the vault, and ignored: {name}"));
+fn finish(damaged: &[Damage], junk: &[String], leftovers: u64, ui: &Ui) -> Result<Done, CommandError> {
+    for line in junk {
+        ui.note(&format!("ignored: {line}"));
+    }
+    if leftovers > 0 {
+        ui.note(&format!(
+            "ignored: {} of interrupted writes",
+            count_text(leftovers, "temporary file", "temporary files")
+        ));
     }
     let mut output = ui.output();
     let told = damaged.iter().try_for_each(|damage| tell_damage(&mut output, damage));

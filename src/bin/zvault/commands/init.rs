@@ -7,13 +7,13 @@ use zvault::keys::Words;
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::Trouble;
-use crate::engine::state::Home;
-use crate::engine::vault::{InitOptions, Initialised, Vault};
 use crate::error::CommandError;
 use crate::json;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, path_text, printable};
+use zvault::Trouble;
+use zvault::state::Home;
+use zvault::vault::{InitOptions, Initialised, Vault};
 
 /// Create a vault, and make this machine its first device
 ///

@@ -3,11 +3,11 @@ use vault_format::Kind;
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::ls::{LsEntry, entries};
 use crate::error::CommandError;
 use crate::json::{self, LsSnapshot, Node, SnapshotDocument};
 use crate::passphrase::Secrets;
 use crate::ui::{Output, Ui, path_text, printable};
+use zvault::ls::{LsEntry, entries};
 
 /// List the files in a snapshot
 ///

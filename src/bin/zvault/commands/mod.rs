@@ -16,12 +16,12 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use crate::args::{Cli, Global};
-use crate::engine::Trouble;
-use crate::engine::state::{self, Home};
-use crate::engine::vault::{OpenOptions, Vault};
 use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
+use zvault::Trouble;
+use zvault::state::{self, Home};
+use zvault::vault::{OpenOptions, Vault};
 
 /// What to do.
 #[derive(Subcommand)]

@@ -11,13 +11,13 @@ use zvault::source::Excludes;
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::push::{Compression, PushOptions, PushReport, SqliteMode, StreamOptions, push};
-use crate::engine::watch::Watch;
 use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, bytes_text, count_text, duration_text};
+use zvault::push::{Compression, PushOptions, PushReport, SqliteMode, StreamOptions, push};
+use zvault::watch::Watch;
 
 /// Take a snapshot of files and folders, and store what the vault does not have
 ///

@@ -4,13 +4,14 @@ use clap::{Args, ValueEnum};
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::restore::{RestoreOptions, RestoreReport, restore};
-use crate::engine::target::Overwrite;
 use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, bytes_text, count_text, duration_text};
+use zvault::Trouble;
+use zvault::restore::{RestoreOptions, RestoreReport, restore};
+use zvault::target::Overwrite;
 
 /// Restore a snapshot, or a part of it, into a folder
 ///
@@ -106,7 +107,9 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
             bytes_skipped: report.bytes_skipped,
             dirs: report.dirs,
             others: report.others,
+            files_verified: report.files_verified,
             problems: report.problems,
+            damaged: report.damaged,
             warnings: report.warnings,
         })?;
     } else {
@@ -117,7 +120,8 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
             let problems = count_text(report.problems, "problem", "problems");
             ui.error_line(&format!("zvault: the restore is incomplete: {problems}"));
         }
-        return Ok(Done::Trouble(crate::engine::Trouble::Failed));
+        // Damage is an alarm; anything else is this machine's own trouble.
+        return Ok(Done::Trouble(if report.damaged > 0 { Trouble::Integrity } else { Trouble::Failed }));
     }
     Ok(Done::Complete)
 }
@@ -154,6 +158,9 @@ fn summary(report: &RestoreReport, snapshot: &str, dry_run: bool) -> String {
     if report.files_deleted > 0 {
         let deleted = if dry_run { "would delete" } else { "deleted" };
         text += &format!("{deleted} {}\n", count_text(report.files_deleted, "item", "items"));
+    }
+    if report.files_verified > 0 {
+        text += &format!("verified {}\n", count_text(report.files_verified, "file", "files"));
     }
     if report.warnings > 0 {
         text += &format!("{} about metadata\n", count_text(report.warnings, "warning", "warnings"));
