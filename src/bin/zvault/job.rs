@@ -30,14 +30,14 @@ pub(crate) fn run<T>(
     ui: &Ui,
     job: Job,
     counter: Option<Counter<'_>>,
-    work: impl FnOnce(&Watch<'_>) -> T,
+    work: impl FnOnce(&Watch<'_>) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let interrupted = catch_interrupts()?;
     let told = Told::default();
     let on_event = |event: Event<'_>| told.tell(ui, job, event);
     let watch = Watch::with_events(&on_event);
     let ended = AtomicBool::new(false);
-    Ok(std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         // Dropped when the work ends, also by a panic: the threads must not outlive it.
         let _running = Running::start(&ended, |stop| {
             scope.spawn(|| Screen::new(ui, job, &watch, &told).run(stop, &interrupted));
@@ -46,7 +46,7 @@ pub(crate) fn run<T>(
             scope.spawn(|| counter(&watch, &ended));
         }
         work(&watch)
-    }))
+    })
 }
 
 /// The first signal asks the job to end; the second ends the process at once.
@@ -97,7 +97,10 @@ impl Told {
         match event {
             Event::Problem { path, message } => {
                 self.problems.fetch_add(1, Relaxed);
-                ui.problem(job.during(), path, message);
+                // The list at the end of a check has all of them, with the files that suffer.
+                if job != Job::Check || ui.json || ui.verbose > 0 {
+                    ui.problem(job.during(), path, message);
+                }
             }
             Event::Entry { path, action, size } => {
                 match action {

@@ -34,7 +34,7 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
             CommandError::usage("which vault is to be checked?")
                 .hint("--keyless knows no devices: name the vault with --url or ZVAULT_URL")
         })?;
-        let report = job::run(ui, Job::Check, None, |watch| keyless(url, watch))??;
+        let report = job::run(ui, Job::Check, None, |watch| Ok(keyless(url, watch)?))?;
         return tell_keyless(&report, ui);
     }
     let vault = super::open(global, ui, Secrets::new(&global.secret))?;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
         None => ReadData::No,
     };
     ui.say(&format!("checking {}\n", printable(vault.url())))?;
-    let report = job::run(ui, Job::Check, None, |watch| check(&vault, &CheckOptions { read_data }, watch))??;
+    let report = job::run(ui, Job::Check, None, |watch| Ok(check(&vault, &CheckOptions { read_data }, watch)?))?;
     tell(&report, read_data, ui)
 }
 

@@ -108,7 +108,7 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     let options = args.options(global)?;
     let mut vault = super::open(global, ui, Secrets::new(&global.secret).without_stdin(reads_stdin))?;
     let count = |watch: &Watch<'_>, ended: &AtomicBool| count(&options, watch, ended);
-    let report = job::run(ui, Job::Push, Some(&count), |watch| push(&mut vault, &options, watch))??;
+    let report = job::run(ui, Job::Push, Some(&count), |watch| Ok(push(&mut vault, &options, watch)?))?;
     if ui.json {
         ui.summary(&json::PushSummary::new(&report, dry_run))?;
     } else {

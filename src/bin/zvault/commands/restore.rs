@@ -90,7 +90,7 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
         sparse: !args.no_sparse,
         owners: !args.no_owners && uzers::get_effective_uid() == 0,
     };
-    let report = job::run(ui, Job::Restore, None, |watch| restore(&vault, &options, watch))??;
+    let report = job::run(ui, Job::Restore, None, |watch| Ok(restore(&vault, &options, watch)?))?;
     let info = &options.snapshot.info;
     if ui.json {
         ui.summary(&json::RestoreSummary {
@@ -140,11 +140,14 @@ fn holds_something(target: &Path) -> Result<bool, CommandError> {
 
 fn summary(report: &RestoreReport, snapshot: &str, dry_run: bool) -> String {
     let restored = if dry_run { "would restore" } else { "restored" };
+    let mut what =
+        vec![count_text(report.files_restored, "file", "files"), count_text(report.dirs, "folder", "folders")];
+    if report.others > 0 {
+        what.push(count_text(report.others, "other item", "other items"));
+    }
     let mut text = format!(
-        "{restored} {}, {} and {}, {} of snapshot {snapshot} in {}\n",
-        count_text(report.files_restored, "file", "files"),
-        count_text(report.dirs, "folder", "folders"),
-        count_text(report.others, "other item", "other items"),
+        "{restored} {} of snapshot {snapshot}, {} in {}\n",
+        what.join(", "),
         bytes_text(report.bytes_restored),
         duration_text(report.duration),
     );
