@@ -10,6 +10,8 @@ mod job;
 mod plan;
 mod select;
 mod space;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::path::PathBuf;
