@@ -40,7 +40,12 @@ impl<'a> Damages<'a> {
         }
         self.watch.problem(object.as_bytes(), reason);
         self.places.insert(object.to_owned(), self.list.len());
-        self.list.push(Damage { object: object.to_owned(), reason: reason.to_owned(), files: Vec::new(), more_files: 0 });
+        self.list.push(Damage {
+            object: object.to_owned(),
+            reason: reason.to_owned(),
+            files: Vec::new(),
+            more_files: 0,
+        });
         self.list.len() - 1
     }
 

@@ -11,14 +11,14 @@ use vault_format::{ChunkId, Domain, Scope};
 
 use super::damage::Damages;
 use super::parallel::{self, workers};
-use super::structure::{Structure, TableName};
+use super::structure::{Structure, TableName, path_of};
 use super::{CheckError, CheckReport, ReadData};
-use crate::{Vault, chain};
 use crate::stage::{IdKeys, Opener, PackError, PackHead, verify_pack};
 use crate::store::StoreError;
 use crate::sync::lock;
-use crate::vault::{ChunkError, path_of};
+use crate::vault::ChunkError;
 use crate::watch::Watch;
+use crate::{Vault, chain};
 
 /// Reads the packs that `read_data` names and notes in `structure` what cannot be relied on.
 pub(super) fn check(

@@ -155,7 +155,10 @@ impl Trust {
         for suite in records.iter().filter_map(|(_, bytes)| bytes.get(SUITE_BYTE)) {
             *suites.entry(*suite).or_default() += 1;
         }
-        let suite = suites.into_iter().filter_map(|(byte, count)| Some((count, Suite::from_byte(byte)?))).max_by_key(|(count, _)| *count);
+        let suite = suites
+            .into_iter()
+            .filter_map(|(byte, count)| Some((count, Suite::from_byte(byte)?)))
+            .max_by_key(|(count, _)| *count);
         let suite = suite.map_or(Suite::Default, |(_, suite)| suite);
         let provider = provider(suite).ok_or(CheckError::Suite { suite: suite.byte() })?;
 
@@ -299,7 +302,8 @@ impl Findings {
     /// Predecessors that are not there, unless a collection says that it deleted entries of that log.
     fn missing_entries(&self) -> BTreeSet<(DeviceId, u64, Identity)> {
         let present: HashMap<Identity, u64> = self.entries.iter().map(|entry| (entry.identity, entry.seq)).collect();
-        let deleted: HashSet<DeviceId> = self.entries.iter().flat_map(|entry| entry.deleted_of.iter().copied()).collect();
+        let deleted: HashSet<DeviceId> =
+            self.entries.iter().flat_map(|entry| entry.deleted_of.iter().copied()).collect();
         let logs = self.entries.iter().filter(|entry| !deleted.contains(&entry.device));
         logs.flat_map(|entry| entry.prev.iter().map(move |prev| (entry.device, entry.seq - 1, *prev)))
             .filter(|(_, _, identity)| !present.contains_key(identity))

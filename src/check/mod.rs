@@ -38,6 +38,8 @@ pub struct CheckReport {
     pub snapshots: u64,
     /// Entries of all those snapshots.
     pub entries: u64,
+    /// Nodes of manifests and lists that were read. What snapshots share is read once.
+    pub nodes: u64,
     /// Packs that no index names: an interrupted push left them, or a push goes on.
     pub unreferenced: u64,
     /// Their stored bytes.

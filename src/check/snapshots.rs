@@ -14,12 +14,12 @@ use vault_format::pack::ChunkType;
 use vault_format::{ChunkId, Chunking, Content, DeviceId, Entry, FormatError, Kind, Scope, limits, path_cmp};
 
 use super::damage::{DamageNumber, Damages};
-use super::structure::Structure;
+use super::structure::{Structure, path_of};
 use super::{CheckError, CheckReport};
 use crate::index::Index;
 use crate::log::SnapshotInfo;
 use crate::manifest::{ChunkSource, parent_of};
-use crate::vault::{ChunkError, Chunks, VaultError, path_of};
+use crate::vault::{ChunkError, Chunks, VaultError};
 use crate::watch::Watch;
 use crate::{Trouble, Vault, chain};
 
@@ -46,19 +46,22 @@ pub(super) fn check(
         }
         Err(error) => return Err(error.into()),
     };
-    let mut walk = Walk { vault, index, structure, watch, damages, scopes: HashMap::new() };
+    let mut walk = Walk { vault, index, structure, watch, damages, scopes: HashMap::new(), nodes: 0 };
     for info in snapshots.iter().rev() {
         for source in &info.snapshot.sources {
             if source.domain == vault.domain_keys().domain {
                 walk.source(info, source)?;
             } else {
                 let label = String::from_utf8_lossy(&source.label);
-                report.notes.push(format!("{}: {label} was pushed by a push-only device and not checked", info.short()));
+                report
+                    .notes
+                    .push(format!("{}: {label} was pushed by a push-only device and not checked", info.short()));
             }
             report.entries += source.entries;
         }
         report.snapshots += 1;
     }
+    report.nodes = walk.nodes;
     Ok(())
 }
 
@@ -70,6 +73,7 @@ struct Walk<'a, 'd> {
     damages: &'a mut Damages<'d>,
     /// What was found whole. Ids of different scopes are different chunks.
     scopes: HashMap<Scope, Whole>,
+    nodes: u64,
 }
 
 /// Parts of trees that are whole.
@@ -155,6 +159,7 @@ impl Walk<'_, '_> {
             self.watch.entries.fetch_add(promise.entries, Relaxed);
             return Ok(true);
         }
+        self.nodes += 1;
         if promise.level == 0 { self.leaf(place, promise) } else { self.inner(place, promise) }
     }
 
@@ -217,10 +222,8 @@ impl Walk<'_, '_> {
         // Beyond the limit parts are walked again, which costs time and nothing else.
         if nodes.len() < NODES_KEPT {
             let Promise { level, id, entries, bytes, .. } = *promise;
-            nodes.insert(
-                *id,
-                Subtree { level, entries, bytes, first: first.into(), last: last.into(), last_is_folder },
-            );
+            nodes
+                .insert(*id, Subtree { level, entries, bytes, first: first.into(), last: last.into(), last_is_folder });
         }
     }
 
@@ -273,6 +276,7 @@ impl Walk<'_, '_> {
         if self.scopes.get(&place.source.scope).is_some_and(|known| known.lists.get(id) == Some(&part)) {
             return Ok(());
         }
+        self.nodes += 1;
         match open_list(&place.chunks, id, part) {
             Ok(items) => {
                 for (id, bytes) in items {

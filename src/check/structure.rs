@@ -16,7 +16,7 @@ use crate::Vault;
 use crate::roster::{IgnoredWhy, Standing};
 use crate::store::{Listed, Listing, StoreError};
 use crate::sync::lock;
-use crate::vault::{VaultError, path_of};
+use crate::vault::VaultError;
 use crate::watch::Watch;
 
 /// What the later phases need to know.
@@ -70,7 +70,8 @@ impl Structure {
     ) -> Result<Self, CheckError> {
         let listing = vault.store().list(&prefix())?;
         report_listing(vault, &listing, report);
-        let listed: HashMap<ObjectName, u64> = listing.objects.iter().map(|object| (object.name, object.size)).collect();
+        let listed: HashMap<ObjectName, u64> =
+            listing.objects.iter().map(|object| (object.name, object.size)).collect();
 
         let said = Said::by(vault, &listed);
         let small = |object: &&Listed| !matches!(object.name, ObjectName::Pack(_));
@@ -126,9 +127,9 @@ impl Structure {
             let state = self.packs.entry(pack.name).or_default();
             state.tables.push(number);
             let said = u64::from(pack.size_units) * SIZE_UNIT as u64;
-            let size = listed.get(&ObjectName::Pack(pack.name)).copied().unwrap_or(0);
+            let Some(&size) = listed.get(&ObjectName::Pack(pack.name)) else { continue };
             state.size = size;
-            if size != 0 && size != said && state.damage.is_none() {
+            if size != said && state.damage.is_none() {
                 let reason = format!("it has {size} bytes, and {said} by the index");
                 state.damage = Some(damages.add(&path_of(&pack.name), &reason));
                 state.all_lost = true;
@@ -226,6 +227,10 @@ impl Said {
         tables.retain(|table| !deleted_tables.contains(table) || listed.contains_key(&table.object()));
         Self { tables: tables.into_iter().collect(), deleted_packs }
     }
+}
+
+pub(super) fn path_of(pack: &PackName) -> String {
+    ObjectName::Pack(*pack).to_path()
 }
 
 fn report_listing(vault: &Vault, listing: &Listing, report: &mut CheckReport) {
