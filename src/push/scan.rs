@@ -203,8 +203,8 @@ fn remember(databases: &mut VecDeque<(Vec<u8>, Arc<Captured>)>, path: Vec<u8>, c
 }
 
 fn entry_weight(size: u64) -> usize {
-    // Opening a file costs about as much as compressing 4 KiB.
-    size.min(SMALL) as usize + 4096
+    // Content only: a batch of new files should make one segment, so that neighbours are compressed together.
+    size.min(SMALL) as usize
 }
 
 /// Collects items into batches.

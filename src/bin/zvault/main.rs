@@ -1,1 +1,27 @@
-fn main() {}
+//! `zvault`, the command line of the library.
+mod args;
+mod commands;
+mod engine;
+mod env;
+mod error;
+mod exit;
+mod job;
+mod json;
+mod passphrase;
+mod ui;
+
+use std::process::ExitCode;
+
+use args::Cli;
+use ui::Ui;
+
+fn main() -> ExitCode {
+    env::lower_costs_in_tests();
+    let cli = match Cli::read() {
+        Ok(cli) => cli,
+        Err(ended) => return ended,
+    };
+    let ui = Ui::new(&cli.global);
+    let ended = cli.global.check().and_then(|()| env::check()).and_then(|()| commands::run(cli, &ui));
+    exit::report(ended, &ui)
+}

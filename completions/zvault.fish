@@ -1,0 +1,251 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_zvault_global_optspecs
+    string join \n r/url= home= cache-dir= p/passphrase-file= passphrase-command= passphrase-fd= recovery-words-file= ephemeral json q/quiet v/verbose no-progress progress-interval= h/help V/version
+end
+
+function __fish_zvault_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_zvault_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_zvault_using_subcommand
+    set -l cmd (__fish_zvault_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c zvault -n "__fish_zvault_needs_command" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_needs_command" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_needs_command" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_needs_command" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_needs_command" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_needs_command" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_needs_command" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_needs_command" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_needs_command" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_needs_command" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_needs_command" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_needs_command" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_needs_command" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_needs_command" -s V -l version -d 'Print version'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "init" -d 'Create a vault, and make this machine its first device'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "push" -d 'Take a snapshot of files and folders, and store what the vault does not have'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "backup" -d 'Take a snapshot of files and folders, and store what the vault does not have'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "restore" -d 'Restore a snapshot, or a part of it, into a folder'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "snapshots" -d 'List the snapshots in the vault, oldest first'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "ls" -d 'List the files in a snapshot'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "check" -d 'Check that the vault is whole: its structure and signatures, and if you like all of its data'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "version" -d 'Print what this program is, and which formats and suites it knows; with -v, the algorithms'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "completions" -d 'Print a script that lets a shell complete zvault\'s commands and options'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands into a folder'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l device-name -d 'Name of this device, for the people who share the vault [default: the name of this machine]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand init" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l no-recovery-key -d 'Make no recovery key: who forgets the passphrase and loses all devices has lost the vault'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l low-memory -d 'Let the passphrase be opened on machines with little memory; guessing it becomes cheaper'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l tag -d 'Add a tag to the snapshot; several are separated by commas' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l time -d 'Time of the snapshot, as 2026-01-31T12:00:00Z or \'2026-01-31 12:00:00\' [default: now]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s H -l host -d 'Host name of the snapshot [default: the name of this machine]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s e -l exclude -d 'Leave out what matches a pattern, in the syntax of gitignore' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l iexclude -d 'The same, without regard to upper and lower case' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l exclude-file -d 'Leave out what matches the patterns in a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l exclude-larger-than -d 'Leave out files that are larger' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l compression -d 'How hard to compress: auto, off, fastest, better, max, or a level of zstd from 1 to 22' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l stdin-filename -d 'Name of that file in the snapshot [default: stdin]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s j -l jobs -d 'Number of threads [default: one for each core]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l exclude-caches -d 'Leave out the contents of folders that have a CACHEDIR.TAG'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s x -l one-file-system -d 'Stay on the file system of each PATH'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s n -l dry-run -d 'Read everything, write nothing, and tell what would be done'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s f -l force -d 'Read all files again, also those that look unchanged'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l stdin -d 'Push standard input as one file'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l stdin-from-command -d 'Push what a command prints as one file: --stdin-from-command -- COMMAND ARGS'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l no-sqlite -d 'Read SQLite databases as plain files; those in use are then not backed up'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l tag -d 'Add a tag to the snapshot; several are separated by commas' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l time -d 'Time of the snapshot, as 2026-01-31T12:00:00Z or \'2026-01-31 12:00:00\' [default: now]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s H -l host -d 'Host name of the snapshot [default: the name of this machine]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s e -l exclude -d 'Leave out what matches a pattern, in the syntax of gitignore' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l iexclude -d 'The same, without regard to upper and lower case' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l exclude-file -d 'Leave out what matches the patterns in a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l exclude-larger-than -d 'Leave out files that are larger' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l compression -d 'How hard to compress: auto, off, fastest, better, max, or a level of zstd from 1 to 22' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l stdin-filename -d 'Name of that file in the snapshot [default: stdin]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s j -l jobs -d 'Number of threads [default: one for each core]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l exclude-caches -d 'Leave out the contents of folders that have a CACHEDIR.TAG'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s x -l one-file-system -d 'Stay on the file system of each PATH'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s n -l dry-run -d 'Read everything, write nothing, and tell what would be done'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s f -l force -d 'Read all files again, also those that look unchanged'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l stdin -d 'Push standard input as one file'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l stdin-from-command -d 'Push what a command prints as one file: --stdin-from-command -- COMMAND ARGS'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l no-sqlite -d 'Read SQLite databases as plain files; those in use are then not backed up'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s t -l target -d 'Folder to restore into; it is made if it does not exist' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s i -l include -d 'Restore only what matches a pattern, in the syntax of gitignore' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s e -l exclude -d 'Leave out what matches a pattern' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l overwrite -d 'What happens to files that exist in the target already' -r -f -a "always\t'Replace them'
+if-changed\t'Replace those that differ in size or time'
+if-newer\t'Replace those that are older'
+never\t'Keep them'"
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l delete -d 'Delete what is in the restored folders of the target and not in the snapshot'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s n -l dry-run -d 'Write nothing, and tell what would be done'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l verify -d 'Read every restored file again, and compare it with the snapshot'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l no-sparse -d 'Write holes as zeros'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l no-owners -d 'Do not restore owners [default: they are restored when run as root]'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s H -l host -d 'Only those of a host; may be given several times' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l tag -d 'Only those that have all of these tags, separated by commas; may be given several times, for one or the other' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l path -d 'Only those of a path; may be given several times' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l latest -d 'Only the newest N of each host and set of paths' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s c -l compact -d 'One line for each snapshot, with less in it'
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -s l -l long -d 'Show modes, owners, sizes and times'
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l recursive -d 'List also what is in the folders below the path'
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l read-data-subset -d 'Read a part of the data: the Nth of T parts as N/T, a random share as X%, or a random amount as SIZE' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand check" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l read-data -d 'Read all data as well, and verify it'
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l keyless -d 'Compare every stored object with its name, without any key or passphrase'
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand check" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand check" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand version" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand version" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand version" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand version" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand version" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l out -d 'Folder to write the pages of all commands into' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand man" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand man" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand man" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand man" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand man" -s h -l help -d 'Print help'

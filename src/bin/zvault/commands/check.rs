@@ -1,0 +1,203 @@
+use clap::Args;
+
+use super::Done;
+use crate::args::Global;
+use crate::engine::Trouble;
+use crate::engine::check::{CheckOptions, CheckReport, Damage, KeylessReport, ReadData, Subset, check, keyless};
+use crate::error::CommandError;
+use crate::job::{self, Job};
+use crate::json::{CheckSummary, DamageDocument, DamagedFile};
+use crate::passphrase::Secrets;
+use crate::ui::{Output, Ui, bytes_text, count_text, path_text, printable};
+
+/// Check that the vault is whole: its structure and signatures, and if you like all of its data
+///
+/// Each damaged object is named, with the files that suffer.
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// Read all data as well, and verify it
+    #[arg(long)]
+    read_data: bool,
+
+    /// Read a part of the data: the Nth of T parts as N/T, a random share as X%, or a random amount as SIZE
+    #[arg(long, value_name = "SUBSET", value_parser = parse_subset, conflicts_with = "read_data")]
+    read_data_subset: Option<Subset>,
+
+    /// Compare every stored object with its name, without any key or passphrase
+    #[arg(long, conflicts_with_all = ["read_data", "read_data_subset"])]
+    keyless: bool,
+}
+
+pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    if args.keyless {
+        let url = global.url.as_deref().ok_or_else(|| {
+            CommandError::usage("which vault is to be checked?")
+                .hint("--keyless knows no devices: name the vault with --url or ZVAULT_URL")
+        })?;
+        let report = job::run(ui, Job::Check, None, |watch| keyless(url, watch))??;
+        return tell_keyless(&report, ui);
+    }
+    let vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    let read_data = match args.read_data_subset {
+        Some(subset) => ReadData::Subset(subset),
+        None if args.read_data => ReadData::All,
+        None => ReadData::No,
+    };
+    ui.say(&format!("checking {}\n", printable(vault.url())))?;
+    let report = job::run(ui, Job::Check, None, |watch| check(&vault, &CheckOptions { read_data }, watch))??;
+    tell(&report, read_data, ui)
+}
+
+fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, CommandError> {
+    if ui.json {
+        ui.document(&CheckSummary {
+            message_type: "summary",
+            num_errors: report.damaged.len(),
+            snapshots: Some(report.snapshots),
+            entries: Some(report.entries),
+            objects: report.objects,
+            packs: Some(report.packs),
+            packs_read: Some(report.packs_read),
+            bytes_read: report.bytes_read,
+            junk: &report.junk,
+            leftovers: Some(report.leftovers),
+            damaged: documents(&report.damaged),
+        })?;
+        return Ok(ended(&report.damaged));
+    }
+    let mut text = format!(
+        "checked {} with {}, and {}\n",
+        count_text(report.snapshots, "snapshot", "snapshots"),
+        count_text(report.entries, "entry", "entries"),
+        count_text(report.objects, "object", "objects"),
+    );
+    text += &match read_data {
+        ReadData::No => {
+            format!("their data was not read ({}); --read-data does it\n", count_text(report.packs, "pack", "packs"))
+        }
+        _ => format!(
+            "read {} of {}, {}\n",
+            report.packs_read,
+            count_text(report.packs, "pack", "packs"),
+            bytes_text(report.bytes_read)
+        ),
+    };
+    if report.leftovers > 0 {
+        text += &format!(
+            "{} no snapshot needs, as interrupted pushes leave behind\n",
+            count_text(report.leftovers, "pack that", "packs that")
+        );
+    }
+    ui.say(&text)?;
+    finish(&report.damaged, &report.junk, ui)
+}
+
+fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
+    if ui.json {
+        ui.document(&CheckSummary {
+            message_type: "summary",
+            num_errors: report.damaged.len(),
+            snapshots: None,
+            entries: None,
+            objects: report.objects,
+            packs: None,
+            packs_read: None,
+            bytes_read: report.bytes_read,
+            junk: &report.junk,
+            leftovers: None,
+            damaged: documents(&report.damaged),
+        })?;
+        return Ok(ended(&report.damaged));
+    }
+    ui.say(&format!(
+        "compared {} with their names, {}\n",
+        count_text(report.objects, "object", "objects"),
+        bytes_text(report.bytes_read)
+    ))?;
+    finish(&report.damaged, &report.junk, ui)
+}
+
+/// Tells what is damaged, and what does not belong there. Damage is told also when quiet.
+fn finish(damaged: &[Damage], junk: &[String], ui: &Ui) -> Result<Done, CommandError> {
+    for name in junk {
+        ui.note(&format!("not an object of the vault, and ignored: {name}"));
+    }
+    let mut output = ui.output();
+    for damage in damaged {
+        tell_damage(&mut output, damage)?;
+    }
+    output.finish()?;
+    match damaged.len() {
+        0 => ui.say("no errors were found\n")?,
+        count => {
+            ui.error_line(&format!("zvault: the vault is damaged: {}", count_text(count as u64, "object", "objects")))
+        }
+    }
+    Ok(ended(damaged))
+}
+
+fn tell_damage(output: &mut Output, damage: &Damage) -> Result<(), CommandError> {
+    output.text(&format!("damaged: {}: {}\n", printable(&damage.object), printable(&damage.reason)))?;
+    for (snapshot, path) in &damage.files {
+        output.text(&format!("  {snapshot}  {}\n", path_text(path)))?;
+    }
+    if damage.more_files > 0 {
+        output.text(&format!("  and {} more\n", damage.more_files))?;
+    }
+    Ok(())
+}
+
+fn documents(damaged: &[Damage]) -> Vec<DamageDocument<'_>> {
+    damaged
+        .iter()
+        .map(|damage| DamageDocument {
+            object: &damage.object,
+            reason: &damage.reason,
+            files: damage
+                .files
+                .iter()
+                .map(|(snapshot, path)| DamagedFile { snapshot, path: String::from_utf8_lossy(path) })
+                .collect(),
+            more_files: damage.more_files,
+        })
+        .collect()
+}
+
+fn ended(damaged: &[Damage]) -> Done {
+    if damaged.is_empty() { Done::Complete } else { Done::Trouble(Trouble::Integrity) }
+}
+
+fn parse_subset(text: &str) -> Result<Subset, String> {
+    let wrong = || "write N/T with N from 1 to T, X% with X up to 100, or a size such as 500M".to_owned();
+    if let Some((n, t)) = text.split_once('/') {
+        return match (n.parse(), t.parse()) {
+            (Ok(n @ 1..), Ok(t)) if n <= t => Ok(Subset::Nth { n, t }),
+            _ => Err(wrong()),
+        };
+    }
+    if let Some(percent) = text.strip_suffix('%') {
+        return match percent.parse() {
+            Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(Subset::Percent(percent)),
+            _ => Err(wrong()),
+        };
+    }
+    match super::parse_size(text) {
+        Ok(bytes @ 1..) => Ok(Subset::Bytes(bytes)),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subsets() {
+        assert_eq!(parse_subset("2/5"), Ok(Subset::Nth { n: 2, t: 5 }));
+        assert_eq!(parse_subset("2.5%"), Ok(Subset::Percent(2.5)));
+        assert_eq!(parse_subset("10M"), Ok(Subset::Bytes(10 << 20)));
+        for text in ["", "0/5", "6/5", "1/0", "a/b", "0%", "101%", "NaN%", "0", "x", "-1"] {
+            assert!(parse_subset(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use clap::Args;
+use zeroize::Zeroizing;
+use zvault::keys::Words;
+
+use super::Done;
+use crate::args::Global;
+use crate::engine::state::Home;
+use crate::engine::vault::{InitOptions, Initialised, Vault};
+use crate::error::CommandError;
+use crate::json;
+use crate::passphrase::Secrets;
+use crate::ui::{Ui, path_text, printable};
+
+/// Create a vault, and make this machine its first device
+///
+/// The passphrase is asked for twice, or comes from one of the sources of a passphrase. The 24 words of the recovery
+/// key are shown once, on standard output.
+#[derive(Args)]
+pub(crate) struct InitArgs {
+    /// Where to create it: a folder, as a path or file:///path
+    #[arg(value_name = "URL", id = "place")]
+    place: Option<String>,
+
+    /// Make no recovery key: who forgets the passphrase and loses all devices has lost the vault
+    #[arg(long)]
+    no_recovery_key: bool,
+
+    /// Name of this device, for the people who share the vault [default: the name of this machine]
+    #[arg(long, value_name = "NAME")]
+    device_name: Option<String>,
+
+    /// Let the passphrase be opened on machines with little memory; guessing it becomes cheaper
+    #[arg(long)]
+    low_memory: bool,
+}
+
+pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    let url = args.place.as_deref().or(global.url.as_deref()).ok_or_else(|| {
+        CommandError::usage("where is the vault to be created?")
+            .hint("name a folder: zvault init /path, or set ZVAULT_URL")
+    })?;
+    let home_path = super::home_path(global)?;
+    let cache = super::cache_path(global)?;
+    let home = Arc::new(Home::open(&home_path)?);
+    let Initialised { vault, words } = Vault::init(InitOptions {
+        url,
+        home: &home,
+        passphrase: Secrets::new(&global.secret).create()?,
+        words: !args.no_recovery_key,
+        device_name: args.device_name.unwrap_or_else(super::host_name),
+        low_memory: args.low_memory,
+        cache: cache.as_deref(),
+    })?;
+    let home_text = home_path.as_os_str().as_encoded_bytes();
+
+    if ui.json {
+        let document = json::Initialised {
+            message_type: "initialized",
+            id: vault.id().to_string(),
+            repository: vault.url(),
+            device_id: vault.device_id().to_string(),
+            device_name: vault.device_name(),
+            home: String::from_utf8_lossy(home_text),
+            recovery_words: words.as_ref().map(|words| words.iter().collect()),
+        };
+        // With the words in it, so it is wiped like them.
+        let line = Zeroizing::new(json::line(&document));
+        let mut output = ui.output();
+        output.text(&line)?;
+        output.text("\n")?;
+        output.finish()?;
+        return Ok(Done::Complete);
+    }
+
+    ui.say(&format!(
+        "The vault is ready.\n\n  vault   {}\n  place   {}\n  device  {} ({})\n  state   {}\n\n{KEYS_ON_DISK}\n",
+        vault.id(),
+        printable(vault.url()),
+        printable(vault.device_name()),
+        vault.device_id(),
+        path_text(home_text),
+    ))?;
+    match words {
+        // Also when quiet: they are never shown again.
+        Some(words) => {
+            let mut output = ui.output();
+            output.text(&sheet(&words))?;
+            output.finish()?;
+        }
+        None => ui.say(NO_WORDS)?,
+    }
+    Ok(Done::Complete)
+}
+
+/// The words in four numbered columns, read downwards.
+fn sheet(words: &Words) -> Zeroizing<String> {
+    let words: Vec<&str> = words.iter().collect();
+    let rows = words.len().div_ceil(COLUMNS);
+    // Room for all of it, so that growing leaves no copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(4096));
+    text.push_str("\nRecovery key: these words open the vault without passphrase and without any device.\n\n");
+    for row in 0..rows {
+        for column in 0..COLUMNS {
+            let at = column * rows + row;
+            if let Some(word) = words.get(at) {
+                let _ = write!(text, "  {:>2} {word:<9}", at + 1);
+            }
+        }
+        let end = text.trim_end().len();
+        text.truncate(end);
+        text.push('\n');
+    }
+    text.push_str("\nThey are shown this once. Write them down on paper, and keep it where neither fire nor\ntheft takes it together with this machine. Whoever reads them can read the vault.\n");
+    text
+}
+
+const COLUMNS: usize = 4;
+const KEYS_ON_DISK: &str = "\
+This device keeps keys of its own in its state folder, and needs no passphrase from now on.
+Those keys rely on this machine's disk encryption: without it, whoever takes the disk can
+read the vault.";
+const NO_WORDS: &str = "\
+\nThere is no recovery key. The passphrase and this device are all that opens the vault: when
+both are gone, so is everything in it.\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_backends::Key;
+
+    #[test]
+    fn the_sheet_can_be_typed_back() {
+        let words = Words::from_entropy(&Key::new([0x7f; 32]));
+        let text = sheet(&words);
+        let (_, block) = text.split_once(".\n\n").expect("a block of words");
+        let (block, _) = block.split_once("\n\n").expect("a block of words");
+        assert_eq!(block.lines().count(), 6);
+        let mut numbered: Vec<(usize, &str)> = Vec::new();
+        let mut parts = block.split_whitespace();
+        while let (Some(number), Some(word)) = (parts.next(), parts.next()) {
+            numbered.push((number.parse().expect("a number"), word));
+        }
+        numbered.sort_unstable();
+        assert_eq!(numbered.iter().map(|(_, word)| *word).collect::<Vec<_>>(), words.iter().collect::<Vec<_>>());
+    }
+}

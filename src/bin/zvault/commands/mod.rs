@@ -1,0 +1,155 @@
+//! One file per command: an args struct and one function.
+
+mod check;
+mod completions;
+mod init;
+mod ls;
+mod man;
+mod push;
+mod restore;
+mod snapshots;
+mod version;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use crate::args::{Cli, Global};
+use crate::engine::Trouble;
+use crate::engine::state::{self, Home};
+use crate::engine::vault::{OpenOptions, Vault};
+use crate::error::CommandError;
+use crate::passphrase::Secrets;
+use crate::ui::Ui;
+
+/// What to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Init(init::InitArgs),
+    #[command(visible_alias = "backup")]
+    Push(push::PushArgs),
+    Restore(restore::RestoreArgs),
+    Snapshots(snapshots::SnapshotsArgs),
+    Ls(ls::LsArgs),
+    Check(check::CheckArgs),
+    Version(version::VersionArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+}
+
+/// How a command ended that did what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    Complete,
+    /// It was done, but for some source or file, as was told.
+    Incomplete,
+    /// It was done, and found this; the details were told.
+    Trouble(Trouble),
+}
+
+pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
+    let global = &cli.global;
+    match cli.command {
+        Command::Init(args) => init::run(args, global, ui),
+        Command::Push(args) => push::run(args, global, ui),
+        Command::Restore(args) => restore::run(args, global, ui),
+        Command::Snapshots(args) => snapshots::run(args, global, ui),
+        Command::Ls(args) => ls::run(args, global, ui),
+        Command::Check(args) => check::run(args, global, ui),
+        Command::Version(args) => version::run(args, ui),
+        Command::Completions(args) => completions::run(args, ui),
+        Command::Man(args) => man::run(args, ui),
+    }
+}
+
+/// The folder of local state.
+fn home_path(global: &Global) -> Result<PathBuf, CommandError> {
+    let given = global.home.clone().or_else(|| state::home_path(&|name| std::env::var_os(name)));
+    absolute(
+        given
+            .ok_or_else(|| CommandError::usage("there is no folder for local state").hint("set HOME or ZVAULT_HOME"))?,
+    )
+}
+
+/// The folder of caches.
+fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
+    let given = global.cache_dir.clone().or_else(|| state::cache_path(&|name| std::env::var_os(name)));
+    given.map(absolute).transpose()
+}
+
+/// Opens the vault that the arguments name, or the only one of this device. Asks for the passphrase if it must.
+fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, CommandError> {
+    let home = Arc::new(Home::open(&home_path(global)?)?);
+    let cache = cache_path(global)?;
+    let opened = Vault::open(OpenOptions {
+        url: global.url.as_deref(),
+        vault: None,
+        home: &home,
+        cache: cache.as_deref(),
+        device_name: host_name(),
+        enroll: !global.ephemeral,
+        unlock: &mut secrets,
+    });
+    let vault = opened.map_err(|error| secrets.take_failure().unwrap_or_else(|| error.into()))?;
+    for note in vault.notes() {
+        ui.note(note);
+    }
+    Ok(vault)
+}
+
+/// The name of this machine.
+fn host_name() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, CommandError> {
+    std::path::absolute(&path).map_err(|error| CommandError::io("find the folder", &path, &error))
+}
+
+/// A number of bytes, with a unit if you like: `500`, `10k`, `1.5G`, `4MiB`. Units are powers of 1024, as restic's are.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || "write a number of bytes with k, M, G or T if you like, for example 500M".to_owned();
+    let lower = text.trim().to_ascii_lowercase();
+    let bare = lower.strip_suffix("ib").or_else(|| lower.strip_suffix('b')).unwrap_or(&lower);
+    let (number, factor) = match bare.char_indices().next_back().ok_or_else(wrong)? {
+        (at, 'k') => (&bare[..at], 1u64 << 10),
+        (at, 'm') => (&bare[..at], 1 << 20),
+        (at, 'g') => (&bare[..at], 1 << 30),
+        (at, 't') => (&bare[..at], 1 << 40),
+        _ if lower.ends_with("ib") => return Err(wrong()),
+        _ => (bare, 1),
+    };
+    if let Ok(whole) = number.parse::<u64>() {
+        return whole.checked_mul(factor).ok_or_else(wrong);
+    }
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match number.parse::<f64>() {
+        Ok(value) if digits && value * (factor as f64) < u64::MAX as f64 => Ok((value * factor as f64) as u64),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("500", 500),
+            ("500b", 500),
+            ("10k", 10 << 10),
+            ("10K", 10 << 10),
+            ("1.5G", 3 << 29),
+            ("4MiB", 4 << 20),
+            ("2tb", 2 << 40),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "k", "-1", "1x", "1e3", "12ib", "nan", "1.2.3", "99999999999999T", "inf"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use clap::Args;
+use crypto_backends::{FipsStatus, Provider, Suite, provider};
+
+use super::Done;
+use crate::engine::FORMAT_MAJOR;
+use crate::error::CommandError;
+use crate::json::{PartDocument, SuiteDocument, Version};
+use crate::ui::Ui;
+
+/// Print what this program is, and which formats and suites it knows; with -v, the algorithms
+#[derive(Args)]
+pub(crate) struct VersionArgs {}
+
+pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandError> {
+    let suites: Vec<SuiteDocument> =
+        [Suite::Default, Suite::Fips].into_iter().filter_map(provider).map(suite).collect();
+    if ui.json {
+        ui.document(&Version {
+            message_type: "version",
+            version: env!("CARGO_PKG_VERSION"),
+            format_major: FORMAT_MAJOR.into(),
+            os: std::env::consts::OS,
+            arch: std::env::consts::ARCH,
+            build: BUILD,
+            suites: &suites,
+        })?;
+        return Ok(Done::Complete);
+    }
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let mut text =
+        format!("zvault {}\nformat {FORMAT_MAJOR}\n{BUILD} build for {arch} {os}\n", env!("CARGO_PKG_VERSION"));
+    for suite in &suites {
+        text += &format!("suite 0x{:02x}: backend {}, FIPS 140-3: {}\n", suite.number, suite.backend, suite.fips);
+        if ui.verbose > 0 {
+            for part in &suite.parts {
+                text += &format!("  {:<15} {:<28} FIPS 140-3: {}\n", part.job, part.algorithm, part.fips);
+            }
+        }
+    }
+    let mut output = ui.output();
+    output.text(&text)?;
+    output.finish()?;
+    Ok(Done::Complete)
+}
+
+fn suite(provider: &'static Provider) -> SuiteDocument {
+    // Exhaustive, so that a part that is added and forgotten here does not compile.
+    let Provider { suite, aead, hash, keyed_hash, kdf, password, kem, sign, random } = provider;
+    let statuses = [
+        aead.fips(),
+        hash.fips(),
+        keyed_hash.fips(),
+        kdf.fips(),
+        password.fips(),
+        kem.fips(),
+        sign.fips(),
+        random.fips(),
+    ];
+    let (backend, algorithms) = match suite {
+        Suite::Default => (
+            "RustCrypto",
+            [
+                "XChaCha20-Poly1305",
+                "BLAKE3",
+                "BLAKE3 keyed",
+                "BLAKE3 derive_key",
+                "Argon2id",
+                "X-Wing",
+                "Ed25519 with ML-DSA-65",
+                "operating system",
+            ],
+        ),
+        Suite::Fips => (
+            "AWS-LC",
+            [
+                "AES-256-GCM",
+                "SHA-256",
+                "HMAC-SHA-256",
+                "HKDF-SHA-256",
+                "PBKDF2",
+                "ML-KEM-768 with P-256",
+                "Ed25519 with ML-DSA-65",
+                "operating system",
+            ],
+        ),
+    };
+    let parts = PARTS.iter().zip(algorithms).zip(statuses);
+    SuiteDocument {
+        number: suite.byte(),
+        backend,
+        fips: status_text(provider.fips()),
+        parts: parts
+            .map(|((job, algorithm), status)| PartDocument { job, algorithm, fips: status_text(status) })
+            .collect(),
+    }
+}
+
+fn status_text(status: FipsStatus) -> String {
+    match status {
+        FipsStatus::Unvalidated => "not validated".into(),
+        FipsStatus::Pending => "validation pending".into(),
+        FipsStatus::Certified { certificate } => format!("certificate {certificate}"),
+    }
+}
+
+const PARTS: [&str; 8] = [
+    "encryption",
+    "object names",
+    "chunk ids",
+    "key derivation",
+    "passphrases",
+    "key exchange",
+    "signatures",
+    "randomness",
+];
+const BUILD: &str = if cfg!(debug_assertions) { "debug" } else { "release" };

@@ -1,0 +1,8 @@
+//! The command line, as people and scripts meet it.
+mod arguments;
+mod environment;
+mod failures;
+mod flow;
+mod interrupts;
+mod json;
+mod secrets;
