@@ -39,6 +39,7 @@ class Comparison:
 
     def folder(self, path):
         """Compares a folder and all below it, without recursion: trees may be deep."""
+        self.entry(path)
         waiting = [path]
         while waiting:
             path = waiting.pop()
@@ -47,7 +48,6 @@ class Comparison:
             except OSError as error:
                 self.differ(path, f"cannot be listed: {error.strerror}")
                 continue
-            self.entry(path)
             for name in sorted(names | copied):
                 below = os.path.join(path, name)
                 if name not in copied:
@@ -149,9 +149,9 @@ class Comparison:
             print(line.encode(errors="backslashreplace").decode())
         if len(self.differences) > MAX_SHOWN:
             print(f"and {len(self.differences) - MAX_SHOWN} more")
-        counted = ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
+        counted = ", ".join(f"{what}: {count}" for what, count in self.counts.items() if count)
         result = f"{len(self.differences)} differences" if self.differences else "no difference"
-        print(f"{result} in {counted}, {self.bytes} bytes")
+        print(f"{result} ({counted}; {self.bytes} bytes)")
         return 1 if self.differences else 0
 
 
