@@ -398,4 +398,4 @@ fn absolute(path: &Path) -> PathBuf {
     clean
 }
 
-const SPARE_BUFFERS: usize = 8;
+const SPARE_BUFFERS: usize = 4;

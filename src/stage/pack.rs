@@ -83,7 +83,7 @@ impl PackWriter {
         PackWriter::with_buffer(keys, Vec::new())
     }
 
-    /// An empty pack in the buffer of one that is stored by now: fresh memory costs about as much as sealing into it.
+    /// An empty pack in the buffer of one that is stored by now: so a push holds a few such buffers and no more.
     pub fn with_buffer(keys: PackKeys, mut bytes: Vec<u8>) -> Result<PackWriter, PackError> {
         let PackKeys {
             provider,

@@ -14,7 +14,7 @@ use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId};
 
 pub use chunks::ChunkError;
-pub(crate) use chunks::{Chunks, path_of};
+pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub use open::{InitOptions, Initialised, OpenOptions, Unlock, UnlockSecret};
 

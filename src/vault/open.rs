@@ -36,6 +36,28 @@ pub struct InitOptions<'a> {
     pub cache: Option<&'a Path>,
 }
 
+impl<'a> InitOptions<'a> {
+    /// A vault at `url`, without recovery words and local copies.
+    pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, passphrase: Passphrase) -> Self {
+        let device_name = device_name.to_owned();
+        Self { url, home, passphrase, words: false, device_name, low_memory: false, cache: None }
+    }
+}
+
+impl<'a> OpenOptions<'a> {
+    /// The vault at `url`; this machine becomes a device of it. No local copies.
+    pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, unlock: &'a mut dyn Unlock) -> Self {
+        let device_name = device_name.to_owned();
+        Self { url: Some(url), vault: None, home, cache: None, device_name, enroll: true, unlock }
+    }
+}
+
+impl<F: FnMut(&str) -> Result<UnlockSecret, String>> Unlock for F {
+    fn unlock(&mut self, url: &str) -> Result<UnlockSecret, String> {
+        self(url)
+    }
+}
+
 /// A new vault.
 pub struct Initialised {
     /// The vault, opened.

@@ -13,8 +13,8 @@ use vault_format::{
 use super::{Vault, VaultError};
 use crate::index::{MAX_DELTAS, TableInfo, merge_plan, merge_tables};
 use crate::stage::{dek, seal_object};
-use crate::stage::{FullPack, PackKeys, PackWriter};
-use crate::store::{StoreError, StoredDelta, StoredPack};
+use crate::stage::{PackKeys, PackWriter};
+use crate::store::{FullPack, StoreError, StoredDelta, StoredPack};
 use crate::sync::lock;
 
 impl Vault {
@@ -43,16 +43,16 @@ impl Vault {
     }
 
     /// A fresh pack of this device under the current epoch.
-    pub(crate) fn new_pack(&self, tree: bool) -> Result<PackWriter, VaultError> {
+    pub(crate) fn new_pack(&self, tree: bool, buffer: Vec<u8>) -> Result<PackWriter, VaultError> {
         let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
         let header = self.header(if tree { ObjectType::TreePack } else { ObjectType::DataPack }, epoch.id, Mode::Symmetric)?;
-        Ok(PackWriter::new(PackKeys::symmetric(self.provider, header, &epoch.data)?)?)
+        Ok(PackWriter::with_buffer(PackKeys::symmetric(self.provider, header, &epoch.data)?, buffer)?)
     }
 
     /// Stores a pack and takes its chunks into the index. The journal names it until an entry does.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
         let name = pack.name;
-        let stored = self.store.put_pack(pack.into())?;
+        let stored = self.store.put_pack(pack)?;
         self.note_in_journal(name)?;
         self.index()?.stored(&stored);
         Ok(stored)
