@@ -328,6 +328,14 @@ impl Worker<'_, '_> {
     }
 
     fn run(&mut self, run: Run) -> Result<(), PushError> {
+        // Only the last run is short, so a first one that fits into the entry is all there is.
+        if run.number == 0 && run.data.len() <= limits::INLINE_BYTES {
+            self.job.watch.bytes.fetch_add(run.data.len() as u64, Relaxed);
+            return match run.file.deliver_inline(run.data, self.job)? {
+                Some(done) => self.send(done),
+                None => Ok(()),
+            };
+        }
         let ids = self.chunks(&run.data, &run.chunks)?;
         self.job.spare.give(run.data);
         match run.file.deliver(run.number, ids, self.job)? {
@@ -465,6 +473,8 @@ struct LargeFile {
 
 struct LargeState {
     list: Option<List>,
+    /// The content of a file that fits into its entry.
+    inline: Option<Vec<u8>>,
     next: u64,
     waiting: BTreeMap<u64, Vec<(ChunkId, u32)>>,
     /// Set when reading has ended: the number of runs, the entries of the batch, the file's last, and the batch.
@@ -483,7 +493,7 @@ impl LargeFile {
             Chunking::ContentDefined => List::Content(job.new_list()),
             Chunking::Fixed(size) => List::Fixed(FixedList::default(), size),
         };
-        let state = LargeState { list: Some(list), next: 0, waiting: BTreeMap::new(), end: None };
+        let state = LargeState { list: Some(list), inline: None, next: 0, waiting: BTreeMap::new(), end: None };
         Self { state: Mutex::new(state) }
     }
 
@@ -491,6 +501,14 @@ impl LargeFile {
     fn deliver(&self, number: u64, ids: Vec<(ChunkId, u32)>, job: &Job<'_>) -> Result<Option<Done>, PushError> {
         let mut state = lock(&self.state);
         state.waiting.insert(number, ids);
+        state.advance(job)
+    }
+
+    /// Takes the only run of a file that turned out to be tiny.
+    fn deliver_inline(&self, data: Vec<u8>, job: &Job<'_>) -> Result<Option<Done>, PushError> {
+        let mut state = lock(&self.state);
+        state.inline = Some(data);
+        state.waiting.insert(0, Vec::new());
         state.advance(job)
     }
 
@@ -519,6 +537,7 @@ impl LargeState {
         }
         let (Some((_, mut entries, seq)), Some(list)) = (self.end.take(), self.list.take()) else { return Ok(None) };
         let content = match list {
+            _ if self.inline.is_some() => self.inline.take().map_or(Content::Empty, Content::Inline),
             List::Content(list) => listed(Chunking::ContentDefined, list.finish(job.sink)?),
             List::Fixed(list, size) => listed(Chunking::Fixed(size), list.finish(job.sink)?),
         };

@@ -137,6 +137,21 @@ impl Store {
         }
     }
 
+    /// Names beside the vault's prefix in a store that is to belong to one vault; a few are enough.
+    pub fn strangers(&self) -> Result<Vec<String>, StoreError> {
+        let Some(folder) = self.folder() else { return Ok(Vec::new()) };
+        let failed = |error: std::io::Error| StoreError::sort_io(self.label().to_owned(), error.into());
+        let mut strangers = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(failed)?.take(64) {
+            let name = entry.map_err(failed)?.file_name();
+            // A file system of its own comes with this folder.
+            if name != name::prefix().trim_end_matches('/') && name != "lost+found" {
+                strangers.push(name.to_string_lossy().into_owned());
+            }
+        }
+        Ok(strangers)
+    }
+
     /// The folder that this store is, if it is one.
     pub fn folder(&self) -> Option<&std::path::Path> {
         self.0.folder.as_ref().map(Folder::root)

@@ -10,6 +10,7 @@ use vault_format::{DeviceId, Domain, Header, Identity, ObjectHash, ObjectType, l
 use super::{Vault, VaultError};
 use crate::index::{Index, Tags};
 use crate::log::LogEntry;
+use crate::store::StoreError;
 use crate::stage::{dek, open_object};
 
 /// The tables that count for the shared domain (SPEC section 8).
@@ -20,6 +21,8 @@ pub(crate) struct Tables {
     pub(crate) deltas: Vec<(DeviceId, ObjectHash)>,
     /// Deltas that it does.
     pub(crate) covered: HashSet<ObjectHash>,
+    /// The same with their writers.
+    pub(crate) covered_deltas: Vec<(DeviceId, ObjectHash)>,
 }
 
 impl Vault {
@@ -52,16 +55,19 @@ impl Vault {
             None => Default::default(),
         };
         let (mut deltas, mut covered, mut seen) = (Vec::new(), HashSet::new(), HashSet::new());
+        let mut covered_deltas = Vec::new();
         for entry in entries {
             for (hash, _) in &entry.body.deltas {
                 if within.contains(&entry.identity) {
-                    covered.insert(*hash);
+                    if covered.insert(*hash) {
+                        covered_deltas.push((entry.device, *hash));
+                    }
                 } else if seen.insert((entry.device, *hash)) {
                     deltas.push((entry.device, *hash));
                 }
             }
         }
-        Tables { shards, deltas, covered }
+        Tables { shards, deltas, covered, covered_deltas }
     }
 
     /// Fetches a delta that an entry names, or a shard that a set names, and opens it.
@@ -74,7 +80,12 @@ impl Vault {
         let stored = self
             .store
             .get(&name, &|bytes| self.provider.hash.hash(&[bytes]))
-            .map_err(|error| bad(crate::chain(&error)))?;
+            .map_err(|error| match error {
+                StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. } => {
+                    bad(crate::chain(&error))
+                }
+                error => error.into(),
+            })?;
         if stored.len() > limits::INDEX_STORED {
             return Err(bad("it is larger than a table may be".into()));
         }
@@ -104,13 +115,25 @@ impl Vault {
         let missing: Vec<_> = tables.deltas.iter().filter(|(_, hash)| !known.contains(hash)).collect();
         // What a set covers is in here by its deltas or by its shards; a fresh copy takes the shards.
         let by_deltas = tables.covered.iter().all(|hash| known.contains(hash));
+        let mut lost = 0;
         if !by_deltas {
             for (device, hash) in tables.shards.iter().filter(|(_, hash)| !known.contains(hash)) {
-                index.absorb(*hash, &self.open_table(true, *device, *hash)?, None)?;
+                match self.open_table(true, *device, *hash) {
+                    Ok(table) => drop(index.absorb(*hash, &table, None)?),
+                    Err(VaultError::Table { .. }) => lost += 1,
+                    Err(error) => return Err(error),
+                }
             }
         }
-        for (device, hash) in missing {
-            index.absorb(*hash, &self.open_table(false, *device, *hash)?, Some(*device))?;
+        // A set that has lost a shard says less than the deltas it was merged from, as far as these are still there.
+        let covered: &[_] = if lost > 0 { &tables.covered_deltas } else { &[] };
+        for (device, hash) in missing.into_iter().chain(covered) {
+            match self.open_table(false, *device, *hash) {
+                Ok(table) => drop(index.absorb(*hash, &table, Some(*device))?),
+                // What only this table knew is not found: files that need it are reported, and pushed anew.
+                Err(VaultError::Table { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         index.set_condemned(self.log.condemned(&self.collectors()));
         if let Err(error) = index.save() {

@@ -83,13 +83,16 @@ impl Vault {
         let url = StoreUrl::parse(options.url)?;
         let label = url.to_string();
         let store = Store::open(&url, OpenMode::Create)?;
+        let strangers = store.strangers()?;
         let listing = store.list(&prefix())?;
         let records = fetch_records(&store)?;
         match Roster::build(provider, &records, None) {
-            Err(RosterError::NotAVault) if listing.objects.is_empty() && listing.strange.is_empty() => {}
+            Err(RosterError::NotAVault)
+                if strangers.is_empty() && listing.objects.is_empty() && listing.strange.is_empty() => {}
             Err(RosterError::NotAVault) => {
                 let example = listing.objects.first().map(|object| object.name.to_path());
-                let example = example.or(listing.strange.first().cloned()).unwrap_or_default();
+                let example = example.or(listing.strange.first().cloned()).or(strangers.first().cloned());
+                let example = example.unwrap_or_default();
                 return Err(VaultError::NotEmpty { url: label, example });
             }
             Ok(roster) => return Err(VaultError::Exists { url: label, found: roster.vault }),
