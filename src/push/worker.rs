@@ -16,7 +16,7 @@ use super::sink::Segment;
 use super::PushError;
 use crate::manifest::{ContentList, FixedList, ListRoot};
 use crate::source::xattr::read_xattrs;
-use crate::source::{FileReader, Found, SmallRead, SqliteCapture, Stability, StreamSource, WalkProblem, read_settled, read_small};
+use crate::source::{sqlite, FileReader, Found, SmallRead, SqliteCapture, Stability, StreamSource, WalkProblem, read_settled, read_small};
 use crate::watch::Action;
 
 /// About 1 MiB of a large file, cut into chunks.
@@ -125,6 +125,7 @@ impl Worker<'_, '_> {
         }
         let file = std::mem::take(&mut self.file);
         found.entry.content = self.content(&file)?;
+        self.mark_cut_database(&mut found.entry, sqlite::is_database(&file));
         self.file = file;
         self.job.watch.bytes.fetch_add(self.file.len() as u64, Relaxed);
         Ok(Some(self.finished(found)))
@@ -135,8 +136,9 @@ impl Worker<'_, '_> {
         self.job.watch.set_current(&found.entry.path);
         let content = self.settled(&mut found, |worker, reader| {
             let mut list = worker.job.new_list();
-            let mut inline = None;
+            let (mut inline, mut database) = (None, None);
             cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
+                database.get_or_insert_with(|| sqlite::is_database(&data));
                 if data.len() <= limits::INLINE_BYTES && inline.is_none() {
                     inline = Some(Content::Inline(data));
                     return Ok(());
@@ -148,15 +150,26 @@ impl Worker<'_, '_> {
                 Ok(())
             })?;
             let root = list.finish(worker.job.sink)?;
-            Ok(inline.unwrap_or_else(|| listed(Chunking::ContentDefined, root)))
+            let content = inline.unwrap_or_else(|| listed(Chunking::ContentDefined, root));
+            Ok((content, database.unwrap_or(false)))
         });
         match content {
-            Ok(content) => {
+            Ok((content, database)) => {
                 found.entry.content = content;
+                self.mark_cut_database(&mut found.entry, database);
                 Ok(Some(self.finished(found)))
             }
             Err(ReadError::Lost(problem)) => Ok(self.job.lost(&problem)),
             Err(ReadError::Push(error)) => Err(error),
+        }
+    }
+
+    /// A file with the header of a database whose length is not that of whole pages: cut off, or being copied. Databases
+    /// of whole pages went through SQLite.
+    fn mark_cut_database(&self, entry: &mut Entry, database: bool) {
+        if database && self.job.sqlite && entry.size % 512 != 0 {
+            entry.capture = Capture::SqliteFallback;
+            self.job.fell_back(&entry.path, "its length is not that of whole pages");
         }
     }
 
@@ -204,16 +217,18 @@ impl Worker<'_, '_> {
         self.job.watch.set_current(&found.entry.path);
         let read = self.settled(&mut found, |worker, reader| {
             let file = Arc::new(LargeFile::new(worker.job, Chunking::ContentDefined));
-            let mut number = 0;
+            let (mut number, mut database) = (0, false);
             cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
+                database |= number == 0 && sqlite::is_database(&data);
                 let run = Run { file: Arc::clone(&file), number, data, chunks };
                 number += 1;
                 worker.hand_out(run, runs)
             })?;
-            Ok((file, number))
+            Ok((file, number, database))
         });
         match read {
-            Ok((file, number)) => {
+            Ok((file, number, database)) => {
+                self.mark_cut_database(&mut found.entry, database);
                 self.job.note_changed(&found.entry);
                 self.end(&file, number, vec![found.entry], seq)
             }

@@ -266,6 +266,11 @@ impl Vault {
             log,
         );
         vault.ephemeral = true;
+        let newest = vault.snapshots().last().map(|snapshot| crate::time_text(snapshot.time));
+        vault.notes.push(format!(
+            "this machine sees the vault for the first time and cannot know of anything newer than what the store shows: {}",
+            newest.map_or("no snapshots".into(), |time| format!("as of {time}"))
+        ));
         if options.enroll {
             match vault.enroll(&options.device_name) {
                 Ok(()) => {}
