@@ -147,6 +147,10 @@ impl World {
                     folders.push(path);
                     continue;
                 }
+                if path.extension().is_some_and(|end| end.as_encoded_bytes().ends_with(b"-shm")) {
+                    // SQLite makes it when it looks at a database.
+                    continue;
+                }
                 let name = path.strip_prefix(self.source()).expect("below").to_str().expect("text").to_owned();
                 assert!(read.get(&name).is_some_and(|bytes| *bytes == fs::read(&path).expect("read")), "{name}");
                 files += 1;
@@ -338,12 +342,12 @@ fn short_and_empty_streams() {
 #[test]
 fn what_looks_like_a_database_and_is_none() {
     let (world, mut vault) = World::new();
-    // Read by one worker, in runs: also when little is left for the last.
-    for n in 0..24_u64 {
-        let mut bytes = b"SQLite format 3\0\x10\x00".to_vec();
-        bytes.extend(random_bytes(n, (2 << 20) + 512 * n as usize - bytes.len()));
+    for n in 0..4_u64 {
+        let mut bytes = b"SQLite format 3\0\x10\x00\x01\x01\x00\x40\x20\x20".to_vec();
+        bytes.extend(random_bytes(n, (2 << 20) - bytes.len()));
         world.write(&format!("db{n}.sqlite"), &bytes);
-        world.write(&format!("db{n}.sqlite-wal"), &random_bytes(n + 100, (1 << 20) + 7 + 1000 * n as usize));
+        // One worker reads it in runs. Without a border in it, the first run has 1 MiB, and little is left for the second.
+        world.write(&format!("db{n}.sqlite-wal"), &vec![7; (1 << 20) + 85 * n as usize]);
     }
     let report = world.push(&mut vault).expect("pushed");
     assert!(report.partial);
@@ -424,7 +428,7 @@ fn no_nonce_and_no_synthetic_part_repeats() {
             _ => {}
         }
     }
-    assert!(frames > 60, "{frames}");
+    assert!(frames > 40, "{frames}");
 }
 
 #[test]
