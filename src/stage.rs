@@ -15,7 +15,7 @@ mod object;
 mod pack;
 mod segment;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use chunk::{Chunker, MAX_CHUNK};
 pub use frame::{ObjectKeys, Opener, SealError};

@@ -1,11 +1,13 @@
 //! Builds the manifest of one source: leaves of entries, and nodes above them.
 
+use std::cmp::Ordering;
+
 use crypto_backends::Provider;
 use vault_format::manifest::{LeafEncoder, NodeItem, Owner, encode_node, node_item_len};
 use vault_format::pack::ChunkType;
-use vault_format::{ChunkId, Entry, FormatError, Kind, limits};
+use vault_format::{ChunkId, Entry, FormatError, Kind, limits, path_cmp};
 
-use super::{CutKeys, NodeSink, TreeRoot, cuts};
+use super::{CutKeys, NodeSink, TreeRoot, cuts, parent_of};
 
 /// Looks up the name of an owner for a leaf's table.
 pub type OwnerNames<'a> = dyn Fn(Owner) -> Option<String> + 'a;
@@ -19,6 +21,8 @@ pub struct ManifestBuilder<'a, S: NodeSink> {
     leaf: LeafEncoder,
     leaf_bytes: u64,
     last_path: Vec<u8>,
+    /// The folders that lead to the entry added last.
+    folders: Vec<Vec<u8>>,
     levels: Vec<Level>,
     entries: u64,
     bytes: u64,
@@ -50,6 +54,7 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
             leaf: LeafEncoder::new(),
             leaf_bytes: 0,
             last_path: Vec::new(),
+            folders: Vec::new(),
             levels: Vec::new(),
             entries: 0,
             bytes: 0,
@@ -59,8 +64,18 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
     /// Adds the next entry. Entries come in strict path order. An entry that the format cannot hold is left out, and the
     /// reason given.
     pub fn push(&mut self, entry: &Entry) -> Result<Option<FormatError>, S::Error> {
+        // A folder that was left out takes along what is below it: readers refuse an entry without its parent, and with it
+        // the rest of the manifest.
+        let depth = match self.depth(&entry.path) {
+            Ok(depth) => depth,
+            Err(refused) => return Ok(Some(refused)),
+        };
         if let Err(refused) = self.leaf.push(entry) {
             return Ok(Some(refused));
+        }
+        self.folders.truncate(depth);
+        if entry.kind == Kind::Dir {
+            self.folders.push(entry.path.clone());
         }
         self.entries += 1;
         self.bytes += entry_bytes(entry);
@@ -94,6 +109,19 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
             }
             level += 1;
         }
+    }
+
+    /// How many folders lead to `path`; an error if its own is not in the manifest, or if it is not after what came before.
+    fn depth(&self, path: &[u8]) -> Result<usize, FormatError> {
+        if self.entries == 0 {
+            return if path.is_empty() { Ok(0) } else { Err(FormatError::Invalid { what: "entry without its folder" }) };
+        }
+        if path_cmp(&self.last_path, path) != Ordering::Less {
+            return Err(FormatError::Invalid { what: "order of paths" });
+        }
+        let parent = parent_of(path);
+        let found = self.folders.iter().rposition(|folder| folder == parent);
+        found.map(|at| at + 1).ok_or(FormatError::Invalid { what: "entry without its folder" })
     }
 
     fn end_leaf(&mut self) -> Result<(), S::Error> {

@@ -36,7 +36,7 @@ pub(super) enum Item {
     /// A large file, alone in its batch: read by one worker, its runs taken by all.
     Large(Box<Found>, Sender<Run>),
     /// A database, alone in its batch.
-    Database(Box<Found>, Arc<Captured>, Sender<Run>),
+    Database(Box<Found>, Teller, Sender<Run>),
     /// Standard input or a command's output, alone in its batch.
     Stream(Box<StreamSource>, Sender<Run>),
 }
@@ -49,7 +49,7 @@ pub(super) struct Captured {
 }
 
 impl Captured {
-    pub(super) fn tell(&self, captured: bool) {
+    fn tell(&self, captured: bool) {
         lock(&self.state).get_or_insert(captured);
         self.told.notify_all();
     }
@@ -63,6 +63,22 @@ impl Captured {
             }
             state = self.told.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
+    }
+}
+
+/// The duty to tell. Dropped with a batch that nobody gets to, or by a worker that ends early, it tells that the database
+/// was not captured: side files that wait for it hold a worker.
+pub(super) struct Teller(Arc<Captured>);
+
+impl Teller {
+    pub(super) fn tell(&self, captured: bool) {
+        self.0.tell(captured);
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.0.tell(false);
     }
 }
 
@@ -149,7 +165,7 @@ pub(super) fn scan<C: ChunkSource>(
         if job.sqlite && looks_like_database(&found) {
             let captured = Arc::new(Captured::default());
             remember(&mut databases, entry.path.clone(), Arc::clone(&captured));
-            out.alone(Item::Database(Box::new(found), captured, runs.clone()))?;
+            out.alone(Item::Database(Box::new(found), Teller(captured), runs.clone()))?;
         } else if entry.size > SMALL {
             out.alone(Item::Large(Box::new(found), runs.clone()))?;
         } else {

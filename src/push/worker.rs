@@ -11,7 +11,7 @@ use vault_format::{Capture, ChunkId, Chunking, Content, Entry, limits};
 use super::assemble::Done;
 use super::job::Job;
 use crate::sync::lock;
-use super::scan::{Batch, Captured, Item};
+use super::scan::{Batch, Item, Teller};
 use super::sink::Segment;
 use super::PushError;
 use crate::manifest::{ContentList, FixedList, ListRoot};
@@ -106,7 +106,7 @@ impl Worker<'_, '_> {
                 }
                 Item::Large(found, runs) => return self.large(*found, batch.seq, &runs),
                 Item::Stream(stream, runs) => return self.stream(*stream, batch.seq, &runs),
-                Item::Database(found, captured, runs) => return self.database(*found, &captured, batch.seq, &runs),
+                Item::Database(found, captured, runs) => return self.database(*found, captured, batch.seq, &runs),
             }
         }
         self.send(Done { seq: batch.seq, entries })
@@ -138,8 +138,9 @@ impl Worker<'_, '_> {
             let mut list = worker.job.new_list();
             let (mut inline, mut database) = (None, None);
             cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
+                let first = database.is_none();
                 database.get_or_insert_with(|| sqlite::is_database(&data));
-                if data.len() <= limits::INLINE_BYTES && inline.is_none() {
+                if first && data.len() <= limits::INLINE_BYTES {
                     inline = Some(Content::Inline(data));
                     return Ok(());
                 }
@@ -217,20 +218,25 @@ impl Worker<'_, '_> {
         self.job.watch.set_current(&found.entry.path);
         let read = self.settled(&mut found, |worker, reader| {
             let file = Arc::new(LargeFile::new(worker.job, Chunking::ContentDefined));
-            let (mut number, mut database) = (0, false);
+            let (mut number, mut inline, mut database) = (0, None, false);
             cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
                 database |= number == 0 && sqlite::is_database(&data);
+                // It was truncated since the walk.
+                if number == 0 && data.len() <= limits::INLINE_BYTES {
+                    inline = Some(data);
+                    return Ok(());
+                }
                 let run = Run { file: Arc::clone(&file), number, data, chunks };
                 number += 1;
                 worker.hand_out(run, runs)
             })?;
-            Ok((file, number, database))
+            Ok((file, number, inline, database))
         });
         match read {
-            Ok((file, number, database)) => {
+            Ok((file, number, inline, database)) => {
                 self.mark_cut_database(&mut found.entry, database);
                 self.job.note_changed(&found.entry);
-                self.end(&file, number, vec![found.entry], seq)
+                self.end(&file, number, inline, vec![found.entry], seq)
             }
             Err(ReadError::Lost(problem)) => {
                 let entries = self.job.lost(&problem).into_iter().collect();
@@ -243,8 +249,12 @@ impl Worker<'_, '_> {
     /// Reads standard input or a command's output. A failure fails the source.
     fn stream(&mut self, mut stream: StreamSource, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
         let file = Arc::new(LargeFile::new(self.job, Chunking::ContentDefined));
-        let mut number = 0;
+        let (mut number, mut inline) = (0, None);
         let read = cut_runs(self.job, |buffer| stream.read(buffer), |data, chunks| {
+            if number == 0 && data.len() <= limits::INLINE_BYTES {
+                inline = Some(data);
+                return Ok(());
+            }
             let run = Run { file: Arc::clone(&file), number, data, chunks };
             number += 1;
             self.hand_out(run, runs)
@@ -257,7 +267,7 @@ impl Worker<'_, '_> {
         match entries {
             Ok(entries) => {
                 entries.iter().for_each(|entry| self.job.count(entry, Action::New));
-                self.end(&file, number, entries, seq)
+                self.end(&file, number, inline, entries, seq)
             }
             Err(message) => {
                 self.job.source_failed(&message);
@@ -267,10 +277,8 @@ impl Worker<'_, '_> {
     }
 
     /// Captures a database through SQLite; reads it as a file where that cannot be done.
-    fn database(&mut self, found: Found, captured: &Captured, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
+    fn database(&mut self, found: Found, captured: Teller, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
         self.job.watch.set_current(&found.entry.path);
-        // Side files wait for the outcome: it is told also when the push ends here.
-        let told = TellOnDrop(captured);
         let mut attempt = 0;
         let problem = loop {
             attempt += 1;
@@ -286,7 +294,8 @@ impl Worker<'_, '_> {
                 Err(DatabaseError::NotCapturable(problem)) => break problem,
             }
         };
-        drop(told);
+        // Side files are files now.
+        drop(captured);
         self.job.fell_back(&found.entry.path, &problem);
         let entries = self.medium(found)?.map(|mut entry| {
             entry.capture = Capture::SqliteFallback;
@@ -301,6 +310,9 @@ impl Worker<'_, '_> {
         let file = Arc::new(LargeFile::new(self.job, Chunking::Fixed(chunk)));
         let mut number = 0;
         loop {
+            if self.job.stopped() {
+                return Err(PushError::Interrupted.into());
+            }
             let mut data = self.job.spare.take();
             data.resize(RUN_BYTES, 0);
             let mut filled = 0;
@@ -330,7 +342,7 @@ impl Worker<'_, '_> {
         if !unchecked.is_empty() {
             self.job.note_unchecked(&found.entry.path, &unchecked);
         }
-        self.end(&file, number, vec![found.entry], seq)?;
+        self.end(&file, number, None, vec![found.entry], seq)?;
         Ok(Stability::Stable)
     }
 
@@ -343,14 +355,6 @@ impl Worker<'_, '_> {
     }
 
     fn run(&mut self, run: Run) -> Result<(), PushError> {
-        // Only the last run is short, so a first one that fits into the entry is all there is.
-        if run.number == 0 && run.data.len() <= limits::INLINE_BYTES {
-            self.job.watch.bytes.fetch_add(run.data.len() as u64, Relaxed);
-            return match run.file.deliver_inline(run.data, self.job)? {
-                Some(done) => self.send(done),
-                None => Ok(()),
-            };
-        }
         let ids = self.chunks(&run.data, &run.chunks)?;
         self.job.spare.give(run.data);
         match run.file.deliver(run.number, ids, self.job)? {
@@ -375,8 +379,21 @@ impl Worker<'_, '_> {
         self.job.sink.file_chunk(data, &mut self.segment)
     }
 
-    /// Reading has ended: the last of `entries` is the file's.
-    fn end(&mut self, file: &LargeFile, runs: u64, entries: Vec<Entry>, seq: u64) -> Result<(), PushError> {
+    /// Reading has ended: the last of `entries` is the file's. `inline`: all of it, if that is so little that no run was made.
+    fn end(
+        &mut self,
+        file: &LargeFile,
+        runs: u64,
+        inline: Option<Vec<u8>>,
+        mut entries: Vec<Entry>,
+        seq: u64,
+    ) -> Result<(), PushError> {
+        if let (Some(bytes), Some(entry)) = (inline, entries.last_mut()) {
+            self.job.watch.bytes.fetch_add(bytes.len() as u64, Relaxed);
+            entry.content = Content::Inline(bytes);
+            entries.iter().for_each(|entry| self.job.entry_done(entry));
+            return self.send(Done { seq, entries });
+        }
         match file.end(runs, entries, seq, self.job)? {
             Some(done) => self.send(done),
             None => Ok(()),
@@ -473,14 +490,6 @@ impl From<PushError> for DatabaseError {
     }
 }
 
-struct TellOnDrop<'a>(&'a Captured);
-
-impl Drop for TellOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.tell(false);
-    }
-}
-
 /// A large file whose runs come back in any order.
 struct LargeFile {
     state: Mutex<LargeState>,
@@ -488,8 +497,6 @@ struct LargeFile {
 
 struct LargeState {
     list: Option<List>,
-    /// The content of a file that fits into its entry.
-    inline: Option<Vec<u8>>,
     next: u64,
     waiting: BTreeMap<u64, Vec<(ChunkId, u32)>>,
     /// Set when reading has ended: the number of runs, the entries of the batch, the file's last, and the batch.
@@ -508,7 +515,7 @@ impl LargeFile {
             Chunking::ContentDefined => List::Content(job.new_list()),
             Chunking::Fixed(size) => List::Fixed(FixedList::default(), size),
         };
-        let state = LargeState { list: Some(list), inline: None, next: 0, waiting: BTreeMap::new(), end: None };
+        let state = LargeState { list: Some(list), next: 0, waiting: BTreeMap::new(), end: None };
         Self { state: Mutex::new(state) }
     }
 
@@ -516,14 +523,6 @@ impl LargeFile {
     fn deliver(&self, number: u64, ids: Vec<(ChunkId, u32)>, job: &Job<'_>) -> Result<Option<Done>, PushError> {
         let mut state = lock(&self.state);
         state.waiting.insert(number, ids);
-        state.advance(job)
-    }
-
-    /// Takes the only run of a file that turned out to be tiny.
-    fn deliver_inline(&self, data: Vec<u8>, job: &Job<'_>) -> Result<Option<Done>, PushError> {
-        let mut state = lock(&self.state);
-        state.inline = Some(data);
-        state.waiting.insert(0, Vec::new());
         state.advance(job)
     }
 
@@ -552,7 +551,6 @@ impl LargeState {
         }
         let (Some((_, mut entries, seq)), Some(list)) = (self.end.take(), self.list.take()) else { return Ok(None) };
         let content = match list {
-            _ if self.inline.is_some() => self.inline.take().map_or(Content::Empty, Content::Inline),
             List::Content(list) => listed(Chunking::ContentDefined, list.finish(job.sink)?),
             List::Fixed(list, size) => listed(Chunking::Fixed(size), list.finish(job.sink)?),
         };

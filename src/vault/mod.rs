@@ -50,6 +50,8 @@ pub struct Vault {
     /// Packs that no entry names yet, as the journal on disk has them.
     journal: Mutex<Vec<u8>>,
     heads: chunks::PackHeads,
+    /// Tables that the index could not be filled from.
+    unusable_tables: Mutex<Vec<String>>,
     notes: Vec<String>,
 }
 
@@ -193,7 +195,10 @@ impl Vault {
         candidates.sort_by_key(|s| (s.device == self.device.id, s.time, s.seq));
         candidates.iter().rev().find_map(|info| {
             let source = info.snapshot.sources.iter().find(|source| {
-                source.label == label && source.scope == Scope::VAULT && source.domain == self.domain.domain
+                // Only a device of this domain can know what is in it.
+                self.domain_of(info.device) == source.domain
+                    && source.label == label
+                    && source.scope == Scope::VAULT && source.domain == self.domain.domain
             })?;
             let root = TreeRoot { id: source.root?, level: source.level, entries: source.entries, bytes: source.bytes };
             Some((info.id, root))

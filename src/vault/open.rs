@@ -101,10 +101,13 @@ pub enum UnlockSecret {
 impl Vault {
     /// Makes a vault. Two at one place at once: both are noticed, and this one is taken back (SPEC 11.3).
     pub fn init(options: InitOptions<'_>) -> Result<Initialised, VaultError> {
-        let provider = rustcrypto::provider();
         let url = StoreUrl::parse(options.url)?;
-        let label = url.to_string();
-        let store = Store::open(&url, OpenMode::Create)?;
+        Self::init_on(Store::open(&url, OpenMode::Create)?, url.to_string(), options)
+    }
+
+    /// The same on a store that is open already.
+    pub(crate) fn init_on(store: Store, label: String, options: InitOptions<'_>) -> Result<Initialised, VaultError> {
+        let provider = rustcrypto::provider();
         let strangers = store.strangers()?;
         let listing = store.list(&prefix())?;
         let records = fetch_records(&store)?;
@@ -203,6 +206,16 @@ impl Vault {
             StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
             error => error.into(),
         })?;
+        Self::open_on(store, label, state, options)
+    }
+
+    /// The same on a store that is open already, as the device in `state`, or with a secret.
+    pub(crate) fn open_on(
+        store: Store,
+        label: String,
+        state: Option<DeviceState>,
+        options: OpenOptions<'_>,
+    ) -> Result<Self, VaultError> {
         match state {
             Some(state) => Self::open_as_device(store, label, state, &options),
             None => Self::open_with_secret(store, label, options),
@@ -359,6 +372,7 @@ impl Vault {
             own_end: Mutex::default(),
             journal: Mutex::default(),
             heads: super::chunks::PackHeads::default(),
+            unusable_tables: Mutex::default(),
             notes,
         }
     }
