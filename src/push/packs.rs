@@ -7,10 +7,10 @@ use crossbeam_channel::Sender;
 
 use super::PushError;
 use super::job::Spare;
-use crate::sync::lock;
 use crate::stage::IdKeys;
-use crate::stage::{FullPack, PackWriter, SegmentSealer, Ticket};
 use crate::stage::{CompressedSegment, SegmentBuilder};
+use crate::stage::{FullPack, PackWriter, SegmentSealer, Ticket};
+use crate::sync::lock;
 
 /// Makes the writer of a fresh pack: a new salt and so a new key each time.
 pub(super) type NewPack<'a> = dyn Fn(bool, Vec<u8>) -> Result<PackWriter, PushError> + Sync + 'a;
@@ -145,4 +145,3 @@ impl<'a> Packs<'a> {
         uploads.send(pack).map_err(|_| PushError::Stopped)
     }
 }
-

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use vault_format::{Capture, Entry, Kind, path_cmp};
 
-use super::assemble::Order;
-use super::worker::Run;
 use super::PushError;
-use crate::sync::lock;
+use super::assemble::Order;
 use super::job::{Input, Job};
+use super::worker::Run;
 use crate::manifest::{ChunkSource, LeafWalk};
 use crate::source::sqlite;
 use crate::source::{FileReader, Found, StreamSource};
+use crate::sync::lock;
 use crate::watch::Action;
 
 /// A run of entries of about 1 MiB of content, in path order.

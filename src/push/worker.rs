@@ -8,15 +8,17 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 use vault_format::{Capture, ChunkId, Chunking, Content, Entry, limits};
 
+use super::PushError;
 use super::assemble::Done;
 use super::job::Job;
-use crate::sync::lock;
 use super::scan::{Batch, Item, Teller};
 use super::sink::Segment;
-use super::PushError;
 use crate::manifest::{ContentList, FixedList, ListRoot};
 use crate::source::xattr::read_xattrs;
-use crate::source::{sqlite, FileReader, Found, SmallRead, SqliteCapture, Stability, StreamSource, WalkProblem, read_settled, read_small};
+use crate::source::{
+    FileReader, Found, SmallRead, SqliteCapture, Stability, StreamSource, WalkProblem, read_settled, read_small, sqlite,
+};
+use crate::sync::lock;
 use crate::watch::Action;
 
 /// About 1 MiB of a large file, cut into chunks.
@@ -35,12 +37,7 @@ pub(super) fn work(
     runs: &Receiver<Run>,
     done: &Sender<Done>,
 ) -> Result<(), PushError> {
-    let mut worker = Worker {
-        job,
-        done,
-        segment: job.sink.segment(job.compressor()?),
-        file: Vec::new(),
-    };
+    let mut worker = Worker { job, done, segment: job.sink.segment(job.compressor()?), file: Vec::new() };
     loop {
         // Finishing what is begun comes first: it frees memory.
         if let Ok(run) = runs.try_recv() {
@@ -137,19 +134,23 @@ impl Worker<'_, '_> {
         let content = self.settled(&mut found, |worker, reader| {
             let mut list = worker.job.new_list();
             let (mut inline, mut database) = (None, None);
-            cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
-                let first = database.is_none();
-                database.get_or_insert_with(|| sqlite::is_database(&data));
-                if first && data.len() <= limits::INLINE_BYTES {
-                    inline = Some(Content::Inline(data));
-                    return Ok(());
-                }
-                for (id, len) in worker.chunks(&data, &chunks)? {
-                    list.push(id, u64::from(len), worker.job.sink)?;
-                }
-                worker.job.spare.give(data);
-                Ok(())
-            })?;
+            cut_runs(
+                worker.job,
+                |buffer| reader.read(buffer),
+                |data, chunks| {
+                    let first = database.is_none();
+                    database.get_or_insert_with(|| sqlite::is_database(&data));
+                    if first && data.len() <= limits::INLINE_BYTES {
+                        inline = Some(Content::Inline(data));
+                        return Ok(());
+                    }
+                    for (id, len) in worker.chunks(&data, &chunks)? {
+                        list.push(id, u64::from(len), worker.job.sink)?;
+                    }
+                    worker.job.spare.give(data);
+                    Ok(())
+                },
+            )?;
             let root = list.finish(worker.job.sink)?;
             let content = inline.unwrap_or_else(|| listed(Chunking::ContentDefined, root));
             Ok((content, database.unwrap_or(false)))
@@ -219,17 +220,21 @@ impl Worker<'_, '_> {
         let read = self.settled(&mut found, |worker, reader| {
             let file = Arc::new(LargeFile::new(worker.job, Chunking::ContentDefined));
             let (mut number, mut inline, mut database) = (0, None, false);
-            cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
-                database |= number == 0 && sqlite::is_database(&data);
-                // It was truncated since the walk.
-                if number == 0 && data.len() <= limits::INLINE_BYTES {
-                    inline = Some(data);
-                    return Ok(());
-                }
-                let run = Run { file: Arc::clone(&file), number, data, chunks };
-                number += 1;
-                worker.hand_out(run, runs)
-            })?;
+            cut_runs(
+                worker.job,
+                |buffer| reader.read(buffer),
+                |data, chunks| {
+                    database |= number == 0 && sqlite::is_database(&data);
+                    // It was truncated since the walk.
+                    if number == 0 && data.len() <= limits::INLINE_BYTES {
+                        inline = Some(data);
+                        return Ok(());
+                    }
+                    let run = Run { file: Arc::clone(&file), number, data, chunks };
+                    number += 1;
+                    worker.hand_out(run, runs)
+                },
+            )?;
             Ok((file, number, inline, database))
         });
         match read {
@@ -250,15 +255,19 @@ impl Worker<'_, '_> {
     fn stream(&mut self, mut stream: StreamSource, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
         let file = Arc::new(LargeFile::new(self.job, Chunking::ContentDefined));
         let (mut number, mut inline) = (0, None);
-        let read = cut_runs(self.job, |buffer| stream.read(buffer), |data, chunks| {
-            if number == 0 && data.len() <= limits::INLINE_BYTES {
-                inline = Some(data);
-                return Ok(());
-            }
-            let run = Run { file: Arc::clone(&file), number, data, chunks };
-            number += 1;
-            self.hand_out(run, runs)
-        });
+        let read = cut_runs(
+            self.job,
+            |buffer| stream.read(buffer),
+            |data, chunks| {
+                if number == 0 && data.len() <= limits::INLINE_BYTES {
+                    inline = Some(data);
+                    return Ok(());
+                }
+                let run = Run { file: Arc::clone(&file), number, data, chunks };
+                number += 1;
+                self.hand_out(run, runs)
+            },
+        );
         let entries = match read {
             Ok(()) => stream.finish().map_err(|error| crate::chain(&error)),
             Err(ReadError::Lost(problem)) => Err(crate::chain(&problem)),

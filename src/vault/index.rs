@@ -45,7 +45,9 @@ impl Vault {
             .iter()
             .filter(|entry| !self.log.is_void(entry, &collectors))
             .filter_map(|entry| match &entry.body.payload {
-                Payload::Index(set) if set.domain == Domain::SHARED => Some((self.covered_by(&set.frontier), entry, set)),
+                Payload::Index(set) if set.domain == Domain::SHARED => {
+                    Some((self.covered_by(&set.frontier), entry, set))
+                }
                 _ => None,
             })
             .max_by_key(|(covered, entry, _)| (covered.len(), entry.identity));
@@ -78,13 +80,14 @@ impl Vault {
             false => (ObjectName::Delta { device, hash }, ObjectType::Delta),
         };
         let bad = |reason: String| VaultError::Table { path: name.to_path(), reason };
-        let stored = self.store.get(&name, &|bytes| self.provider.hash.hash(&[bytes])).map_err(|error| match error {
-            StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. } => {
-                bad(crate::chain(&error))
-            }
-            // A store that does not answer says nothing about the table.
-            error => error.into(),
-        })?;
+        let stored =
+            self.store.get(&name, &|bytes| self.provider.hash.hash(&[bytes])).map_err(|error| match error {
+                StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. } => {
+                    bad(crate::chain(&error))
+                }
+                // A store that does not answer says nothing about the table.
+                error => error.into(),
+            })?;
         if stored.len() > limits::INDEX_STORED {
             return Err(bad("it is larger than a table may be".into()));
         }

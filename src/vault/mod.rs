@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crypto_backends::{Key, Provider};
 use vault_format::log::{EntryContent, EntryObject, Payload};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId};
+use vault_format::{
+    DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId,
+};
 
 pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
@@ -198,7 +200,8 @@ impl Vault {
                 // Only a device of this domain can know what is in it.
                 self.domain_of(info.device) == source.domain
                     && source.label == label
-                    && source.scope == Scope::VAULT && source.domain == self.domain.domain
+                    && source.scope == Scope::VAULT
+                    && source.domain == self.domain.domain
             })?;
             let root = TreeRoot { id: source.root?, level: source.level, entries: source.entries, bytes: source.bytes };
             Some((info.id, root))

@@ -144,11 +144,8 @@ impl Vault {
             },
         )?;
         // Keys first: a vault whose only device forgot its keys is a vault that only the passphrase opens.
-        let state = DeviceState {
-            keys: founded.device.duplicate(),
-            url: label.clone(),
-            name: options.device_name.clone(),
-        };
+        let state =
+            DeviceState { keys: founded.device.duplicate(), url: label.clone(), name: options.device_name.clone() };
         options.home.set_device(provider, &state)?;
         let stored = store.put(&founded.record.name, Bytes::from(founded.record.bytes.clone()));
         let alone = stored.map_err(VaultError::from).and_then(|_| {
@@ -242,7 +239,16 @@ impl Vault {
         let known = options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
         let log = read_log(provider, &store, &roster, &keys, known, &pins)?;
         let vault = Self::assemble(
-            provider, store, url, roster, keys, state.keys, state.name, options.home, options.cache, log,
+            provider,
+            store,
+            url,
+            roster,
+            keys,
+            state.keys,
+            state.name,
+            options.home,
+            options.cache,
+            log,
         );
         vault.pin()?;
         Ok(vault)
@@ -312,8 +318,7 @@ impl Vault {
             &self.device,
             &EnrollOptions { name, capabilities, time: crate::now() },
         )?;
-        let state =
-            DeviceState { keys: enrolled.device.duplicate(), url: self.url.clone(), name: name.to_owned() };
+        let state = DeviceState { keys: enrolled.device.duplicate(), url: self.url.clone(), name: name.to_owned() };
         // A read-only store is noticed before the state is written, a crash in between leaves a device that nobody holds.
         self.store.put(&enrolled.record.name, Bytes::from(enrolled.record.bytes.clone()))?;
         self.home.set_device(self.provider, &state)?;
