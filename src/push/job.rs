@@ -33,13 +33,13 @@ pub(super) struct Source {
 }
 
 enum Place {
-    Path(PathBuf, WalkOptions),
+    Path(PathBuf, Box<WalkOptions>),
     Stream(StreamOptions),
 }
 
 /// What a source gives when it is opened.
 pub(super) enum Input {
-    Walk(Walk),
+    Walk(Box<Walk>),
     Stream(StreamSource),
 }
 
@@ -97,7 +97,7 @@ impl PushOptions {
                 label,
                 parent: parent.map(|(_, root)| root),
                 parent_snapshot: parent.map(|(id, _)| id),
-                place: Place::Path(root, options),
+                place: Place::Path(root, Box::new(options)),
             });
         }
         Ok(sources)
@@ -121,7 +121,7 @@ impl Source {
     pub(super) fn open(&self) -> Result<Input, String> {
         match &self.place {
             Place::Path(root, options) => {
-                Walk::start(root, options.clone()).map(Input::Walk).map_err(|error| crate::chain(&error))
+                Walk::start(root, WalkOptions::clone(options)).map(Box::new).map(Input::Walk).map_err(|error| crate::chain(&error))
             }
             Place::Stream(options) => {
                 let stream = match options {

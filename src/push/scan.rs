@@ -24,6 +24,7 @@ pub(super) struct Batch {
 }
 
 /// One entry on its way through the push.
+#[allow(clippy::large_enum_variant)] // most items are `Ready`: a million boxes would cost more than the space
 pub(super) enum Item {
     /// Nothing to read.
     Ready(Entry),
@@ -179,7 +180,7 @@ pub(super) fn scan<C: ChunkSource>(
 /// Whether the file begins like a SQLite database. Only files of whole 512-byte pages are opened for it. The reader is
 /// closed again before a worker captures the file: see `source::sqlite` on POSIX locks.
 fn looks_like_database(found: &Found) -> bool {
-    if found.entry.size == 0 || found.entry.size % 512 != 0 {
+    if found.entry.size == 0 || !found.entry.size.is_multiple_of(512) {
         return false;
     }
     begins(found, sqlite::HEADER_BYTES).is_some_and(|head| sqlite::is_database(&head))

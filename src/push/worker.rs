@@ -169,7 +169,7 @@ impl Worker<'_, '_> {
     /// A file with the header of a database whose length is not that of whole pages: cut off, or being copied. Databases
     /// of whole pages went through SQLite.
     fn mark_cut_database(&self, entry: &mut Entry, database: bool) {
-        if database && self.job.sqlite && entry.size % 512 != 0 {
+        if database && self.job.sqlite && !entry.size.is_multiple_of(512) {
             entry.capture = Capture::SqliteFallback;
             self.job.fell_back(&entry.path, "its length is not that of whole pages");
         }
