@@ -2,6 +2,8 @@
 //!
 //! The first run makes the vault, every run pushes the state and restores it to a folder beside it.
 
+#![allow(clippy::print_stdout)] // a program, not a library
+
 use std::{env, error::Error, path::PathBuf, sync::Arc};
 
 use zvault::keys::Passphrase;
