@@ -440,6 +440,15 @@ mod tests {
             assert_eq!(content, [n; 100]);
             assert_ne!(found.entry.ctime, later.entry.ctime);
         }
+        // Kernels with times of finer grain pass the above in any case.
+        let ago = |millis| {
+            let time = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") - Duration::from_millis(millis);
+            Time { secs: time.as_secs() as i64, nanos: time.subsec_nanos() }
+        };
+        assert!(rest_of_tick(ago(0)).is_some_and(|rest| rest <= TICK));
+        assert_eq!(rest_of_tick(ago(11)), None);
+        assert_eq!(rest_of_tick(Time { secs: i64::MAX, nanos: 0 }), None);
+        assert_eq!(rest_of_tick(Time { secs: -1, nanos: 0 }), None);
     }
 
     #[test]
