@@ -1,9 +1,12 @@
 //! Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
+pub mod check;
 pub mod index;
 pub mod keys;
 pub mod log;
+pub mod ls;
 pub mod manifest;
 pub mod push;
+pub mod restore;
 pub mod roster;
 pub mod source;
 pub mod stage;
@@ -41,6 +44,12 @@ pub fn chain(error: &(dyn std::error::Error + '_)) -> String {
         cause = error.source();
     }
     text
+}
+
+/// A time in UTC, to the second, as RFC 3339 writes it.
+pub fn time_text(time: Time) -> String {
+    jiff::Timestamp::from_second(time.secs)
+        .map_or_else(|_| format!("{} s after 1970", time.secs), |time| time.to_string())
 }
 
 /// What this machine's clock says.

@@ -154,12 +154,8 @@ pub(crate) fn parts<'v>(vault: &'v Vault, snapshot: &'v SnapshotRef) -> Result<V
     let sources = &snapshot.info.snapshot.sources;
     let part = |at: &Place| {
         let record = &sources[at.source];
-        let tree = record.root.map(|id| TreeRoot {
-            id,
-            level: record.level,
-            entries: record.entries,
-            bytes: record.bytes,
-        });
+        let tree =
+            record.root.map(|id| TreeRoot { id, level: record.level, entries: record.entries, bytes: record.bytes });
         let (top, below) = (at.top.clone(), at.below.clone());
         SourcePart { record, chunks: vault.chunks(record.scope), tree, top, below, kind: Kind::Dir }
     };
@@ -229,7 +225,7 @@ fn base_of(record: &SourceRecord) -> Vec<u8> {
 /// Sets of places, each to be tried if nothing was found in those before it.
 fn candidates(bases: &[Vec<u8>], wanted: &[u8]) -> Vec<Vec<Place>> {
     let mut sets = Vec::new();
-    let names: Vec<_> = wanted.split(|&byte| byte == b'/').filter(|name| !matches!(name, b"" | b".")).collect();
+    let names: Vec<_> = wanted.split(|&byte| byte == b'/').filter(|name| !matches!(*name, b"" | b".")).collect();
     let path = names.join(&b'/');
     if !wanted.starts_with(b"/") && !path.is_empty() && bases.len() == 1 {
         sets.push(vec![Place { source: 0, top: path.clone(), below: Vec::new() }]);

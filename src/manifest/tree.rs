@@ -40,12 +40,7 @@ struct Level {
 
 impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
     /// An empty manifest.
-    pub fn new(
-        provider: &'static Provider,
-        cut_keys: &'a CutKeys,
-        owners: &'a OwnerNames<'a>,
-        sink: &'a S,
-    ) -> Self {
+    pub fn new(provider: &'static Provider, cut_keys: &'a CutKeys, owners: &'a OwnerNames<'a>, sink: &'a S) -> Self {
         Self {
             provider,
             cut_keys,
@@ -102,7 +97,12 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
             let open = &mut self.levels[level];
             if open.finished == 0 && open.items.len() == 1 {
                 let item = open.items.remove(0);
-                return Ok(Some(TreeRoot { id: item.id, level: level as u8, entries: self.entries, bytes: self.bytes }));
+                return Ok(Some(TreeRoot {
+                    id: item.id,
+                    level: level as u8,
+                    entries: self.entries,
+                    bytes: self.bytes,
+                }));
             }
             if !open.items.is_empty() {
                 self.end_node(level)?;
@@ -114,7 +114,11 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
     /// How many folders lead to `path`; an error if its own is not in the manifest, or if it is not after what came before.
     fn depth(&self, path: &[u8]) -> Result<usize, FormatError> {
         if self.entries == 0 {
-            return if path.is_empty() { Ok(0) } else { Err(FormatError::Invalid { what: "entry without its folder" }) };
+            return if path.is_empty() {
+                Ok(0)
+            } else {
+                Err(FormatError::Invalid { what: "entry without its folder" })
+            };
         }
         if path_cmp(&self.last_path, path) != Ordering::Less {
             return Err(FormatError::Invalid { what: "order of paths" });

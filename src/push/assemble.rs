@@ -7,10 +7,10 @@ use std::sync::{Condvar, Mutex};
 use crossbeam_channel::Receiver;
 use vault_format::Entry;
 
-use crate::sync::lock;
 use super::PushError;
 use super::job::Job;
 use crate::manifest::{ManifestBuilder, NodeSink, TreeRoot};
+use crate::sync::lock;
 
 /// The entries of a finished batch.
 pub(super) struct Done {

@@ -11,7 +11,6 @@ use vault_format::{Capture, Content, Entry, FormatError, Identity, Kind, Scope};
 
 use super::options::{PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
 use super::packs::Added;
-use crate::sync::lock;
 use super::sink::Sink;
 use crate::keys::Tree;
 use crate::manifest::{ContentList, CutKeys, TreeRoot};
@@ -21,6 +20,7 @@ use crate::source::{
 };
 use crate::stage::Chunker;
 use crate::stage::Compressor;
+use crate::sync::lock;
 use crate::vault::Vault;
 use crate::watch::{Action, Event, Watch};
 
@@ -49,7 +49,12 @@ impl PushOptions {
         if let Some(stream) = &self.stream {
             let (StreamOptions::Stdin { filename } | StreamOptions::Command { filename, .. }) = stream;
             let label = filename.as_os_str().as_encoded_bytes().to_vec();
-            return Ok(vec![Source { label, parent: None, parent_snapshot: None, place: Place::Stream(stream.clone()) }]);
+            return Ok(vec![Source {
+                label,
+                parent: None,
+                parent_snapshot: None,
+                place: Place::Stream(stream.clone()),
+            }]);
         }
         if self.paths.is_empty() {
             return Err(PushError::NoSource);
@@ -398,4 +403,4 @@ fn absolute(path: &Path) -> PathBuf {
     clean
 }
 
-const SPARE_BUFFERS: usize = 8;
+const SPARE_BUFFERS: usize = 4;

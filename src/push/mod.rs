@@ -40,14 +40,15 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     }
     let resumed = if options.dry_run { 0 } else { vault.find_interrupted()? };
 
-    let uploader = Uploader::new(vault, watch);
+    let (uploader, buffers) = (Uploader::new(vault, watch), job::Spare::default());
     let counts = job::Counts::default();
     let mut records = Vec::new();
     let added = std::thread::scope(|scope| {
-        let (to_store, full_packs) = bounded(1);
-        let new_pack = |tree| Ok(vault.new_pack(tree)?);
-        let packs = Packs::new(&new_pack, (!options.dry_run).then_some(to_store));
-        let uploads = scope.spawn(|| uploader.run(full_packs));
+        // Handed over, not queued: each pack that waits is 16 MiB.
+        let (to_store, full_packs) = bounded(0);
+        let new_pack = |tree, buffer| Ok(vault.new_pack(tree, buffer)?);
+        let packs = Packs::new(&new_pack, &buffers, (!options.dry_run).then_some(to_store));
+        let uploads = scope.spawn(|| uploader.run(full_packs, &buffers));
         let captured = sources.iter().try_for_each(|source| {
             records.push(capture(vault, options, source, &packs, &counts, watch)?);
             Ok(())

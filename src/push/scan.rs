@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use vault_format::{Capture, Entry, Kind, path_cmp};
 
-use super::assemble::Order;
-use super::worker::Run;
 use super::PushError;
-use crate::sync::lock;
+use super::assemble::Order;
 use super::job::{Input, Job};
+use super::worker::Run;
 use crate::manifest::{ChunkSource, LeafWalk};
 use crate::source::sqlite;
 use crate::source::{FileReader, Found, StreamSource};
+use crate::sync::lock;
 use crate::watch::Action;
 
 /// A run of entries of about 1 MiB of content, in path order.
@@ -136,6 +136,11 @@ pub(super) fn scan<C: ChunkSource>(
             }
             continue;
         }
+        if job.sqlite && side_of.is_none() && !unchanged && is_write_ahead_log(&found) {
+            // Its database does not look like one: encrypted by the application.
+            let database = sqlite::side_file_of(&entry.path).unwrap_or(&entry.path);
+            job.fell_back(database, "it has a write-ahead log, but no header of a database: encrypted or damaged");
+        }
         if let Some(captured) = side_of {
             out.add(Item::Side(Box::new(found), captured), entry_weight(SMALL))?;
             continue;
@@ -177,16 +182,29 @@ fn looks_like_database(found: &Found) -> bool {
     if found.entry.size == 0 || found.entry.size % 512 != 0 {
         return false;
     }
-    let mut head = [0; sqlite::HEADER_BYTES];
+    begins(found, sqlite::HEADER_BYTES).is_some_and(|head| sqlite::is_database(&head))
+}
+
+/// The first bytes of a file, at most `len`.
+fn begins(found: &Found, len: usize) -> Option<Vec<u8>> {
+    let mut head = vec![0; len];
     let mut filled = 0;
-    let Ok(mut reader) = FileReader::open(&mut found.clone()) else { return false };
-    while filled < head.len() {
-        match reader.read(&mut head[filled..]) {
-            Ok(0) | Err(_) => break,
-            Ok(n) => filled += n,
+    let mut reader = FileReader::open(&mut found.clone()).ok()?;
+    while filled < len {
+        match reader.read(&mut head[filled..]).ok()? {
+            0 => break,
+            n => filled += n,
         }
     }
-    sqlite::is_database(&head[..filled])
+    head.truncate(filled);
+    Some(head)
+}
+
+/// Whether the file is the write-ahead log of a SQLite database: those begin in clear also where the database is encrypted.
+fn is_write_ahead_log(found: &Found) -> bool {
+    found.entry.path.ends_with(b"-wal")
+        && found.entry.size > 32
+        && begins(found, 4).is_some_and(|head| matches!(head[..], [0x37, 0x7f, 0x06, 0x82 | 0x83]))
 }
 
 /// Same content as far as the file system tells: size, both times and the inode.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
 use object_store::memory::InMemory;
 use vault_format::frame::Frame;
-use vault_format::name::{ObjectName, PackName, prefix};
 use vault_format::log::{EntryObject, Payload};
-use vault_format::{ChunkId, Content, DeviceId, Identity, ObjectHash, Kind, Scope, Suite};
+use vault_format::name::{ObjectName, PackName, prefix};
+use vault_format::{ChunkId, Content, DeviceId, Identity, Kind, ObjectHash, Scope, Suite};
 
 use super::{PushError, PushOptions, PushReport, StreamOptions, push};
 use crate::keys::Passphrase;
@@ -97,7 +97,15 @@ impl World {
     }
 
     fn open_options<'a>(&'a self, cache: Option<&'a Path>, unlock: &'a mut dyn Unlock) -> OpenOptions<'a> {
-        OpenOptions { url: Some(URL), vault: None, home: &self.home, cache, device_name: "other".into(), enroll: false, unlock }
+        OpenOptions {
+            url: Some(URL),
+            vault: None,
+            home: &self.home,
+            cache,
+            device_name: "other".into(),
+            enroll: false,
+            unlock,
+        }
     }
 
     fn options(&self) -> PushOptions {
@@ -179,7 +187,9 @@ fn read_all(vault: &Vault, info: &SnapshotInfo) -> BTreeMap<String, Vec<u8>> {
                     Content::Inline(bytes) => bytes,
                     Content::List { chunking, depth, root } => {
                         let mut bytes = Vec::new();
-                        for chunk in walk_list(&chunks, chunking, ListRoot { depth, root: ChunkId(root) }, stored).expect("a list") {
+                        for chunk in walk_list(&chunks, chunking, ListRoot { depth, root: ChunkId(root) }, stored)
+                            .expect("a list")
+                        {
                             let (_, id, _) = chunk.expect("a chunk");
                             bytes.extend_from_slice(&chunks.get(&id, ChunkType::File).expect("its bytes"));
                         }
@@ -445,7 +455,12 @@ fn a_lost_chunk_is_an_error_and_no_panic() {
     let info = reader.snapshots().into_iter().find(|info| Some(info.id) == report.snapshot).expect("there");
     let chunks = reader.chunks(Scope::VAULT);
     let source = &info.snapshot.sources[0];
-    let root = TreeRoot { id: source.root.expect("a root"), level: source.level, entries: source.entries, bytes: source.bytes };
+    let root = TreeRoot {
+        id: source.root.expect("a root"),
+        level: source.level,
+        entries: source.entries,
+        bytes: source.bytes,
+    };
     let mut lost = 0;
     for entry in LeafWalk::new(&chunks, root, Part::All).flat_map(|leaf| leaf.expect("trees are there").entries) {
         if let Content::List { depth: 0, root, .. } = entry.content {

@@ -8,15 +8,17 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 use vault_format::{Capture, ChunkId, Chunking, Content, Entry, limits};
 
+use super::PushError;
 use super::assemble::Done;
 use super::job::Job;
-use crate::sync::lock;
 use super::scan::{Batch, Item, Teller};
 use super::sink::Segment;
-use super::PushError;
 use crate::manifest::{ContentList, FixedList, ListRoot};
 use crate::source::xattr::read_xattrs;
-use crate::source::{FileReader, Found, SmallRead, SqliteCapture, Stability, StreamSource, WalkProblem, read_settled, read_small};
+use crate::source::{
+    FileReader, Found, SmallRead, SqliteCapture, Stability, StreamSource, WalkProblem, read_settled, read_small, sqlite,
+};
+use crate::sync::lock;
 use crate::watch::Action;
 
 /// About 1 MiB of a large file, cut into chunks.
@@ -35,12 +37,7 @@ pub(super) fn work(
     runs: &Receiver<Run>,
     done: &Sender<Done>,
 ) -> Result<(), PushError> {
-    let mut worker = Worker {
-        job,
-        done,
-        segment: job.sink.segment(job.compressor()?),
-        file: Vec::new(),
-    };
+    let mut worker = Worker { job, done, segment: job.sink.segment(job.compressor()?), file: Vec::new() };
     loop {
         // Finishing what is begun comes first: it frees memory.
         if let Ok(run) = runs.try_recv() {
@@ -125,6 +122,7 @@ impl Worker<'_, '_> {
         }
         let file = std::mem::take(&mut self.file);
         found.entry.content = self.content(&file)?;
+        self.mark_cut_database(&mut found.entry, sqlite::is_database(&file));
         self.file = file;
         self.job.watch.bytes.fetch_add(self.file.len() as u64, Relaxed);
         Ok(Some(self.finished(found)))
@@ -135,28 +133,45 @@ impl Worker<'_, '_> {
         self.job.watch.set_current(&found.entry.path);
         let content = self.settled(&mut found, |worker, reader| {
             let mut list = worker.job.new_list();
-            let (mut inline, mut first) = (None, true);
-            cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
-                if std::mem::take(&mut first) && data.len() <= limits::INLINE_BYTES {
-                    inline = Some(Content::Inline(data));
-                    return Ok(());
-                }
-                for (id, len) in worker.chunks(&data, &chunks)? {
-                    list.push(id, u64::from(len), worker.job.sink)?;
-                }
-                worker.job.spare.give(data);
-                Ok(())
-            })?;
+            let (mut inline, mut database) = (None, None);
+            cut_runs(
+                worker.job,
+                |buffer| reader.read(buffer),
+                |data, chunks| {
+                    let first = database.is_none();
+                    database.get_or_insert_with(|| sqlite::is_database(&data));
+                    if first && data.len() <= limits::INLINE_BYTES {
+                        inline = Some(Content::Inline(data));
+                        return Ok(());
+                    }
+                    for (id, len) in worker.chunks(&data, &chunks)? {
+                        list.push(id, u64::from(len), worker.job.sink)?;
+                    }
+                    worker.job.spare.give(data);
+                    Ok(())
+                },
+            )?;
             let root = list.finish(worker.job.sink)?;
-            Ok(inline.unwrap_or_else(|| listed(Chunking::ContentDefined, root)))
+            let content = inline.unwrap_or_else(|| listed(Chunking::ContentDefined, root));
+            Ok((content, database.unwrap_or(false)))
         });
         match content {
-            Ok(content) => {
+            Ok((content, database)) => {
                 found.entry.content = content;
+                self.mark_cut_database(&mut found.entry, database);
                 Ok(Some(self.finished(found)))
             }
             Err(ReadError::Lost(problem)) => Ok(self.job.lost(&problem)),
             Err(ReadError::Push(error)) => Err(error),
+        }
+    }
+
+    /// A file with the header of a database whose length is not that of whole pages: cut off, or being copied. Databases
+    /// of whole pages went through SQLite.
+    fn mark_cut_database(&self, entry: &mut Entry, database: bool) {
+        if database && self.job.sqlite && entry.size % 512 != 0 {
+            entry.capture = Capture::SqliteFallback;
+            self.job.fell_back(&entry.path, "its length is not that of whole pages");
         }
     }
 
@@ -204,21 +219,27 @@ impl Worker<'_, '_> {
         self.job.watch.set_current(&found.entry.path);
         let read = self.settled(&mut found, |worker, reader| {
             let file = Arc::new(LargeFile::new(worker.job, Chunking::ContentDefined));
-            let (mut number, mut inline) = (0, None);
-            cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
-                // It was truncated since the walk.
-                if number == 0 && data.len() <= limits::INLINE_BYTES {
-                    inline = Some(data);
-                    return Ok(());
-                }
-                let run = Run { file: Arc::clone(&file), number, data, chunks };
-                number += 1;
-                worker.hand_out(run, runs)
-            })?;
-            Ok((file, number, inline))
+            let (mut number, mut inline, mut database) = (0, None, false);
+            cut_runs(
+                worker.job,
+                |buffer| reader.read(buffer),
+                |data, chunks| {
+                    database |= number == 0 && sqlite::is_database(&data);
+                    // It was truncated since the walk.
+                    if number == 0 && data.len() <= limits::INLINE_BYTES {
+                        inline = Some(data);
+                        return Ok(());
+                    }
+                    let run = Run { file: Arc::clone(&file), number, data, chunks };
+                    number += 1;
+                    worker.hand_out(run, runs)
+                },
+            )?;
+            Ok((file, number, inline, database))
         });
         match read {
-            Ok((file, number, inline)) => {
+            Ok((file, number, inline, database)) => {
+                self.mark_cut_database(&mut found.entry, database);
                 self.job.note_changed(&found.entry);
                 self.end(&file, number, inline, vec![found.entry], seq)
             }
@@ -234,15 +255,19 @@ impl Worker<'_, '_> {
     fn stream(&mut self, mut stream: StreamSource, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
         let file = Arc::new(LargeFile::new(self.job, Chunking::ContentDefined));
         let (mut number, mut inline) = (0, None);
-        let read = cut_runs(self.job, |buffer| stream.read(buffer), |data, chunks| {
-            if number == 0 && data.len() <= limits::INLINE_BYTES {
-                inline = Some(data);
-                return Ok(());
-            }
-            let run = Run { file: Arc::clone(&file), number, data, chunks };
-            number += 1;
-            self.hand_out(run, runs)
-        });
+        let read = cut_runs(
+            self.job,
+            |buffer| stream.read(buffer),
+            |data, chunks| {
+                if number == 0 && data.len() <= limits::INLINE_BYTES {
+                    inline = Some(data);
+                    return Ok(());
+                }
+                let run = Run { file: Arc::clone(&file), number, data, chunks };
+                number += 1;
+                self.hand_out(run, runs)
+            },
+        );
         let entries = match read {
             Ok(()) => stream.finish().map_err(|error| crate::chain(&error)),
             Err(ReadError::Lost(problem)) => Err(crate::chain(&problem)),

@@ -7,7 +7,7 @@ use vault_format::{Capture, Kind};
 
 use super::RestoreError;
 use super::job::{Job, Source};
-use super::plan::reasons;
+use crate::chain;
 use crate::manifest::TreeError;
 use crate::target::{Extra, OwnerMap, TargetError};
 use crate::watch::{Action, Event};
@@ -29,10 +29,10 @@ impl Job<'_> {
                 Ok(extras) => self.remove(source, &extras),
                 Err(Stop::Over(error)) => return Err(error),
                 Err(Stop::Tree(error)) => {
-                    self.problem(&source.full(b""), &format!("nothing was deleted: {}", reasons(&error)), true);
+                    self.problem(&source.full(b""), &format!("nothing was deleted: {}", chain(&error)), true);
                 }
                 Err(Stop::Target(error)) => {
-                    self.problem(&source.full(b""), &format!("nothing was deleted: {}", reasons(&error)), false);
+                    self.problem(&source.full(b""), &format!("nothing was deleted: {}", chain(&error)), false);
                 }
             }
         }
@@ -54,11 +54,13 @@ impl Job<'_> {
             if matches!(entry.capture, Capture::Sqlite { .. } | Capture::SqliteFallback) {
                 databases.insert(entry.path.clone());
             }
-            Ok((entry.path, entry.kind))
+            Ok::<_, Stop>((entry.path, entry.kind))
         }))?;
         // The files beside a database are part of it: where it was left as it is, they may hold its newest data.
         extras.retain(|extra| {
-            !SIDES.iter().any(|side| extra.path.strip_suffix(side.as_bytes()).is_some_and(|path| databases.contains(path)))
+            !SIDES
+                .iter()
+                .any(|side| extra.path.strip_suffix(side.as_bytes()).is_some_and(|path| databases.contains(path)))
         });
         // Patterns choose what is deleted as they choose what is restored. A folder stands for all that is in it.
         extras.retain(|extra| {

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::Receiver;
-use vault_format::name::ObjectName;
 use vault_format::pack::ChunkType;
 
 use super::RestoreError;
 use super::file::Orphans;
 use super::job::Job;
-use super::plan::{Piece, Read, Unit, reasons};
+use super::plan::{Piece, Read, Unit};
 use crate::Trouble;
+use crate::chain;
 use crate::manifest::ChunkSource;
-use crate::stage::frame::Opener;
-use crate::stage::pack::PackHead;
-use crate::vault::{ChunkError, path_of};
+use crate::stage::{Opener, PackHead};
+use crate::vault::ChunkError;
 use crate::watch::Event;
 
 /// Works until there is nothing more to do. When everything is over the units are dropped, and so are their files.
@@ -46,8 +45,8 @@ impl<'s> Worker<'_, 's> {
         let job = self.job;
         let store = job.vault.store();
         let found = store
-            .get_range(&ObjectName::Pack(read.pack), read.range.clone())
-            .map_err(|error| ChunkError::Store { pack: path_of(&read.pack), error })
+            .get_range(&read.name(), read.range.clone())
+            .map_err(|error| ChunkError::Store { pack: read.name().to_path(), error })
             .and_then(|bytes| Ok((self.head(read, &bytes)?, bytes)));
         let (head, bytes) = match found {
             Ok(found) => found,
@@ -64,12 +63,12 @@ impl<'s> Worker<'_, 's> {
                 Ok(plain) => {
                     let swapped = deliver(job, self.orphans, read, segment, plain);
                     for piece in swapped {
-                        let error = ChunkError::Swapped { pack: path_of(&read.pack), id: piece.id };
+                        let error = ChunkError::Swapped { pack: read.name().to_path(), id: piece.id };
                         self.elsewhere(read, std::slice::from_ref(piece), error);
                     }
                 }
                 Err(error) => {
-                    let error = ChunkError::Damaged { pack: path_of(&read.pack), error };
+                    let error = ChunkError::Damaged { pack: read.name().to_path(), error };
                     self.elsewhere(read, segment, error);
                 }
             }
@@ -89,7 +88,7 @@ impl<'s> Worker<'_, 's> {
     fn elsewhere(&self, read: &Read<'s>, pieces: &[Piece<'s>], error: ChunkError) {
         let job = self.job;
         if is_final(&error) {
-            return job.abort(RestoreError::Chunk(error));
+            return job.abort(RestoreError::from(error));
         }
         let mut found = 0u64;
         for same in pieces.chunk_by(|a, b| a.id == b.id) {
@@ -102,20 +101,20 @@ impl<'s> Worker<'_, 's> {
                     found += 1;
                     same.iter().for_each(|piece| piece.file.write(job, self.orphans, piece.at, &chunk));
                 }
-                Err(error) if is_final(&error) => return job.abort(RestoreError::Chunk(error)),
+                Err(error) if is_final(&error) => return job.abort(RestoreError::from(error)),
                 Ok(_) => self.give_up(same, &error),
                 Err(error) => self.give_up(same, &error),
             }
             same.iter().for_each(|piece| piece.file.release(job, self.orphans));
         }
         if found > 0 {
-            let note = format!("{}; other copies of {found} chunks were found: run `zvault check`", reasons(&error));
+            let note = format!("{}; other copies of {found} chunks were found: run `zvault check`", chain(&error));
             job.watch.event(Event::Note(&note));
         }
     }
 
     fn give_up(&self, pieces: &[Piece<'s>], error: &ChunkError) {
-        let message = reasons(error);
+        let message = chain(error);
         pieces.iter().for_each(|piece| piece.file.fail(self.job, self.orphans, &message, true));
     }
 }

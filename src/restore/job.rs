@@ -14,7 +14,9 @@ use super::select::Select;
 use super::{RestoreError, RestoreOptions, RestoreReport, fetch};
 use crate::ls::{SourcePart, full_path};
 use crate::sync::lock;
-use crate::target::{self, Outcome, Overwrite, OwnerMap, RawPath, Root, SkipReason, Target, TargetError, TargetOptions};
+use crate::target::{
+    self, Outcome, Overwrite, OwnerMap, RawPath, Root, SkipReason, Target, TargetError, TargetOptions,
+};
 use crate::vault::Vault;
 use crate::watch::{Action, Event, Watch};
 
@@ -103,9 +105,11 @@ impl<'a> Job<'a> {
     /// The sources with their places. Names that cannot be one are problems.
     pub(super) fn sources(&self, parts: Vec<SourcePart<'a>>) -> Result<Vec<Source<'a>>, RestoreError> {
         let options = self.options;
-        let whole = parts.iter().all(|part| part.top.is_empty()) && options.include.is_empty() && options.exclude.is_empty();
+        let whole =
+            parts.iter().all(|part| part.top.is_empty()) && options.include.is_empty() && options.exclude.is_empty();
         if whole {
-            let sum = |of: fn(&SourcePart<'_>) -> u64| parts.iter().fold(0, |sum: u64, part| sum.saturating_add(of(part)));
+            let sum =
+                |of: fn(&SourcePart<'_>) -> u64| parts.iter().fold(0, |sum: u64, part| sum.saturating_add(of(part)));
             self.watch.total_entries.store(sum(|part| part.record.entries), Relaxed);
             self.watch.total_bytes.store(sum(|part| part.record.bytes), Relaxed);
         }
@@ -114,7 +118,9 @@ impl<'a> Job<'a> {
             let root = full_path(part.record, &part.top);
             if part.tree.is_none() {
                 let text = String::from_utf8_lossy(&root).into_owned();
-                self.watch.event(Event::Note(&format!("{text} could not be read when it was pushed: the snapshot has nothing of it")));
+                self.watch.event(Event::Note(&format!(
+                    "{text} could not be read when it was pushed: the snapshot has nothing of it"
+                )));
                 continue;
             }
             let mut base = part.below.clone();

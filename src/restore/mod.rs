@@ -10,6 +10,8 @@ mod job;
 mod plan;
 mod select;
 mod space;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::path::PathBuf;
@@ -22,7 +24,6 @@ use crate::index::IndexError;
 use crate::log::SnapshotRef;
 use crate::ls::{LsError, parts};
 use crate::source::ExcludeError;
-use crate::store::StoreError;
 use crate::target::{Overwrite, RawPath, TargetError};
 use crate::vault::{ChunkError, Vault};
 use crate::watch::{Event, Watch};
@@ -131,12 +132,9 @@ pub enum RestoreError {
         /// The path that was being written.
         path: RawPath,
     },
-    /// The store ended to answer.
-    #[error("the vault's store cannot be read any more; what was restored so far stays")]
-    Store(#[source] StoreError),
     /// A chunk cannot be had for a reason that holds for all others, too.
     #[error("the vault cannot be read any more; what was restored so far stays")]
-    Chunk(#[from] ChunkError),
+    Chunk(#[source] Box<ChunkError>),
     /// The local copy of the index cannot be read.
     #[error(transparent)]
     Index(#[from] IndexError),
@@ -148,6 +146,12 @@ pub enum RestoreError {
     Panicked,
 }
 
+impl From<ChunkError> for RestoreError {
+    fn from(error: ChunkError) -> Self {
+        Self::Chunk(Box::new(error))
+    }
+}
+
 impl RestoreError {
     /// What kind of trouble this is.
     pub fn trouble(&self) -> Trouble {
@@ -156,7 +160,6 @@ impl RestoreError {
             Self::Pattern(_) => Trouble::Usage,
             Self::Target(_) | Self::Index(_) | Self::Panicked => Trouble::Failed,
             Self::NoRoom { .. } | Self::Full { .. } => Trouble::Storage,
-            Self::Store(error) => error.trouble(),
             Self::Chunk(error) => error.trouble(),
             Self::Interrupted => Trouble::Interrupted,
         }
@@ -169,7 +172,7 @@ impl RestoreError {
             Self::Part(error) => error.hints(),
             Self::NoRoom { .. } => vec!["free some space, or restore a part with --include or snapshot:path".into()],
             Self::Full { .. } => vec![format!("free some space, then {again}")],
-            Self::Store(_) | Self::Chunk(_) | Self::Interrupted => vec![again.into()],
+            Self::Chunk(_) | Self::Interrupted => vec![again.into()],
             Self::Index(_) => vec!["remove the cache folder: it is filled again from the vault".into()],
             _ => Vec::new(),
         }

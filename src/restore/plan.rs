@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use vault_format::manifest::Leaf;
-use vault_format::name::PackName;
+use vault_format::name::{ObjectName, PackName};
 use vault_format::{ChunkId, Chunking, Content, Entry, Kind, limits};
 
 use super::RestoreError;
 use super::file::{File, Names, Orphans, Place};
 use super::job::{Job, Source, may_skip};
 use super::space::content_len;
-use crate::Trouble;
 use crate::ls::tree_trouble;
 use crate::manifest::{ListRoot, is_within, walk_list};
 use crate::target::{Begin, Outcome, OwnerMap};
 use crate::vault::ChunkError;
+use crate::{Trouble, chain};
 
 /// What a worker does at once.
 pub(super) enum Unit<'s> {
@@ -97,7 +97,8 @@ impl<'s> Planner<'s> {
 
     /// Plans one source. A manifest that cannot be read further is a problem; everything before it is restored.
     pub(super) fn source(&mut self, source: &'s Source<'s>) -> Result<(), RestoreError> {
-        let mut walk = SourceWalk { place: None, names: (Vec::new(), Vec::new()), above: Vec::new(), groups: Groups::default() };
+        let mut walk =
+            SourceWalk { place: None, names: (Vec::new(), Vec::new()), above: Vec::new(), groups: Groups::default() };
         let mut select = source.select.clone();
         for leaf in source.part.leaves() {
             self.job.go_on()?;
@@ -106,7 +107,7 @@ impl<'s> Planner<'s> {
                 Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
                 Err(error) => {
                     source.broken.store(true, std::sync::atomic::Ordering::Relaxed);
-                    let message = format!("its list of files cannot be read any further: {}", reasons(&error));
+                    let message = format!("its list of files cannot be read any further: {}", chain(&error));
                     self.job.problem(&source.full(b""), &message, true);
                     break;
                 }
@@ -182,7 +183,9 @@ impl<'s> Planner<'s> {
             self.window.large += usize::from(sink.is_some());
         }
         let list = match &entry.content {
-            Content::List { chunking, depth, root } => Some((*chunking, ListRoot { depth: *depth, root: ChunkId(*root) })),
+            Content::List { chunking, depth, root } => {
+                Some((*chunking, ListRoot { depth: *depth, root: ChunkId(*root) }))
+            }
             Content::Empty | Content::Inline(_) => None,
         };
         let file = Arc::new(File::new(place.clone(), entry, sink, names));
@@ -207,7 +210,7 @@ impl<'s> Planner<'s> {
         let pieces = match walk_list(&source.part.chunks, chunking, root, size) {
             Ok(pieces) => pieces,
             Err(error) => {
-                file.fail(job, &self.orphans, &reasons(&error), true);
+                file.fail(job, &self.orphans, &chain(&error), true);
                 return Ok(());
             }
         };
@@ -216,7 +219,7 @@ impl<'s> Planner<'s> {
                 Ok(piece) => piece,
                 Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
                 Err(error) => {
-                    file.fail(job, &self.orphans, &reasons(&error), true);
+                    file.fail(job, &self.orphans, &chain(&error), true);
                     return Ok(());
                 }
             };
@@ -290,6 +293,12 @@ impl<'s> Planner<'s> {
     }
 }
 
+impl Read<'_> {
+    pub(super) fn name(&self) -> ObjectName {
+        ObjectName::Pack(self.pack)
+    }
+}
+
 impl Piece<'_> {
     /// Bytes of its segment in the pack.
     fn frame(&self) -> Range<u64> {
@@ -330,17 +339,20 @@ type OwnerNames = Vec<(u32, Vec<u8>)>;
 
 impl<'s> SourceWalk<'s> {
     /// The place with the owners of a leaf. Kept until other names come: looking them up costs.
-    fn place_of(&mut self, job: &Job<'_>, source: &'s Source<'s>, leaf: &Leaf) -> Result<Place<'s>, crate::target::TargetError> {
+    fn place_of(
+        &mut self,
+        job: &Job<'_>,
+        source: &'s Source<'s>,
+        leaf: &Leaf,
+    ) -> Result<Place<'s>, crate::target::TargetError> {
         let known = !job.options.owners || (&self.names.0, &self.names.1) == (&leaf.users, &leaf.groups);
         if let Some(place) = self.place.as_ref().filter(|_| known) {
             return Ok(place.clone());
         }
         let owners = match job.options.owners {
             true => {
-                let pairs = |names: &'_ OwnerNames| names.iter().map(|(id, name)| (*id, name.clone())).collect::<Vec<_>>();
-                self.names = (pairs(&leaf.users), pairs(&leaf.groups));
-                let borrow = |names: &'_ OwnerNames| names.iter().map(|(id, name)| (*id, name.as_slice())).collect::<Vec<_>>();
-                OwnerMap::by_name(borrow(&self.names.0), borrow(&self.names.1))
+                self.names = (leaf.users.clone(), leaf.groups.clone());
+                OwnerMap::by_name(pairs(&leaf.users), pairs(&leaf.groups))
             }
             false => OwnerMap::numeric(),
         };
@@ -357,6 +369,10 @@ impl<'s> SourceWalk<'s> {
             }
         }
     }
+}
+
+fn pairs(names: &[(u32, Vec<u8>)]) -> impl Iterator<Item = (u32, &[u8])> {
+    names.iter().map(|(id, name)| (*id, name.as_slice()))
 }
 
 /// Makes a folder, link or device; in a dry run, looks what would be done about anything.
@@ -394,6 +410,7 @@ impl<'s> Groups<'s> {
             return Role::Alone;
         }
         let key = (entry.device, entry.inode);
+        let full = self.0.len() >= GROUPS;
         match self.0.get_mut(&key) {
             Some(group) if (group.size, &group.content) == (entry.size, &entry.content) => {
                 let names = Arc::clone(&group.names);
@@ -405,7 +422,7 @@ impl<'s> Groups<'s> {
             }
             Some(_) => Role::Alone,
             // Beyond this they become files of their own: memory is bounded, whatever a manifest says.
-            None if self.0.len() >= GROUPS => Role::Alone,
+            None if full => Role::Alone,
             None => {
                 let names = Arc::new(Names::new(&entry.path));
                 let group = Group {
@@ -441,20 +458,6 @@ fn cut_reads(spans: &[(u32, Range<u64>)]) -> Vec<(usize, Range<u64>)> {
     reads.into_iter().map(|(_, count, range)| (count, range)).collect()
 }
 
-/// An error with its causes.
-pub(super) fn reasons(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
 /// Pieces in a full window, twice the number of files; about 20 MiB.
 const PIECES: usize = 65_536;
 /// Pieces in the first window.
@@ -471,3 +474,129 @@ const GROUPS: usize = 1 << 18;
 const WINDOW: u64 = 1 << 20;
 /// The longest read. A worker has one in memory.
 const READ: u64 = (limits::PACK / 2) as u64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn cut(spans: &[(u32, Range<u64>)]) -> Vec<(usize, Range<u64>)> {
+        let reads = cut_reads(spans);
+        assert_eq!(reads.iter().map(|(count, _)| count).sum::<usize>(), spans.len());
+        for (_, range) in &reads {
+            assert!(range.start % WINDOW == 0 && range.end % WINDOW == 0 && range.end - range.start <= READ);
+        }
+        reads
+    }
+
+    #[test]
+    fn neighbours_are_read_at_once_and_far_ones_are_not() {
+        assert_eq!(cut(&[]), []);
+        assert_eq!(cut(&[(0, 10..20), (0, 10..20), (0, MIB - 1..MIB + 1)]), [(3, 0..2 * MIB)]);
+        // One window between them is read along, two are not.
+        assert_eq!(cut(&[(0, 0..10), (0, 2 * MIB..2 * MIB + 1)]), [(2, 0..3 * MIB)]);
+        assert_eq!(cut(&[(0, 0..10), (0, 3 * MIB..3 * MIB + 1)]), [(1, 0..MIB), (1, 3 * MIB..4 * MIB)]);
+        // Packs are objects of their own.
+        assert_eq!(cut(&[(0, 0..10), (1, 0..10)]), [(1, 0..MIB), (1, 0..MIB)]);
+    }
+
+    #[test]
+    fn a_whole_pack_takes_few_reads() {
+        let spans: Vec<_> = (0..64).map(|n| (0, n * MIB / 4 + 300..(n + 1) * MIB / 4 + 300)).collect();
+        let reads = cut(&spans);
+        assert!(reads.len() <= 3, "{reads:?}");
+        assert!(reads.windows(2).all(|pair| pair[1].1.start <= pair[0].1.end), "a gap: {reads:?}");
+    }
+
+    #[test]
+    fn a_segment_larger_than_anything_honest_is_read_all_the_same() {
+        assert_eq!(cut_reads(&[(0, 0..16 * MIB)]), [(1, 0..16 * MIB)]);
+    }
+
+    #[test]
+    fn windows_begin_small_and_are_bounded() {
+        let mut limit = Limit(FIRST_PIECES);
+        let sizes: Vec<_> = (0..10)
+            .map(|_| {
+                limit.grow();
+                limit.0
+            })
+            .collect();
+        assert!(sizes.is_sorted() && sizes[0] > FIRST_PIECES);
+        assert_eq!(sizes[9], PIECES);
+    }
+
+    #[test]
+    fn packs_are_numbered_as_they_are_met() {
+        let pack = |n| PackName {
+            tree: false,
+            device: vault_format::DeviceId([n; 16]),
+            hash: vault_format::ObjectHash([n; 32]),
+        };
+        let mut window = Window::default();
+        let numbers: Vec<_> = [3, 1, 3, 2, 1].into_iter().map(|n| window.number(pack(n), u64::from(n))).collect();
+        assert_eq!(numbers, [0, 1, 0, 2, 1]);
+        assert_eq!(window.packs, [(pack(3), 3), (pack(1), 1), (pack(2), 2)]);
+    }
+
+    fn linked(path: &str, inode: u64, links: u32, size: u64) -> Entry {
+        Entry {
+            path: path.into(),
+            kind: Kind::File,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: vault_format::Time { secs: 0, nanos: 0 },
+            ctime: vault_format::Time { secs: 0, nanos: 0 },
+            inode,
+            device: 7,
+            links,
+            size,
+            content: Content::Empty,
+            holes: Vec::new(),
+            target: Vec::new(),
+            rdev: 0,
+            xattrs: Vec::new(),
+            capture: vault_format::Capture::Plain,
+        }
+    }
+
+    #[test]
+    fn names_of_one_file_find_each_other() {
+        let mut groups = Groups::default();
+        let mut role = |entry: &Entry| match groups.role(entry) {
+            Role::Alone => "alone",
+            Role::First(_) => "first",
+            Role::Further(_) => "further",
+        };
+        assert_eq!(role(&linked("a", 1, 3, 10)), "first");
+        assert_eq!(role(&linked("b", 1, 3, 10)), "further");
+        assert_eq!(role(&linked("c", 2, 1, 10)), "alone");
+        // It changed while it was pushed: one inode, two contents.
+        assert_eq!(role(&linked("d", 1, 3, 11)), "alone");
+        assert_eq!(role(&linked("e", 1, 3, 10)), "further");
+        assert!(groups.0.is_empty(), "a group with all its names is forgotten");
+    }
+
+    #[test]
+    fn groups_are_bounded() {
+        let mut groups = Groups::default();
+        for inode in 0..GROUPS as u64 {
+            assert!(matches!(groups.role(&linked("x", inode, 2, 0)), Role::First(_)));
+        }
+        assert!(matches!(groups.role(&linked("x", u64::MAX, 2, 0)), Role::Alone));
+        assert!(matches!(groups.role(&linked("y", 0, 2, 0)), Role::Further(_)));
+        assert!(matches!(groups.role(&linked("x", u64::MAX, 2, 0)), Role::First(_)));
+    }
+
+    #[test]
+    fn a_window_is_over_when_its_permit_is_dropped() {
+        let (send, receive) = bounded(WINDOWS);
+        send.send(()).expect("room");
+        send.send(()).expect("room");
+        assert!(send.try_send(()).is_err());
+        drop(Permit(receive.clone()));
+        assert!(send.try_send(()).is_ok());
+    }
+}

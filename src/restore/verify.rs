@@ -11,8 +11,8 @@ use vault_format::{ChunkId, Content, Entry, Kind};
 
 use super::RestoreError;
 use super::job::{Job, Source};
-use super::plan::reasons;
 use super::space::content_len;
+use crate::chain;
 use crate::manifest::{ListRoot, walk_list};
 
 impl Job<'_> {
@@ -58,7 +58,7 @@ impl Job<'_> {
                     batch_in.send((source, files)).map_err(|_| RestoreError::Panicked)?;
                 }
             }
-            Ok(())
+            Ok::<_, RestoreError>(())
         })?;
         self.go_on()
     }
@@ -96,8 +96,8 @@ fn compare(source: &Source<'_>, entry: &Entry, folder: &OwnedFd, buffer: &mut Ve
             let chunks = &source.part.chunks;
             let root = ListRoot { depth: *depth, root: ChunkId(*root) };
             let pieces = walk_list(chunks, *chunking, root, content_len(entry).unwrap_or(0));
-            for piece in pieces.map_err(|error| reasons(&error))? {
-                let (at, id, len) = piece.map_err(|error| reasons(&error))?;
+            for piece in pieces.map_err(|error| chain(&error))? {
+                let (at, id, len) = piece.map_err(|error| chain(&error))?;
                 read_content(&file, entry, at, len as usize, buffer).map_err(told)?;
                 if chunks.ids().id(ChunkType::File, buffer) != id {
                     return Err(differs());
@@ -149,3 +149,44 @@ fn place_of(entry: &Entry, at: u64) -> (u64, u64) {
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{FileExt, symlink};
+
+    #[test]
+    fn content_lies_between_the_holes() {
+        let holes = [(0, 100), (150, 50)];
+        let mut entry = crate::restore::tests::entry("f");
+        entry.holes = holes.to_vec();
+        entry.size = 300;
+        assert_eq!(place_of(&entry, 0), (100, 50));
+        assert_eq!(place_of(&entry, 49), (149, 1));
+        assert_eq!(place_of(&entry, 50), (200, u64::MAX));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = std::fs::File::create_new(folder.path().join("f")).expect("a file");
+        file.set_len(300).expect("its size");
+        file.write_at(&[7; 50], 100).expect("written");
+        file.write_at(&[8; 100], 200).expect("written");
+        let here = rustix::fs::open(folder.path(), FOLDER, Mode::empty()).expect("the folder");
+        let mut buffer = Vec::new();
+        let opened = open_below(&here, b"f").expect("the file");
+        read_content(&opened, &entry, 10, 100, &mut buffer).expect("read");
+        assert_eq!(buffer, [[7; 40].as_slice(), &[8; 60]].concat());
+        assert!(read_content(&opened, &entry, 100, 51, &mut buffer).is_err(), "beyond the end");
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("real")).expect("a folder");
+        std::fs::write(at("real/f"), "x").expect("a file");
+        symlink("real", at("way")).expect("a link");
+        symlink("real/f", at("f")).expect("a link");
+        let here = rustix::fs::open(folder.path(), FOLDER, Mode::empty()).expect("the folder");
+        assert!(open_below(&here, b"real/f").is_ok());
+        assert!(open_below(&here, b"way/f").is_err() && open_below(&here, b"f").is_err());
+    }
+}

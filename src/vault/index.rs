@@ -22,6 +22,8 @@ pub(crate) struct Tables {
     pub(crate) deltas: Vec<(DeviceId, ObjectHash)>,
     /// Deltas that it does.
     pub(crate) covered: HashSet<ObjectHash>,
+    /// The same with their writers.
+    pub(crate) covered_deltas: Vec<(DeviceId, ObjectHash)>,
 }
 
 impl Vault {
@@ -43,7 +45,9 @@ impl Vault {
             .iter()
             .filter(|entry| !self.log.is_void(entry, &collectors))
             .filter_map(|entry| match &entry.body.payload {
-                Payload::Index(set) if set.domain == Domain::SHARED => Some((self.covered_by(&set.frontier), entry, set)),
+                Payload::Index(set) if set.domain == Domain::SHARED => {
+                    Some((self.covered_by(&set.frontier), entry, set))
+                }
                 _ => None,
             })
             .max_by_key(|(covered, entry, _)| (covered.len(), entry.identity));
@@ -54,16 +58,19 @@ impl Vault {
             None => Default::default(),
         };
         let (mut deltas, mut covered, mut seen) = (Vec::new(), HashSet::new(), HashSet::new());
+        let mut covered_deltas = Vec::new();
         for entry in entries {
             for (hash, _) in &entry.body.deltas {
                 if within.contains(&entry.identity) {
-                    covered.insert(*hash);
+                    if covered.insert(*hash) {
+                        covered_deltas.push((entry.device, *hash));
+                    }
                 } else if seen.insert((entry.device, *hash)) {
                     deltas.push((entry.device, *hash));
                 }
             }
         }
-        Tables { shards, deltas, covered }
+        Tables { shards, deltas, covered, covered_deltas }
     }
 
     /// Fetches a delta that an entry names, or a shard that a set names, and opens it.
@@ -73,13 +80,14 @@ impl Vault {
             false => (ObjectName::Delta { device, hash }, ObjectType::Delta),
         };
         let bad = |reason: String| VaultError::Table { path: name.to_path(), reason };
-        let stored = self.store.get(&name, &|bytes| self.provider.hash.hash(&[bytes])).map_err(|error| match error {
-            StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. } => {
-                bad(crate::chain(&error))
-            }
-            // A store that does not answer says nothing about the table.
-            error => error.into(),
-        })?;
+        let stored =
+            self.store.get(&name, &|bytes| self.provider.hash.hash(&[bytes])).map_err(|error| match error {
+                StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. } => {
+                    bad(crate::chain(&error))
+                }
+                // A store that does not answer says nothing about the table.
+                error => error.into(),
+            })?;
         if stored.len() > limits::INDEX_STORED {
             return Err(bad("it is larger than a table may be".into()));
         }
@@ -149,14 +157,18 @@ impl Vault {
         let missing: Vec<_> = tables.deltas.iter().filter(|(_, hash)| !known.contains(hash)).collect();
         // What a set covers is in here by its deltas or by its shards; a fresh copy takes the shards.
         let by_deltas = tables.covered.iter().all(|hash| known.contains(hash));
+        let mut lost = 0;
         if !by_deltas {
             for (device, hash) in tables.shards.iter().filter(|(_, hash)| !known.contains(hash)) {
-                if let Some(table) = self.usable_table(true, *device, *hash)? {
-                    index.absorb(*hash, &table, None)?;
+                match self.usable_table(true, *device, *hash)? {
+                    Some(table) => drop(index.absorb(*hash, &table, None)?),
+                    None => lost += 1,
                 }
             }
         }
-        for (device, hash) in missing {
+        // A set that has lost a shard says less than the deltas it was merged from, as far as these are still there.
+        let covered: &[_] = if lost > 0 { &tables.covered_deltas } else { &[] };
+        for (device, hash) in missing.into_iter().chain(covered) {
             if let Some(table) = self.usable_table(false, *device, *hash)? {
                 index.absorb(*hash, &table, Some(*device))?;
             }

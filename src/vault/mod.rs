@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crypto_backends::{Key, Provider};
 use vault_format::log::{EntryContent, EntryObject, Payload};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId};
+use vault_format::{
+    DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId,
+};
 
 pub use chunks::ChunkError;
-pub(crate) use chunks::{Chunks, path_of};
+pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub use open::{InitOptions, Initialised, OpenOptions, Unlock, UnlockSecret};
 
@@ -170,6 +172,11 @@ impl Vault {
         &self.domain
     }
 
+    /// The keys of the ids of any domain.
+    pub(crate) fn id_keys(&self, domain: Domain, scope: Scope) -> crate::stage::IdKeys {
+        self.keys.domain(domain).id_keys(scope)
+    }
+
     /// Reads the chunks of a source.
     pub(crate) fn chunks(&self, scope: Scope) -> Chunks<'_> {
         Chunks::new(self, scope)
@@ -193,7 +200,8 @@ impl Vault {
                 // Only a device of this domain can know what is in it.
                 self.domain_of(info.device) == source.domain
                     && source.label == label
-                    && source.scope == Scope::VAULT && source.domain == self.domain.domain
+                    && source.scope == Scope::VAULT
+                    && source.domain == self.domain.domain
             })?;
             let root = TreeRoot { id: source.root?, level: source.level, entries: source.entries, bytes: source.bytes };
             Some((info.id, root))

@@ -6,15 +6,13 @@ use vault_format::index::{Table, TableKind};
 use vault_format::log::{Body, IndexSet, Payload, Snapshot, entry_prefix};
 use vault_format::name::{ObjectName, PackName};
 use vault_format::roster::Capabilities;
-use vault_format::{
-    DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time,
-};
+use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time};
 
 use super::{Vault, VaultError};
 use crate::index::{Delta, MAX_DELTAS, TableInfo, merge_plan, merge_tables};
+use crate::stage::{PackKeys, PackWriter};
 use crate::stage::{dek, seal_object};
-use crate::stage::{FullPack, PackKeys, PackWriter};
-use crate::store::{StoreError, StoredDelta, StoredPack};
+use crate::store::{FullPack, StoreError, StoredDelta, StoredPack};
 use crate::sync::lock;
 
 impl Vault {
@@ -48,16 +46,17 @@ impl Vault {
     }
 
     /// A fresh pack of this device under the current epoch.
-    pub(crate) fn new_pack(&self, tree: bool) -> Result<PackWriter, VaultError> {
+    pub(crate) fn new_pack(&self, tree: bool, buffer: Vec<u8>) -> Result<PackWriter, VaultError> {
         let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
-        let header = self.header(if tree { ObjectType::TreePack } else { ObjectType::DataPack }, epoch.id, Mode::Symmetric)?;
-        Ok(PackWriter::new(PackKeys::symmetric(self.provider, header, &epoch.data)?)?)
+        let header =
+            self.header(if tree { ObjectType::TreePack } else { ObjectType::DataPack }, epoch.id, Mode::Symmetric)?;
+        Ok(PackWriter::with_buffer(PackKeys::symmetric(self.provider, header, &epoch.data)?, buffer)?)
     }
 
     /// Stores a pack and takes its chunks into the index. The journal names it until an entry does.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
         let name = pack.name;
-        let stored = self.store.put_pack(pack.into())?;
+        let stored = self.store.put_pack(pack)?;
         self.note_in_journal(name)?;
         self.index()?.stored(&stored);
         Ok(stored)
@@ -126,17 +125,18 @@ impl Vault {
         self.put_entry(entry)?;
         self.refresh()?;
         let written = self.log.get(&identity).ok_or(VaultError::Collected)?;
-        let fenced = self.collectors().iter().flat_map(|device| self.log.of(*device)).any(|fence| match &fence.body.payload {
-            Payload::Fence { condemn, frontier } => {
-                let seen = written.body.seen.get(&fence.device).map_or(&[][..], Vec::as_slice);
-                let aware = seen.iter().any(|head| self.log.is_ancestor(condemn, head));
-                let held = frontier.get(&written.device).is_some_and(|heads| {
-                    heads.iter().any(|head| self.log.is_ancestor(&identity, head))
-                });
-                !aware && !held
-            }
-            _ => false,
-        });
+        let fenced =
+            self.collectors().iter().flat_map(|device| self.log.of(*device)).any(|fence| match &fence.body.payload {
+                Payload::Fence { condemn, frontier } => {
+                    let seen = written.body.seen.get(&fence.device).map_or(&[][..], Vec::as_slice);
+                    let aware = seen.iter().any(|head| self.log.is_ancestor(condemn, head));
+                    let held = frontier
+                        .get(&written.device)
+                        .is_some_and(|heads| heads.iter().any(|head| self.log.is_ancestor(&identity, head)));
+                    !aware && !held
+                }
+                _ => false,
+            });
         if fenced {
             return Err(VaultError::Collected);
         }
@@ -294,8 +294,7 @@ impl Vault {
         let dek = dek(self.provider, &epoch.log, &prefix, &header.salt);
         let extra = &prefix[vault_format::header::HEADER_LEN..];
         let reserve = self.provider.suite.signature_len();
-        let mut bytes =
-            seal_object(self.provider, &header, extra, &dek, &body.encode()?, Some(ENTRY_LEVEL), reserve)?;
+        let mut bytes = seal_object(self.provider, &header, extra, &dek, &body.encode()?, Some(ENTRY_LEVEL), reserve)?;
         let identity = Identity(self.provider.hash.hash(&[&bytes]));
         let signature = self.device.sign_stored(self.provider, ObjectType::Entry, &bytes)?;
         bytes.extend_from_slice(&signature);

@@ -8,9 +8,9 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser};
 
 use crate::commands::Command;
-use crate::engine::Trouble;
 use crate::error::CommandError;
 use crate::{exit, ui};
+use zvault::Trouble;
 
 /// Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
 #[derive(Parser)]

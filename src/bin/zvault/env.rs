@@ -32,7 +32,8 @@ fn check_one(name: &OsStr, value: &OsStr) -> Result<(), CommandError> {
         return Err(CommandError::usage("ZVAULT_PROFILE is set, but profiles are not supported yet")
             .hint("unset it, and name what to push on the command line"));
     }
-    if !KNOWN.contains(&&*name) && !(cfg!(debug_assertions) && name == TEST_KDF) {
+    let known = KNOWN.contains(&&*name) || cfg!(debug_assertions) && name == TEST_KDF;
+    if !known {
         let error = CommandError::usage(format!("unknown environment variable: {name}"));
         let near = KNOWN.iter().map(|known| (distance(known, &name), known)).min();
         return Err(match near {

@@ -5,9 +5,13 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use crate::engine::Trouble;
-use crate::engine::state::StateError;
-use crate::engine::vault::VaultError;
+use zvault::Trouble;
+use zvault::check::CheckError;
+use zvault::ls::LsError;
+use zvault::push::PushError;
+use zvault::restore::RestoreError;
+use zvault::state::StateError;
+use zvault::vault::VaultError;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -50,6 +54,14 @@ impl CommandError {
         }
     }
 
+    /// For output that is not what the command is for: that nobody reads it is no reason to end.
+    pub(crate) fn unless_closed(self) -> Result<(), Self> {
+        match self {
+            Self::OutputClosed => Ok(()),
+            failed @ Self::Failed(_) => Err(failed),
+        }
+    }
+
     /// An error of the library.
     pub(crate) fn library(error: &dyn Error, trouble: Trouble, hints: Vec<String>) -> Self {
         let mut failed = Self::new(trouble, error.to_string());
@@ -72,6 +84,14 @@ impl CommandError {
                 }
                 next = error.source();
             }
+        }
+        self
+    }
+
+    /// Adds causes that are known as text.
+    pub(crate) fn because(mut self, causes: Vec<String>) -> Self {
+        if let Self::Failed(failed) = &mut self {
+            failed.causes.extend(causes);
         }
         self
     }
@@ -107,7 +127,7 @@ macro_rules! from_library {
     )+};
 }
 
-from_library!(crate::engine::Error, VaultError, crate::engine::push::PushError);
+from_library!(VaultError, PushError, RestoreError, LsError, CheckError);
 
 impl From<StateError> for CommandError {
     fn from(error: StateError) -> Self {

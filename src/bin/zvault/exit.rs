@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use crate::commands::Done;
-use crate::engine::Trouble;
 use crate::error::CommandError;
 use crate::ui::Ui;
+use zvault::Trouble;
 
 /// The exit code for a kind of trouble: the one place where they are.
 pub(crate) fn code(trouble: Trouble) -> u8 {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::engine::Trouble;
-use crate::engine::watch::{Action, Event, Watch};
 use crate::error::CommandError;
 use crate::json;
 use crate::ui::{Progress, Ui, bytes_text, count_text, duration_text, path_text};
+use zvault::Trouble;
+use zvault::watch::{Action, Event, Watch};
 
 /// What the job is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,14 +30,18 @@ pub(crate) fn run<T>(
     ui: &Ui,
     job: Job,
     counter: Option<Counter<'_>>,
-    work: impl FnOnce(&Watch<'_>) -> T,
+    work: impl FnOnce(&Watch<'_>) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let interrupted = catch_interrupts()?;
     let told = Told::default();
     let on_event = |event: Event<'_>| told.tell(ui, job, event);
-    let watch = Watch::with_events(&on_event);
+    let mut watch = Watch::with_events(&on_event);
+    if job == Job::Push && ui.verbose == 0 {
+        watch = watch.without_entries();
+    }
+    let watch = watch;
     let ended = AtomicBool::new(false);
-    Ok(std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         // Dropped when the work ends, also by a panic: the threads must not outlive it.
         let _running = Running::start(&ended, |stop| {
             scope.spawn(|| Screen::new(ui, job, &watch, &told).run(stop, &interrupted));
@@ -46,7 +50,7 @@ pub(crate) fn run<T>(
             scope.spawn(|| counter(&watch, &ended));
         }
         work(&watch)
-    }))
+    })
 }
 
 /// The first signal asks the job to end; the second ends the process at once.
@@ -97,7 +101,10 @@ impl Told {
         match event {
             Event::Problem { path, message } => {
                 self.problems.fetch_add(1, Relaxed);
-                ui.problem(job.during(), path, message);
+                // The list at the end of a check has all of them, with the files that suffer.
+                if job != Job::Check || ui.json || ui.verbose > 0 {
+                    ui.problem(job.during(), path, message);
+                }
             }
             Event::Entry { path, action, size } => {
                 match action {

@@ -6,8 +6,8 @@ use serde::Serialize;
 use vault_format::log::{Outcome, SourceKind};
 use vault_format::{Entry, Kind, Time};
 
-use crate::engine::log::SnapshotInfo;
-use crate::engine::push::PushReport;
+use zvault::log::SnapshotInfo;
+use zvault::push::PushReport;
 
 /// One line of JSON.
 pub(crate) fn line(document: &impl Serialize) -> String {
@@ -38,6 +38,13 @@ pub(crate) struct ExitError<'a> {
     pub(crate) message: &'a str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub(crate) hints: &'a [String],
+}
+
+/// Something to know that is no problem.
+#[derive(Serialize)]
+pub(crate) struct Note<'a> {
+    pub(crate) message_type: &'static str,
+    pub(crate) message: &'a str,
 }
 
 /// A problem that does not end the job.
@@ -173,7 +180,9 @@ pub(crate) struct RestoreSummary {
     pub(crate) bytes_skipped: u64,
     pub(crate) dirs: u64,
     pub(crate) others: u64,
+    pub(crate) files_verified: u64,
     pub(crate) problems: u64,
+    pub(crate) damaged: u64,
     pub(crate) warnings: u64,
 }
 
@@ -346,9 +355,11 @@ pub(crate) struct CheckSummary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) packs_read: Option<u64>,
     pub(crate) bytes_read: u64,
-    pub(crate) junk: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) leftovers: Option<u64>,
+    pub(crate) unreferenced: Option<u64>,
+    pub(crate) leftovers: u64,
+    pub(crate) junk: &'a [String],
+    pub(crate) notes: &'a [String],
     pub(crate) damaged: Vec<DamageDocument<'a>>,
 }
 

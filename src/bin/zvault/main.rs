@@ -1,7 +1,6 @@
 //! `zvault`, the command line of the library.
 mod args;
 mod commands;
-mod engine;
 mod env;
 mod error;
 mod exit;

@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 use zvault::keys::{Passphrase, PassphraseError, Words};
 
 use crate::args::SecretArgs;
-use crate::engine::Trouble;
-use crate::engine::vault::{Unlock, UnlockSecret};
 use crate::error::CommandError;
 use crate::{env, ui};
+use zvault::Trouble;
+use zvault::vault::{Unlock, UnlockSecret};
 
 /// Gets the secret that opens a vault, when it is needed.
 pub(crate) struct Secrets<'a> {

@@ -69,16 +69,21 @@ impl Ui {
         Output(BufWriter::with_capacity(64 << 10, io::stdout()))
     }
 
-    /// Prints text on standard output, unless quiet or JSON is wanted.
+    /// Prints text on standard output, unless quiet or JSON is wanted. It tells how a job went: that nobody reads it
+    /// does not change how the job ends.
     pub(crate) fn say(&self, text: &str) -> Result<(), CommandError> {
         if self.quiet || self.json {
             return Ok(());
         }
         self.above_bar(|| {
             let mut output = self.output();
-            output.text(text)?;
-            output.finish()
+            output.text(text).and_then(|()| output.finish()).or_else(CommandError::unless_closed)
         })
+    }
+
+    /// The same as a JSON document.
+    pub(crate) fn summary(&self, document: &impl Serialize) -> Result<(), CommandError> {
+        self.document(document).or_else(CommandError::unless_closed)
     }
 
     /// Prints one JSON document on a line of standard output.
@@ -90,8 +95,10 @@ impl Ui {
 
     /// Tells something that is no problem, on standard error, unless quiet.
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet {
-            self.error_line(&printable(text));
+        match (self.quiet, self.json) {
+            (true, _) => {}
+            (false, true) => self.error_line(&json::line(&json::Note { message_type: "note", message: text })),
+            (false, false) => self.error_line(&printable(text)),
         }
     }
 
@@ -233,9 +240,9 @@ pub(crate) fn bytes_text(bytes: u64) -> String {
     let value = bytes as f64;
     match bytes {
         ..0x400 => format!("{bytes} B"),
-        ..0x10_0000 => format!("{:.3} KiB", value / 1024.0),
-        ..0x4000_0000 => format!("{:.3} MiB", value / 1_048_576.0),
-        ..0x100_0000_0000 => format!("{:.3} GiB", value / 1_073_741_824.0),
+        0x400..0x10_0000 => format!("{:.3} KiB", value / 1024.0),
+        0x10_0000..0x4000_0000 => format!("{:.3} MiB", value / 1_048_576.0),
+        0x4000_0000..0x100_0000_0000 => format!("{:.3} GiB", value / 1_073_741_824.0),
         _ => format!("{:.3} TiB", value / 1_099_511_627_776.0),
     }
 }

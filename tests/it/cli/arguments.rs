@@ -85,6 +85,26 @@ fn a_full_output_is_a_failure() {
 }
 
 #[test]
+fn words_that_nobody_sees_are_a_failure() {
+    let world = World::new();
+    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else { return };
+    run(world.command(["init"]).stdout(full)).expect_code(1).expect_err("standard output");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let world = World::new();
+    run(world.command(["init", "-q"]).stdout(writer)).expect_code(1).expect_err("recovery key could not be shown");
+}
+
+#[test]
+fn a_closed_output_does_not_hide_how_a_push_ended() {
+    let world = World::with_vault();
+    world.write("data/a", "a");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    run(world.command(["push", "data", "missing"]).stdout(writer)).expect_code(3);
+}
+
+#[test]
 fn pages_are_written_where_they_are_wanted() {
     let world = World::new();
     run(&mut world.bare(["man", "--out", "a/b"])).expect_code(0);

@@ -38,4 +38,9 @@ fn lines_of_progress_are_there_only_if_asked_for() {
     world.write("data/a", "a");
     let ran = world.run(["push", "data"]).expect_code(0);
     assert_eq!(ran.err, "", "no progress where the output is a log");
+    let slow = ["push", "--stdin-from-command", "--", "sh", "-c", "head -c 100000 /dev/zero; sleep 0.6"];
+    run(world.command(slow).env("ZVAULT_PROGRESS_INTERVAL", "0.1")).expect_code(0).expect_err("[0:00] ");
+    let mut silenced = world.command(slow);
+    silenced.env("ZVAULT_PROGRESS_INTERVAL", "0.1").env("ZVAULT_NO_PROGRESS", "1");
+    assert_eq!(run(&mut silenced).expect_code(0).err, "");
 }

@@ -11,7 +11,7 @@ fn no_vault_there() {
     world.run(["push", "data"]).expect_code(10).expect_err("no vault").expect_err("zvault init");
     fs::create_dir(world.path("vault")).expect("an empty folder");
     world.run(["snapshots"]).expect_code(10);
-    world.write("vault/notes.txt", "not a vault");
+    world.write("vault/zv1/notes.txt", "not a vault");
     world.run(["snapshots"]).expect_code(10);
     world.run(["check", "--keyless"]).expect_code(10);
     world.run(["init"]).expect_code(1).expect_err("not empty");

@@ -157,7 +157,7 @@ fn a_second_machine_becomes_a_device() {
     };
     elsewhere(&["snapshots", "--ephemeral"], true).expect_code(0);
     elsewhere(&["snapshots"], false).expect_code(2);
-    elsewhere(&["push", "data"], true).expect_code(0);
+    elsewhere(&["push", "data"], true).expect_code(0).expect_err("is now a device of the vault");
     elsewhere(&["push", "data"], false).expect_code(0);
     let snapshots = world.run(["snapshots", "--json"]).expect_code(0).last_json();
     let devices: std::collections::HashSet<_> =

@@ -2,13 +2,13 @@ use clap::Args;
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::Trouble;
-use crate::engine::check::{CheckOptions, CheckReport, Damage, KeylessReport, ReadData, Subset, check, keyless};
 use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json::{CheckSummary, DamageDocument, DamagedFile};
 use crate::passphrase::Secrets;
 use crate::ui::{Output, Ui, bytes_text, count_text, path_text, printable};
+use zvault::Trouble;
+use zvault::check::{CheckOptions, CheckReport, Damage, KeylessReport, ReadData, Subset, check, keyless};
 
 /// Check that the vault is whole: its structure and signatures, and if you like all of its data
 ///
@@ -34,7 +34,7 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
             CommandError::usage("which vault is to be checked?")
                 .hint("--keyless knows no devices: name the vault with --url or ZVAULT_URL")
         })?;
-        let report = job::run(ui, Job::Check, None, |watch| keyless(url, watch))??;
+        let report = job::run(ui, Job::Check, None, |watch| Ok(keyless(url, watch)?))?;
         return tell_keyless(&report, ui);
     }
     let vault = super::open(global, ui, Secrets::new(&global.secret))?;
@@ -44,13 +44,13 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
         None => ReadData::No,
     };
     ui.say(&format!("checking {}\n", printable(vault.url())))?;
-    let report = job::run(ui, Job::Check, None, |watch| check(&vault, &CheckOptions { read_data }, watch))??;
+    let report = job::run(ui, Job::Check, None, |watch| Ok(check(&vault, &CheckOptions { read_data }, watch)?))?;
     tell(&report, read_data, ui)
 }
 
 fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, CommandError> {
     if ui.json {
-        ui.document(&CheckSummary {
+        ui.summary(&CheckSummary {
             message_type: "summary",
             num_errors: report.damaged.len(),
             snapshots: Some(report.snapshots),
@@ -60,7 +60,9 @@ fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, Comm
             packs_read: Some(report.packs_read),
             bytes_read: report.bytes_read,
             junk: &report.junk,
-            leftovers: Some(report.leftovers),
+            unreferenced: Some(report.unreferenced),
+            leftovers: report.leftovers,
+            notes: &report.notes,
             damaged: documents(&report.damaged),
         })?;
         return Ok(ended(&report.damaged));
@@ -82,29 +84,33 @@ fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, Comm
             bytes_text(report.bytes_read)
         ),
     };
-    if report.leftovers > 0 {
-        text += &format!(
-            "{} no snapshot needs, as interrupted pushes leave behind\n",
-            count_text(report.leftovers, "pack that", "packs that")
-        );
+    if report.unreferenced > 0 {
+        let packs = count_text(report.unreferenced, "pack", "packs");
+        text +=
+            &format!("{packs}, {}, of pushes that were interrupted or go on\n", bytes_text(report.unreferenced_bytes));
     }
     ui.say(&text)?;
-    finish(&report.damaged, &report.junk, ui)
+    for note in &report.notes {
+        ui.note(note);
+    }
+    finish(&report.damaged, &report.junk, report.leftovers, ui)
 }
 
 fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
     if ui.json {
-        ui.document(&CheckSummary {
+        ui.summary(&CheckSummary {
             message_type: "summary",
             num_errors: report.damaged.len(),
             snapshots: None,
             entries: None,
             objects: report.objects,
-            packs: None,
+            packs: Some(report.packs),
             packs_read: None,
             bytes_read: report.bytes_read,
             junk: &report.junk,
-            leftovers: None,
+            unreferenced: None,
+            leftovers: report.leftovers,
+            notes: &[],
             damaged: documents(&report.damaged),
         })?;
         return Ok(ended(&report.damaged));
@@ -114,19 +120,23 @@ fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
         count_text(report.objects, "object", "objects"),
         bytes_text(report.bytes_read)
     ))?;
-    finish(&report.damaged, &report.junk, ui)
+    finish(&report.damaged, &report.junk, report.leftovers, ui)
 }
 
 /// Tells what is damaged, and what does not belong there. Damage is told also when quiet.
-fn finish(damaged: &[Damage], junk: &[String], ui: &Ui) -> Result<Done, CommandError> {
-    for name in junk {
-        ui.note(&format!("not an object of the vault, and ignored: {name}"));
+fn finish(damaged: &[Damage], junk: &[String], leftovers: u64, ui: &Ui) -> Result<Done, CommandError> {
+    for line in junk {
+        ui.note(&format!("ignored: {line}"));
+    }
+    if leftovers > 0 {
+        ui.note(&format!(
+            "ignored: {} of interrupted writes",
+            count_text(leftovers, "temporary file", "temporary files")
+        ));
     }
     let mut output = ui.output();
-    for damage in damaged {
-        tell_damage(&mut output, damage)?;
-    }
-    output.finish()?;
+    let told = damaged.iter().try_for_each(|damage| tell_damage(&mut output, damage));
+    told.and_then(|()| output.finish()).or_else(CommandError::unless_closed)?;
     match damaged.len() {
         0 => ui.say("no errors were found\n")?,
         count => {

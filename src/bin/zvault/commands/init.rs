@@ -7,12 +7,13 @@ use zvault::keys::Words;
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::state::Home;
-use crate::engine::vault::{InitOptions, Initialised, Vault};
 use crate::error::CommandError;
 use crate::json;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, path_text, printable};
+use zvault::Trouble;
+use zvault::state::Home;
+use zvault::vault::{InitOptions, Initialised, Vault};
 
 /// Create a vault, and make this machine its first device
 ///
@@ -69,10 +70,8 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         // With the words in it, so it is wiped like them.
         let line = Zeroizing::new(json::line(&document));
         let mut output = ui.output();
-        output.text(&line)?;
-        output.text("\n")?;
-        output.finish()?;
-        return Ok(Done::Complete);
+        let told = output.text(&line).and_then(|()| output.text("\n")).and_then(|()| output.finish());
+        return told.map(|()| Done::Complete).map_err(not_shown);
     }
 
     ui.say(&format!(
@@ -87,12 +86,22 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         // Also when quiet: they are never shown again.
         Some(words) => {
             let mut output = ui.output();
-            output.text(&sheet(&words))?;
-            output.finish()?;
+            output.text(&sheet(&words)).and_then(|()| output.finish()).map_err(not_shown)?;
         }
         None => ui.say(NO_WORDS)?,
     }
     Ok(Done::Complete)
+}
+
+/// The vault is there, and its words are lost: the person must know.
+fn not_shown(error: CommandError) -> CommandError {
+    let message = "the vault is ready, but its recovery key could not be shown: standard output takes nothing";
+    let failed = CommandError::new(Trouble::Failed, message)
+        .hint("delete the vault and make it again, or go on without a recovery key");
+    match error {
+        CommandError::OutputClosed => failed,
+        CommandError::Failed(reason) => failed.because(reason.causes),
+    }
 }
 
 /// The words in four numbered columns, read downwards.

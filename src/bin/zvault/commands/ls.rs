@@ -3,11 +3,11 @@ use vault_format::Kind;
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::ls::{LsEntry, entries};
 use crate::error::CommandError;
 use crate::json::{self, LsSnapshot, Node, SnapshotDocument};
 use crate::passphrase::Secrets;
 use crate::ui::{Output, Ui, path_text, printable};
+use zvault::ls::{LsEntry, entries};
 
 /// List the files in a snapshot
 ///
@@ -47,7 +47,7 @@ pub(crate) fn run(args: LsArgs, global: &Global, ui: &Ui) -> Result<Done, Comman
         let written = write(&mut output, entry, ui.json, args.long);
         written.map_err(|error| {
             closed = Some(error);
-            crate::engine::Error("the output was closed".into())
+            std::io::ErrorKind::Other.into()
         })
     });
     match (closed, listed) {

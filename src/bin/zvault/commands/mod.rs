@@ -16,12 +16,12 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use crate::args::{Cli, Global};
-use crate::engine::Trouble;
-use crate::engine::state::{self, Home};
-use crate::engine::vault::{OpenOptions, Vault};
 use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
+use zvault::Trouble;
+use zvault::state::{self, Home};
+use zvault::vault::{OpenOptions, Vault};
 
 /// What to do.
 #[derive(Subcommand)]
@@ -92,6 +92,12 @@ fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, Com
         unlock: &mut secrets,
     });
     let vault = opened.map_err(|error| secrets.take_failure().unwrap_or_else(|| error.into()))?;
+    if vault.enrolled_now() {
+        let (name, id) = (vault.device_name(), vault.device_id());
+        ui.note(&format!(
+            "this machine is now a device of the vault, {name} ({id:.8}), and needs no passphrase any more"
+        ));
+    }
     for note in vault.notes() {
         ui.note(note);
     }

@@ -11,13 +11,13 @@ use zvault::source::Excludes;
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::push::{Compression, PushOptions, PushReport, SqliteMode, StreamOptions, push};
-use crate::engine::watch::Watch;
 use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, bytes_text, count_text, duration_text};
+use zvault::push::{Compression, PushOptions, PushReport, SqliteMode, StreamOptions, push};
+use zvault::watch::Watch;
 
 /// Take a snapshot of files and folders, and store what the vault does not have
 ///
@@ -108,9 +108,9 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     let options = args.options(global)?;
     let mut vault = super::open(global, ui, Secrets::new(&global.secret).without_stdin(reads_stdin))?;
     let count = |watch: &Watch<'_>, ended: &AtomicBool| count(&options, watch, ended);
-    let report = job::run(ui, Job::Push, Some(&count), |watch| push(&mut vault, &options, watch))??;
+    let report = job::run(ui, Job::Push, Some(&count), |watch| Ok(push(&mut vault, &options, watch)?))?;
     if ui.json {
-        ui.document(&json::PushSummary::new(&report, dry_run))?;
+        ui.summary(&json::PushSummary::new(&report, dry_run))?;
     } else {
         ui.say(&summary(&report, dry_run))?;
     }

@@ -4,13 +4,14 @@ use clap::{Args, ValueEnum};
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::restore::{RestoreOptions, RestoreReport, restore};
-use crate::engine::target::Overwrite;
 use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, bytes_text, count_text, duration_text};
+use zvault::Trouble;
+use zvault::restore::{RestoreOptions, RestoreReport, restore};
+use zvault::target::Overwrite;
 
 /// Restore a snapshot, or a part of it, into a folder
 ///
@@ -89,10 +90,10 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
         sparse: !args.no_sparse,
         owners: !args.no_owners && uzers::get_effective_uid() == 0,
     };
-    let report = job::run(ui, Job::Restore, None, |watch| restore(&vault, &options, watch))??;
+    let report = job::run(ui, Job::Restore, None, |watch| Ok(restore(&vault, &options, watch)?))?;
     let info = &options.snapshot.info;
     if ui.json {
-        ui.document(&json::RestoreSummary {
+        ui.summary(&json::RestoreSummary {
             message_type: "summary",
             dry_run: options.dry_run,
             snapshot_id: info.id.to_string(),
@@ -106,7 +107,9 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
             bytes_skipped: report.bytes_skipped,
             dirs: report.dirs,
             others: report.others,
+            files_verified: report.files_verified,
             problems: report.problems,
+            damaged: report.damaged,
             warnings: report.warnings,
         })?;
     } else {
@@ -117,7 +120,8 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
             let problems = count_text(report.problems, "problem", "problems");
             ui.error_line(&format!("zvault: the restore is incomplete: {problems}"));
         }
-        return Ok(Done::Trouble(crate::engine::Trouble::Failed));
+        // Damage is an alarm; anything else is this machine's own trouble.
+        return Ok(Done::Trouble(if report.damaged > 0 { Trouble::Integrity } else { Trouble::Failed }));
     }
     Ok(Done::Complete)
 }
@@ -136,11 +140,14 @@ fn holds_something(target: &Path) -> Result<bool, CommandError> {
 
 fn summary(report: &RestoreReport, snapshot: &str, dry_run: bool) -> String {
     let restored = if dry_run { "would restore" } else { "restored" };
+    let mut what =
+        vec![count_text(report.files_restored, "file", "files"), count_text(report.dirs, "folder", "folders")];
+    if report.others > 0 {
+        what.push(count_text(report.others, "other item", "other items"));
+    }
     let mut text = format!(
-        "{restored} {}, {} and {}, {} of snapshot {snapshot} in {}\n",
-        count_text(report.files_restored, "file", "files"),
-        count_text(report.dirs, "folder", "folders"),
-        count_text(report.others, "other item", "other items"),
+        "{restored} {} of snapshot {snapshot}, {} in {}\n",
+        what.join(", "),
         bytes_text(report.bytes_restored),
         duration_text(report.duration),
     );
@@ -154,6 +161,9 @@ fn summary(report: &RestoreReport, snapshot: &str, dry_run: bool) -> String {
     if report.files_deleted > 0 {
         let deleted = if dry_run { "would delete" } else { "deleted" };
         text += &format!("{deleted} {}\n", count_text(report.files_deleted, "item", "items"));
+    }
+    if report.files_verified > 0 {
+        text += &format!("verified {}\n", count_text(report.files_verified, "file", "files"));
     }
     if report.warnings > 0 {
         text += &format!("{} about metadata\n", count_text(report.warnings, "warning", "warnings"));

@@ -2,11 +2,11 @@ use clap::Args;
 
 use super::Done;
 use crate::args::Global;
-use crate::engine::log::SnapshotInfo;
 use crate::error::CommandError;
 use crate::json::{self, SnapshotDocument};
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, bytes_text, count_text, path_text, printable};
+use zvault::log::SnapshotInfo;
 
 /// List the snapshots in the vault, oldest first
 #[derive(Args)]

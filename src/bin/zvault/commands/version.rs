@@ -2,10 +2,10 @@ use clap::Args;
 use crypto_backends::{FipsStatus, Provider, Suite, provider};
 
 use super::Done;
-use crate::engine::FORMAT_MAJOR;
 use crate::error::CommandError;
 use crate::json::{PartDocument, SuiteDocument, Version};
 use crate::ui::Ui;
+use vault_format::header::MAJOR;
 
 /// Print what this program is, and which formats and suites it knows; with -v, the algorithms
 #[derive(Args)]
@@ -18,7 +18,7 @@ pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandE
         ui.document(&Version {
             message_type: "version",
             version: env!("CARGO_PKG_VERSION"),
-            format_major: FORMAT_MAJOR.into(),
+            format_major: MAJOR.into(),
             os: std::env::consts::OS,
             arch: std::env::consts::ARCH,
             build: BUILD,
@@ -27,8 +27,7 @@ pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandE
         return Ok(Done::Complete);
     }
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    let mut text =
-        format!("zvault {}\nformat {FORMAT_MAJOR}\n{BUILD} build for {arch} {os}\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!("zvault {}\nformat {MAJOR}\n{BUILD} build for {arch} {os}\n", env!("CARGO_PKG_VERSION"));
     for suite in &suites {
         text += &format!("suite 0x{:02x}: backend {}, FIPS 140-3: {}\n", suite.number, suite.backend, suite.fips);
         if ui.verbose > 0 {

@@ -1,0 +1,315 @@
+//! What can be said of a vault without any key of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crypto_backends::{Provider, provider};
+use vault_format::log::{EntryContent, EntryObject, Payload};
+use vault_format::name::{ObjectName, PackName, prefix, roster_prefix};
+use vault_format::{DeviceId, Expected, FormatError, Header, Identity, ObjectType, Suite, VaultId, limits, sizes};
+
+use super::damage::{Damage, Damages};
+use super::{CheckError, parallel};
+use crate::chain;
+use crate::keys::verify_stored;
+use crate::roster::{IgnoredWhy, Roster, RosterError};
+use crate::store::{Listed, OpenMode, Store, StoreError, StoreUrl};
+use crate::sync::lock;
+use crate::watch::{Event, Watch};
+
+/// What a check without keys found: whether everything that is there is what its name says, and who signed it.
+///
+/// It cannot tell whether everything is there. A pack that is missing, or a whole history that was rolled back to an older state,
+/// looks like a vault that never had it: only a device that knows the vault and can read its index sees the difference. The one thing
+/// that shows is an entry whose signed successor is still there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeylessReport {
+    /// The vault, as its signed genesis says. Whether it is yours, only you know.
+    pub vault: Option<VaultId>,
+    /// Vaults whose genesis is here: 1, unless somebody planted another.
+    pub geneses: u64,
+    /// Devices in the roster, virtual ones included.
+    pub devices: u64,
+    /// Objects that the store lists.
+    pub objects: u64,
+    /// Packs among them.
+    pub packs: u64,
+    /// Index objects among them.
+    pub index_objects: u64,
+    /// Log entries whose signature is that of their device.
+    pub entries: u64,
+    /// Roster records that are well formed and signed, void ones included.
+    pub records: u64,
+    /// Bytes that were read.
+    pub bytes_read: u64,
+    /// Temporary files of interrupted writes.
+    pub leftovers: u64,
+    /// What is there and counts for nothing, or cannot be judged, one line each.
+    pub junk: Vec<String>,
+    /// Objects whose bytes are not those of their names, and entries that are missing.
+    pub damaged: Vec<Damage>,
+}
+
+impl KeylessReport {
+    /// Whether nothing is damaged.
+    pub fn ok(&self) -> bool {
+        self.damaged.is_empty()
+    }
+}
+
+/// Verifies the bytes of every object at `url` against its name, its header against its place, and the signatures of roster and logs,
+/// without any key. One phase: "objects".
+pub fn keyless(url: &str, watch: &Watch<'_>) -> Result<KeylessReport, CheckError> {
+    let url = StoreUrl::parse(url)?;
+    let label = url.to_string();
+    let store = Store::open(&url, OpenMode::Existing).map_err(|error| match error {
+        StoreError::NotFound { .. } => CheckError::NoVault { url: label.clone() },
+        error => error.into(),
+    })?;
+    check_store(&store, watch)
+}
+
+pub(super) fn check_store(store: &Store, watch: &Watch<'_>) -> Result<KeylessReport, CheckError> {
+    watch.event(Event::Phase("objects"));
+    let listing = store.list(&prefix())?;
+    if listing.objects.is_empty() {
+        return Err(CheckError::NoVault { url: store.label().to_owned() });
+    }
+    watch.total_bytes.store(listing.objects.iter().map(|object| object.size).sum(), Relaxed);
+    let mut report = KeylessReport {
+        objects: listing.objects.len() as u64,
+        leftovers: listing.leftovers.len() as u64,
+        junk: listing.strange.iter().map(|path| format!("{path}: not the name of an object")).collect(),
+        ..KeylessReport::default()
+    };
+    let mut damages = Damages::new(watch);
+
+    let trust = Trust::read(store, &mut report, &mut damages)?;
+    let findings = Mutex::new(Findings::default());
+    parallel::for_each(&listing.objects, watch, |object| {
+        watch.set_current(object.name.to_path().as_bytes());
+        let verdict = trust.judge(store, object)?;
+        lock(&findings).take(object, verdict);
+        watch.bytes.fetch_add(object.size, Relaxed);
+        watch.stored.fetch_add(object.size, Relaxed);
+        Ok(())
+    })?;
+    let findings = std::mem::take(&mut *lock(&findings));
+    findings.report(&mut report, &mut damages);
+    report.damaged = damages.finish();
+    Ok(report)
+}
+
+/// Whom to believe: the roster, as far as it can be read.
+struct Trust {
+    suite: Suite,
+    provider: &'static Provider,
+    /// `None` if there is no genesis, or more than one.
+    roster: Option<Roster>,
+    vaults: BTreeSet<VaultId>,
+}
+
+/// What is known of an object after it was read.
+enum Verdict {
+    /// Nothing is wrong with it.
+    Good,
+    /// A log entry, signed by its device.
+    Entry(SignedEntry),
+    /// Its bytes are not those of its name.
+    Damaged(String),
+    /// Its bytes are those of its name, and it counts for nothing, or cannot be judged.
+    Junk(String),
+}
+
+struct SignedEntry {
+    device: DeviceId,
+    seq: u64,
+    identity: Identity,
+    prev: Vec<Identity>,
+    /// Devices of whose logs a collection says that it deleted entries.
+    deleted_of: Vec<DeviceId>,
+}
+
+#[derive(Default)]
+struct Findings {
+    bytes: u64,
+    packs: u64,
+    index_objects: u64,
+    entries: Vec<SignedEntry>,
+    junk: Vec<String>,
+    damaged: Vec<(ObjectName, String)>,
+}
+
+impl Trust {
+    fn read(store: &Store, report: &mut KeylessReport, damages: &mut Damages<'_>) -> Result<Self, CheckError> {
+        let mut records = Vec::new();
+        for Listed { name, size } in store.list(&roster_prefix())?.objects {
+            if size <= limits::RECORD_STORED as u64 {
+                records.push((name, store.get_unverified(&name)?.to_vec()));
+            }
+        }
+        // A flipped byte in one header does not decide for the vault: most records do.
+        let mut suites: BTreeMap<u8, usize> = BTreeMap::new();
+        for suite in records.iter().filter_map(|(_, bytes)| bytes.get(SUITE_BYTE)) {
+            *suites.entry(*suite).or_default() += 1;
+        }
+        let suite = suites
+            .into_iter()
+            .filter_map(|(byte, count)| Some((count, Suite::from_byte(byte)?)))
+            .max_by_key(|(count, _)| *count);
+        let suite = suite.map_or(Suite::Default, |(_, suite)| suite);
+        let provider = provider(suite).ok_or(CheckError::Suite { suite: suite.byte() })?;
+
+        let (roster, vaults) = match Roster::build(provider, &records, None) {
+            Ok(roster) => (Some(roster), BTreeSet::new()),
+            Err(RosterError::TwoVaults { found }) => {
+                report.junk.push(format!("{}: genesis records of {} vaults", roster_prefix(), found.len()));
+                (None, found.into_iter().collect())
+            }
+            Err(error) => {
+                damages.add(&roster_prefix(), &format!("no vault can be made out: {}", chain(&error)));
+                (None, BTreeSet::new())
+            }
+        };
+        let vaults = roster.as_ref().map_or(vaults, |roster| BTreeSet::from([roster.vault]));
+        report.geneses = vaults.len() as u64;
+        if let Some(roster) = &roster {
+            report.vault = Some(roster.vault);
+            report.devices = roster.devices.len() as u64;
+            let ignored = roster.ignored.iter().filter(|ignored| !matches!(ignored.why, IgnoredWhy::Hash));
+            report.junk.extend(ignored.map(|ignored| format!("{}: {}", ignored.name.to_path(), ignored.why)));
+            report.records = records.len() as u64 - roster.ignored.len() as u64;
+        }
+        Ok(Self { suite, provider, roster, vaults })
+    }
+
+    fn judge(&self, store: &Store, object: &Listed) -> Result<Verdict, CheckError> {
+        let Listed { name, .. } = object;
+        let stored = match store.get(name, &|bytes| self.provider.hash.hash(&[bytes])) {
+            Ok(stored) => stored,
+            Err(StoreError::Damaged { what, .. }) => return Ok(Verdict::Damaged(what.to_owned())),
+            Err(StoreError::TooLarge { size, limit, .. }) => {
+                return Ok(Verdict::Damaged(format!("it has {size} bytes, over the limit of {limit}")));
+            }
+            // Whoever may delete may do so while this runs.
+            Err(StoreError::NotFound { .. }) => return Ok(Verdict::Junk("it is gone".into())),
+            Err(error) => return Err(error.into()),
+        };
+        let size_fits = match name {
+            ObjectName::Pack(_) => sizes::is_pack_class(stored.len()),
+            _ => sizes::is_class(stored.len()),
+        };
+        if !size_fits {
+            return Ok(Verdict::Junk(format!("no object of its kind has {} bytes", stored.len())));
+        }
+        let header = match self.header(name, &stored) {
+            Ok(header) => header,
+            Err(error) => return Ok(Verdict::Junk(error.to_string())),
+        };
+        if !self.vaults.is_empty() && !self.vaults.contains(&header.vault) {
+            return Ok(Verdict::Junk(format!("it belongs to vault {}", header.vault)));
+        }
+        match (name, &self.roster) {
+            (ObjectName::Log { device, seq, .. }, Some(roster)) => {
+                Ok(self.entry(roster, *device, *seq, &stored).map_or_else(Verdict::Junk, Verdict::Entry))
+            }
+            (_, Some(roster)) => Ok(match name.device().filter(|device| !roster.devices.contains_key(device)) {
+                Some(device) => Verdict::Junk(format!("device {device:.8} is not in the roster")),
+                None => Verdict::Good,
+            }),
+            (_, None) => Ok(Verdict::Good),
+        }
+    }
+
+    /// What a header must say by the object's place. Which vault is looked at by the caller.
+    fn header(&self, name: &ObjectName, stored: &[u8]) -> Result<Header, FormatError> {
+        let header = Header::parse(stored)?;
+        header.expect(&Expected {
+            suite: self.suite,
+            object_type: name.object_type(),
+            vault: header.vault,
+            writer: name.device(),
+            domain: None,
+            mode: None,
+        })?;
+        Ok(header)
+    }
+
+    /// The error says why an entry counts for nothing.
+    fn entry(&self, roster: &Roster, device: DeviceId, seq: u64, stored: &[u8]) -> Result<SignedEntry, String> {
+        let object = EntryObject::parse(stored, self.suite).map_err(|error| error.to_string())?;
+        if object.seq != seq {
+            return Err("its number is not that of its name".into());
+        }
+        let known = roster.devices.get(&device).ok_or_else(|| format!("device {device:.8} is not in the roster"))?;
+        let (signed, signature) = (&stored[..object.signed_len], &stored[object.signature.clone()]);
+        verify_stored(self.provider, ObjectType::Entry, roster.vault, &known.verify_key, signed, signature)
+            .map_err(|_| "its signature is not that of its device")?;
+        let mut deleted_of = Vec::new();
+        if let EntryContent::Clear { body } = &object.content
+            && let Ok(body) = object.body(&stored[body.clone()])
+            && let Payload::Final(end) = body.payload
+        {
+            deleted_of.extend(end.entries.iter().map(|entry| entry.device));
+        }
+        let identity = Identity(self.provider.hash.hash(&[signed]));
+        Ok(SignedEntry { device, seq, identity, prev: object.prev, deleted_of })
+    }
+}
+
+impl Findings {
+    fn take(&mut self, object: &Listed, verdict: Verdict) {
+        self.bytes += object.size;
+        match object.name {
+            ObjectName::Pack(PackName { .. }) => self.packs += 1,
+            ObjectName::Delta { .. } | ObjectName::Shard { .. } => self.index_objects += 1,
+            ObjectName::Log { .. } | ObjectName::Roster { .. } | ObjectName::Mail { .. } => {}
+        }
+        match verdict {
+            Verdict::Good => {}
+            Verdict::Entry(entry) => self.entries.push(entry),
+            Verdict::Damaged(reason) => self.damaged.push((object.name, reason)),
+            Verdict::Junk(reason) => self.junk.push(format!("{}: {reason}", object.name.to_path())),
+        }
+    }
+
+    fn report(mut self, report: &mut KeylessReport, damages: &mut Damages<'_>) {
+        self.damaged.sort_unstable();
+        for (name, reason) in &self.damaged {
+            damages.add(&name.to_path(), reason);
+        }
+        for (device, seq, identity) in self.missing_entries() {
+            let path = format!("{}/{seq:016x}-?", vault_format::name::log_prefix(device));
+            damages.add(&path, &format!("the entry {identity:.16} is missing: the signed entry after it names it"));
+        }
+        self.junk.sort_unstable();
+        self.junk.dedup();
+        report.junk.extend(self.junk);
+        // What is wrong with a record, the roster has said in other words.
+        let mut seen = HashSet::new();
+        report.junk.retain(|line| {
+            let path = line.split_once(": ").map_or(line.as_str(), |(path, _)| path);
+            !path.starts_with("zv1/r/") || seen.insert(path.to_owned())
+        });
+        report.bytes_read = self.bytes;
+        report.packs = self.packs;
+        report.index_objects = self.index_objects;
+        report.entries = self.entries.len() as u64;
+    }
+
+    /// Predecessors that are not there, unless a collection says that it deleted entries of that log.
+    fn missing_entries(&self) -> BTreeSet<(DeviceId, u64, Identity)> {
+        let present: HashMap<Identity, u64> = self.entries.iter().map(|entry| (entry.identity, entry.seq)).collect();
+        let deleted: HashSet<DeviceId> =
+            self.entries.iter().flat_map(|entry| entry.deleted_of.iter().copied()).collect();
+        let logs = self.entries.iter().filter(|entry| !deleted.contains(&entry.device));
+        logs.flat_map(|entry| entry.prev.iter().map(move |prev| (entry.device, entry.seq - 1, *prev)))
+            .filter(|(_, _, identity)| !present.contains_key(identity))
+            .collect()
+    }
+}
+
+/// SPEC section 5.1: where a header says which suite it is of.
+const SUITE_BYTE: usize = 5;

@@ -1,0 +1,511 @@
+//! Walks every snapshot: each node of its manifests and lists is read, each chunk of its files located.
+//!
+//! Parts of a tree that were found whole are not walked again: a hundred snapshots of an unchanged folder cost what one costs.
+//! Parts that suffer are, so that each snapshot's files are named.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::Relaxed;
+
+use vault_format::list::{ListNode, parse_list};
+use vault_format::log::SourceRecord;
+use vault_format::manifest::{NodeItem, parse_leaf, parse_node};
+use vault_format::pack::ChunkType;
+use vault_format::{ChunkId, Chunking, Content, DeviceId, Entry, FormatError, Kind, Scope, limits, path_cmp};
+
+use super::damage::{DamageNumber, Damages};
+use super::structure::{Structure, path_of};
+use super::{CheckError, CheckReport};
+use crate::index::Index;
+use crate::log::SnapshotInfo;
+use crate::manifest::{ChunkSource, parent_of};
+use crate::vault::{ChunkError, Chunks, VaultError};
+use crate::watch::Watch;
+use crate::{Trouble, Vault, chain};
+
+/// Walks every snapshot that was not forgotten, newest first.
+pub(super) fn check(
+    vault: &Vault,
+    structure: &Structure,
+    watch: &Watch<'_>,
+    report: &mut CheckReport,
+    damages: &mut Damages<'_>,
+) -> Result<(), CheckError> {
+    let snapshots = vault.snapshots();
+    let sources = || snapshots.iter().flat_map(|info| info.snapshot.sources.iter().map(move |source| (info, source)));
+    watch.total_entries.store(sources().map(|(_, source)| source.entries).sum(), Relaxed);
+    let index = match vault.index() {
+        Ok(index) => index,
+        Err(VaultError::Table { path, reason }) => {
+            // Without this table nobody knows what can still be restored.
+            let number = damages.add(&path, &reason);
+            for (info, source) in sources() {
+                damages.suffers(number, &info.short(), source.label.clone(), source.entries);
+            }
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let mut walk = Walk { vault, index, structure, watch, damages, scopes: HashMap::new(), nodes: 0 };
+    for info in snapshots.iter().rev() {
+        for source in &info.snapshot.sources {
+            if source.domain == vault.domain_keys().domain {
+                walk.source(info, source)?;
+            } else {
+                let label = String::from_utf8_lossy(&source.label);
+                report
+                    .notes
+                    .push(format!("{}: {label} was pushed by a push-only device and not checked", info.short()));
+            }
+            report.entries += source.entries;
+        }
+        report.snapshots += 1;
+    }
+    report.nodes = walk.nodes;
+    Ok(())
+}
+
+struct Walk<'a, 'd> {
+    vault: &'a Vault,
+    index: &'a Index,
+    structure: &'a Structure,
+    watch: &'a Watch<'a>,
+    damages: &'a mut Damages<'d>,
+    /// What was found whole. Ids of different scopes are different chunks.
+    scopes: HashMap<Scope, Whole>,
+    nodes: u64,
+}
+
+/// Parts of trees that are whole.
+#[derive(Default)]
+struct Whole {
+    nodes: HashMap<ChunkId, Subtree>,
+    lists: HashMap<ChunkId, ListPart>,
+}
+
+/// What a manifest node holds, as far as its surroundings depend on it.
+#[derive(PartialEq, Eq)]
+struct Subtree {
+    level: u8,
+    entries: u64,
+    bytes: u64,
+    first: Box<[u8]>,
+    last: Box<[u8]>,
+    last_is_folder: bool,
+}
+
+/// What a list node was promised to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ListPart {
+    level: u8,
+    bytes: u64,
+    chunking: Chunking,
+}
+
+/// Where in a source the walk is.
+struct Place<'a> {
+    chunks: Chunks<'a>,
+    snapshot: String,
+    source: &'a SourceRecord,
+    /// The path of the entry before.
+    before: Option<Vec<u8>>,
+    /// The folders that lead to it.
+    folders: Vec<Vec<u8>>,
+}
+
+/// What an item, or the snapshot, promises of a node.
+struct Promise<'a> {
+    level: u8,
+    id: &'a ChunkId,
+    entries: u64,
+    bytes: u64,
+    last: Option<&'a [u8]>,
+}
+
+/// Why a node is not what was promised.
+enum Fault {
+    Chunk(ChunkError),
+    Node(String),
+}
+
+impl Walk<'_, '_> {
+    fn source(&mut self, info: &SnapshotInfo, source: &SourceRecord) -> Result<(), CheckError> {
+        let Some(root) = source.root else { return Ok(()) };
+        let mut place = Place {
+            chunks: self.vault.chunks(source.scope),
+            snapshot: info.short(),
+            source,
+            before: None,
+            folders: Vec::new(),
+        };
+        let promise =
+            Promise { level: source.level, id: &root, entries: source.entries, bytes: source.bytes, last: None };
+        self.node(&mut place, &promise)?;
+        Ok(())
+    }
+
+    /// Walks a node and everything below; whether all of it is whole.
+    fn node(&mut self, place: &mut Place<'_>, promise: &Promise<'_>) -> Result<bool, CheckError> {
+        if self.watch.stopped() {
+            return Err(CheckError::Interrupted);
+        }
+        if let Some(known) = self.scopes.entry(place.source.scope).or_default().nodes.get(promise.id)
+            && known.is(promise)
+        {
+            if let Err(what) = place.enter(&known.first) {
+                return self.lose(place, promise, Fault::Node(what.into()));
+            }
+            place.leave(known.last.to_vec(), known.last_is_folder);
+            self.watch.entries.fetch_add(promise.entries, Relaxed);
+            return Ok(true);
+        }
+        self.nodes += 1;
+        if promise.level == 0 { self.leaf(place, promise) } else { self.inner(place, promise) }
+    }
+
+    fn inner(&mut self, place: &mut Place<'_>, promise: &Promise<'_>) -> Result<bool, CheckError> {
+        let items = match open_node(&place.chunks, promise) {
+            Ok(items) => items,
+            Err(fault) => return self.lose(place, promise, fault),
+        };
+        let mut whole = true;
+        let mut first = None;
+        for item in &items {
+            if place.before.as_deref().is_some_and(|before| path_cmp(before, &item.last_path) != Ordering::Less) {
+                return self.lose(place, promise, Fault::Node("the order of its items is wrong".into()));
+            }
+            let child = Promise {
+                level: promise.level - 1,
+                id: &item.id,
+                entries: item.entries,
+                bytes: item.bytes,
+                last: Some(&item.last_path),
+            };
+            whole &= self.node(place, &child)?;
+            if whole && first.is_none() {
+                let known = self.scopes.get(&place.source.scope).and_then(|known| known.nodes.get(&item.id));
+                first = known.map(|known| known.first.to_vec());
+            }
+        }
+        if whole && let (Some(first), Some(last)) = (first, items.last()) {
+            let last_is_folder = place.folders.last() == Some(&last.last_path);
+            self.remember(place, promise, &first, &last.last_path, last_is_folder);
+        }
+        Ok(whole)
+    }
+
+    fn leaf(&mut self, place: &mut Place<'_>, promise: &Promise<'_>) -> Result<bool, CheckError> {
+        let entries = match open_leaf(&place.chunks, promise) {
+            Ok(entries) => entries,
+            Err(fault) => return self.lose(place, promise, fault),
+        };
+        let mut whole = true;
+        for entry in &entries {
+            if let Err(what) = place.enter(&entry.path) {
+                return self.lose(place, promise, Fault::Node(what.into()));
+            }
+            place.leave(entry.path.clone(), entry.kind == Kind::Dir);
+            whole &= self.content(place, entry)?;
+        }
+        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+            self.watch.set_current(&full_path(&place.source.label, &last.path));
+            if whole {
+                self.remember(place, promise, &first.path, &last.path, last.kind == Kind::Dir);
+            }
+        }
+        self.watch.entries.fetch_add(promise.entries, Relaxed);
+        Ok(whole)
+    }
+
+    fn remember(&mut self, place: &Place<'_>, promise: &Promise<'_>, first: &[u8], last: &[u8], last_is_folder: bool) {
+        let nodes = &mut self.scopes.entry(place.source.scope).or_default().nodes;
+        // Beyond the limit parts are walked again, which costs time and nothing else.
+        if nodes.len() < NODES_KEPT {
+            let Promise { level, id, entries, bytes, .. } = *promise;
+            nodes
+                .insert(*id, Subtree { level, entries, bytes, first: first.into(), last: last.into(), last_is_folder });
+        }
+    }
+
+    /// A node and all below it is lost. The walk goes on behind it, where the parent says that it ends.
+    fn lose(&mut self, place: &mut Place<'_>, promise: &Promise<'_>, fault: Fault) -> Result<bool, CheckError> {
+        let number = match fault {
+            Fault::Chunk(error) => self.blame(error)?,
+            Fault::Node(what) => {
+                let at = self.index.locate(promise.id)?.first().map(|place| path_of(&place.pack));
+                let reason = format!("node {:.16} of a manifest: {what}", promise.id);
+                self.damages.add(&at.unwrap_or_else(|| INDEX.to_owned()), &reason)
+            }
+        };
+        let range = place.range(promise.last);
+        self.damages.suffers(number, &place.snapshot, range, promise.entries);
+        if let Some(last) = promise.last {
+            place.jump(last);
+        }
+        self.watch.entries.fetch_add(promise.entries, Relaxed);
+        Ok(false)
+    }
+
+    /// Whether everything that an entry's content needs is there.
+    fn content(&mut self, place: &Place<'_>, entry: &Entry) -> Result<bool, CheckError> {
+        let Content::List { chunking, depth, root } = &entry.content else { return Ok(true) };
+        let holes = entry.holes.iter().fold(0u64, |sum, (_, len)| sum.saturating_add(*len));
+        let part = ListPart { level: *depth, bytes: entry.size.saturating_sub(holes), chunking: *chunking };
+        let mut hits = Vec::new();
+        self.list(place, &ChunkId(*root), part, &mut hits)?;
+        for number in &hits {
+            let path = full_path(&place.source.label, &entry.path);
+            self.damages.suffers(*number, &place.snapshot, path, 1);
+        }
+        Ok(hits.is_empty())
+    }
+
+    /// One item of a list; `part.level` 0: a chunk of the file, k > 0: a list node of level k - 1. Adds to `hits` what is to blame.
+    fn list(
+        &mut self,
+        place: &Place<'_>,
+        id: &ChunkId,
+        part: ListPart,
+        hits: &mut Vec<DamageNumber>,
+    ) -> Result<(), CheckError> {
+        if part.level == 0 {
+            let lost = self.chunk(id, part.bytes)?;
+            hits.extend(lost.filter(|number| !hits.contains(number)));
+            return Ok(());
+        }
+        if self.scopes.get(&place.source.scope).is_some_and(|known| known.lists.get(id) == Some(&part)) {
+            return Ok(());
+        }
+        self.nodes += 1;
+        match open_list(&place.chunks, id, part) {
+            Ok(items) => {
+                for (id, bytes) in items {
+                    self.list(place, &id, ListPart { level: part.level - 1, bytes, ..part }, hits)?;
+                }
+            }
+            Err(fault) => {
+                let number = match fault {
+                    Fault::Chunk(error) => self.blame(error)?,
+                    Fault::Node(what) => {
+                        let at = self.index.locate(id)?.first().map(|place| path_of(&place.pack));
+                        let reason = format!("node {id:.16} of a list: {what}");
+                        self.damages.add(&at.unwrap_or_else(|| INDEX.to_owned()), &reason)
+                    }
+                };
+                if !hits.contains(&number) {
+                    hits.push(number);
+                }
+            }
+        }
+        if hits.is_empty() {
+            let lists = &mut self.scopes.entry(place.source.scope).or_default().lists;
+            if lists.len() < NODES_KEPT {
+                lists.insert(*id, part);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the index knows a chunk in a pack that can be relied on; else, who is to blame.
+    fn chunk(&mut self, id: &ChunkId, len: u64) -> Result<Option<DamageNumber>, CheckError> {
+        if len == 0 || len > limits::FILE_CHUNK as u64 {
+            return Ok(Some(self.damages.add(INDEX, &format!("chunk {id:.16} cannot have {len} bytes"))));
+        }
+        let mut lost = None;
+        let mut writer = None;
+        for location in self.index.locate(id)? {
+            match self.structure.packs.get(&location.pack) {
+                None => writer = Some(location.pack.device),
+                Some(pack) => match pack.lost(location.slot) {
+                    Some(number) => lost = Some(number),
+                    None if u64::from(location.len) == len => return Ok(None),
+                    None => {
+                        let reason =
+                            format!("chunk {id:.16} has {} bytes by the index and {len} by a file", location.len);
+                        lost = Some(self.damages.add(&path_of(&location.pack), &reason));
+                    }
+                },
+            }
+        }
+        Ok(Some(match lost {
+            Some(number) => number,
+            None => self.unknown(id, writer),
+        }))
+    }
+
+    /// A chunk that no table names: a lost table did.
+    fn unknown(&mut self, id: &ChunkId, writer: Option<DeviceId>) -> DamageNumber {
+        let lost = &self.structure.lost_tables;
+        let by_writer = lost.iter().find(|(device, _)| Some(*device) == writer);
+        match by_writer.or(lost.first()) {
+            Some((_, number)) => *number,
+            None => self.damages.add(INDEX, &format!("chunk {id:.16} and perhaps others are in no table")),
+        }
+    }
+
+    /// What a chunk's error says of the store; an error if it says nothing of what is stored.
+    fn blame(&mut self, error: ChunkError) -> Result<DamageNumber, CheckError> {
+        if error.trouble() != Trouble::Integrity {
+            return Err(error.into());
+        }
+        Ok(match (&error, error.pack()) {
+            (_, Some(pack)) => {
+                let pack = pack.to_owned();
+                self.damages.add(&pack, &chain(&error))
+            }
+            (ChunkError::Unknown(id), None) => self.unknown(&id.clone(), None),
+            (_, None) => self.damages.add(INDEX, &chain(&error)),
+        })
+    }
+}
+
+impl Subtree {
+    fn is(&self, promise: &Promise<'_>) -> bool {
+        (self.level, self.entries, self.bytes) == (promise.level, promise.entries, promise.bytes)
+            && promise.last.is_none_or(|last| *last == *self.last)
+    }
+}
+
+impl Place<'_> {
+    /// Checks the path of an entry against what came before: order, and that a folder is above it.
+    fn enter(&mut self, path: &[u8]) -> Result<(), &'static str> {
+        if self.before.as_deref().is_some_and(|before| path_cmp(before, path) != Ordering::Less) {
+            return Err("the order of its entries is wrong");
+        }
+        if path.is_empty() {
+            self.folders.clear();
+            return Ok(());
+        }
+        let parent = parent_of(path);
+        while self.folders.last().is_some_and(|folder| folder != parent) {
+            self.folders.pop();
+        }
+        if self.folders.is_empty() { Err("an entry has no folder above it") } else { Ok(()) }
+    }
+
+    fn leave(&mut self, path: Vec<u8>, is_folder: bool) {
+        let parent = parent_of(&path);
+        if !path.is_empty() && self.folders.last().is_none_or(|folder| folder != parent) {
+            // Behind a part that was not walked again: all that leads to its last entry is folders.
+            self.folders = ancestors(&path);
+        }
+        if is_folder {
+            self.folders.push(path.clone());
+        }
+        self.before = Some(path);
+    }
+
+    /// Goes on behind a lost part that ended with `path`. What follows has its folder among those that lead there.
+    fn jump(&mut self, path: &[u8]) {
+        self.folders = ancestors(path);
+        self.folders.push(path.to_vec());
+        self.before = Some(path.to_vec());
+    }
+
+    /// Names the paths between the entry before and `last`.
+    fn range(&self, last: Option<&[u8]>) -> Vec<u8> {
+        let label = &self.source.label;
+        let mut text = match &self.before {
+            Some(before) => [b"everything after ", &full_path(label, before)[..]].concat(),
+            None => [b"everything in ", &label[..]].concat(),
+        };
+        if let Some(last) = last {
+            text.extend_from_slice(b" up to ");
+            text.extend(full_path(label, last));
+        }
+        text
+    }
+}
+
+/// Folders above an entry, from the root on.
+fn ancestors(path: &[u8]) -> Vec<Vec<u8>> {
+    let mut folders = Vec::new();
+    let mut path = path;
+    while !path.is_empty() {
+        path = parent_of(path);
+        folders.push(path.to_vec());
+    }
+    folders.reverse();
+    folders
+}
+
+fn full_path(label: &[u8], path: &[u8]) -> Vec<u8> {
+    if path.is_empty() {
+        return label.to_vec();
+    }
+    let label = label.strip_suffix(b"/").unwrap_or(label);
+    [label, b"/", path].concat()
+}
+
+fn open_node(chunks: &Chunks<'_>, promise: &Promise<'_>) -> Result<Vec<NodeItem>, Fault> {
+    if promise.level > limits::TREE_LEVEL {
+        return Err(Fault::Node("its level is too high".into()));
+    }
+    let plain = chunks.get(promise.id, ChunkType::Node)?;
+    let items = parse_node(&plain, promise.level)?;
+    let sum = |of: fn(&NodeItem) -> u64| items.iter().try_fold(0u64, |sum, item| sum.checked_add(of(item)));
+    if sum(|item| item.entries) != Some(promise.entries) || sum(|item| item.bytes) != Some(promise.bytes) {
+        return Err(Fault::Node("its sums are not those above it".into()));
+    }
+    if promise.last.is_some_and(|last| items.last().is_none_or(|item| item.last_path != last)) {
+        return Err(Fault::Node("its last path is not that above it".into()));
+    }
+    Ok(items)
+}
+
+fn open_leaf(chunks: &Chunks<'_>, promise: &Promise<'_>) -> Result<Vec<Entry>, Fault> {
+    let plain = chunks.get(promise.id, ChunkType::Leaf)?;
+    let entries = parse_leaf(&plain)?.entries;
+    let files = entries.iter().filter(|entry| entry.kind == Kind::File);
+    let bytes = files.map(|entry| entry.size).try_fold(0u64, u64::checked_add);
+    if entries.len() as u64 != promise.entries || bytes != Some(promise.bytes) {
+        return Err(Fault::Node("its sums are not those above it".into()));
+    }
+    if promise.last.is_some_and(|last| entries.last().is_none_or(|entry| entry.path != last)) {
+        return Err(Fault::Node("its last path is not that above it".into()));
+    }
+    Ok(entries)
+}
+
+/// The items of a list node with their bytes. `part.level` is the node's own plus one.
+fn open_list(chunks: &Chunks<'_>, id: &ChunkId, part: ListPart) -> Result<Vec<(ChunkId, u64)>, Fault> {
+    let wrong = |what: &str| Err(Fault::Node(what.into()));
+    if part.level > limits::TREE_LEVEL + 1 || part.bytes == 0 {
+        return wrong("its depth or its length is not possible");
+    }
+    let level = part.level - 1;
+    let plain = chunks.get(id, ChunkType::List)?;
+    match (parse_list(&plain, level)?, part.chunking) {
+        (ListNode::Content(items), Chunking::ContentDefined) => {
+            let sum = items.iter().try_fold(0u64, |sum, (_, len)| sum.checked_add(*len));
+            if sum == Some(part.bytes) { Ok(items) } else { wrong("its sum is not that above it") }
+        }
+        (ListNode::Fixed(ids), Chunking::Fixed(chunk)) => {
+            // All items but the last cover the same number of bytes, so that positions can be computed.
+            let full = u64::from(chunk).saturating_mul(16u64.saturating_pow(level.into()));
+            if chunk == 0 || ids.len() as u64 != part.bytes.div_ceil(full) {
+                return wrong("its length is not that above it");
+            }
+            let bytes = (0..ids.len() as u64).map(|n| full.min(part.bytes - n * full));
+            Ok(ids.into_iter().zip(bytes).collect())
+        }
+        _ => wrong("it is not of the kind that the file says"),
+    }
+}
+
+impl From<ChunkError> for Fault {
+    fn from(error: ChunkError) -> Self {
+        Self::Chunk(error)
+    }
+}
+
+impl From<FormatError> for Fault {
+    fn from(error: FormatError) -> Self {
+        Self::Node(error.to_string())
+    }
+}
+
+/// What is to blame for a chunk that nothing names.
+const INDEX: &str = "the index";
+/// Nodes that are remembered for each scope: 256 entries each make 100 million entries, at about 150 bytes a node.
+const NODES_KEPT: usize = 400_000;
