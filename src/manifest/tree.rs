@@ -190,3 +190,94 @@ impl std::fmt::Display for TreeRoot {
         write!(f, "{id} (level {})", self.level)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    use bytes::Bytes;
+    use crypto_backends::{Key, rustcrypto::provider};
+    use vault_format::{Capture, Content, Time};
+
+    use super::*;
+    use crate::manifest::{ChunkSource, LeafWalk, Part};
+    use crate::sync::lock;
+
+    #[derive(Default)]
+    struct Chunks(Mutex<HashMap<ChunkId, Bytes>>);
+
+    impl NodeSink for Chunks {
+        type Error = FormatError;
+
+        fn put(&self, _: ChunkType, plain: &[u8]) -> Result<ChunkId, FormatError> {
+            let id = ChunkId(provider().hash.hash(&[plain]));
+            lock(&self.0).insert(id, Bytes::copy_from_slice(plain));
+            Ok(id)
+        }
+    }
+
+    impl ChunkSource for Chunks {
+        type Error = std::io::Error;
+
+        fn get(&self, id: &ChunkId, _: ChunkType) -> Result<Bytes, std::io::Error> {
+            lock(&self.0).get(id).cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        }
+    }
+
+    fn entry(path: &str, kind: Kind) -> Entry {
+        Entry {
+            path: path.into(),
+            kind,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime: Time::default(),
+            ctime: Time::default(),
+            inode: 1,
+            device: 1,
+            links: 1,
+            size: 0,
+            content: Content::Empty,
+            holes: Vec::new(),
+            target: Vec::new(),
+            rdev: 0,
+            xattrs: Vec::new(),
+            capture: Capture::Plain,
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_left_out_takes_along_what_is_below_it() {
+        let chunks = Chunks::default();
+        let keys = CutKeys::new(|_| Key::from_slice(&[7; 32]).expect("a key"));
+        let names = |_| None;
+        let mut manifest = ManifestBuilder::new(provider(), &keys, &names, &chunks);
+        let mut bad = entry("a/bad", Kind::Dir);
+        bad.mode = u32::MAX;
+        let entries = [
+            (entry("", Kind::Dir), true),
+            (entry("a", Kind::Dir), true),
+            (bad, false),
+            (entry("a/bad/below", Kind::File), false),
+            (entry("a/bad/folder", Kind::Dir), false),
+            (entry("a/bad/folder/deep", Kind::File), false),
+            (entry("a/good", Kind::File), true),
+            (entry("a/good", Kind::File), false),
+            (entry("b", Kind::File), true),
+            (entry("b/file-above", Kind::File), false),
+            (entry("a/before", Kind::File), false),
+            (entry("c", Kind::File), true),
+        ];
+        for (entry, taken) in &entries {
+            let refused = manifest.push(entry).expect("stored");
+            assert_eq!(refused.is_none(), *taken, "{}", String::from_utf8_lossy(&entry.path));
+        }
+        let root = manifest.finish().expect("stored").expect("a root");
+        let paths: Vec<_> = LeafWalk::new(&chunks, root, Part::All)
+            .flat_map(|leaf| leaf.expect("readable to the end").entries)
+            .map(|entry| String::from_utf8(entry.path).expect("text"))
+            .collect();
+        assert_eq!(paths, ["", "a", "a/good", "b", "c"]);
+    }
+}

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
 use object_store::memory::InMemory;
 use vault_format::frame::Frame;
-use vault_format::log::EntryObject;
-use vault_format::name::{ObjectName, prefix};
-use vault_format::{ChunkId, Content, Identity, Kind, Scope, Suite};
+use vault_format::log::{EntryObject, Payload};
+use vault_format::name::{ObjectName, PackName, prefix};
+use vault_format::{ChunkId, Content, DeviceId, Identity, Kind, ObjectHash, Scope, Suite};
 
 use super::{PushError, PushOptions, PushReport, StreamOptions, push};
 use crate::keys::Passphrase;
@@ -469,6 +469,121 @@ fn a_lost_chunk_is_an_error_and_no_panic() {
         }
     }
     assert!(lost > 0);
+}
+
+#[test]
+fn many_pushes_merge_their_tables() {
+    let (world, mut vault) = World::new();
+    let mut merged = false;
+    for n in 0..20_u64 {
+        world.write(&format!("{n}"), &random_bytes(n, 3000));
+        let report = world.push(&mut vault).expect("pushed");
+        assert_eq!((report.files_new, report.files_changed), (1, 0));
+        merged |= vault.log().entries().any(|entry| matches!(entry.body.payload, Payload::Index(_)));
+        if n > 16 {
+            world.verify_newest(report.snapshot.expect("a snapshot"));
+        }
+    }
+    assert!(merged);
+    // With the local copy, with none, and with one that was made from shards.
+    assert_eq!(world.verify(), 20);
+    fs::remove_dir_all(world.cache()).expect("removed");
+    drop(vault);
+    world.push(&mut world.open()).expect("pushed");
+    assert_eq!(world.push(&mut world.open()).expect("pushed").data_chunks, 0);
+}
+
+#[test]
+fn junk_in_every_prefix_changes_nothing() {
+    let (world, mut vault) = World::new();
+    world.fill();
+    world.push(&mut vault).expect("pushed");
+    let device = vault.device_id();
+    let bytes = random_bytes(5, 4096);
+    for hash in [vault.hash(&bytes), [9; 32]].map(ObjectHash) {
+        for name in [
+            ObjectName::Log { device, seq: u64::MAX, hash },
+            ObjectName::Log { device, seq: 0, hash },
+            ObjectName::Log { device: DeviceId([3; 16]), seq: 1, hash },
+            ObjectName::Delta { device, hash },
+            ObjectName::Shard { device, hash },
+            ObjectName::Pack(PackName { tree: false, device, hash }),
+            ObjectName::Pack(PackName { tree: true, device, hash }),
+        ] {
+            world.store().put(&name, bytes.clone().into()).expect("put");
+        }
+    }
+    // A genuine entry under another number and another device.
+    let names = objects(&world.store());
+    let log = names.iter().find_map(|name| match name {
+        ObjectName::Log { hash, seq: 1, .. } if hash.0 != [9; 32] => Some((*name, *hash)),
+        _ => None,
+    });
+    let (name, hash) = log.expect("an entry");
+    let entry = world.store().get_unverified(&name).expect("read");
+    for name in [ObjectName::Log { device, seq: 77, hash }, ObjectName::Log { device: DeviceId([3; 16]), seq: 1, hash }] {
+        world.store().put(&name, entry.clone()).expect("put");
+    }
+    world.write("new", b"more");
+    for mut vault in [vault, world.open()] {
+        let report = world.push(&mut vault).expect("pushed");
+        assert!(!report.partial);
+        world.verify_newest(report.snapshot.expect("a snapshot"));
+    }
+}
+
+#[test]
+fn a_log_that_lost_an_entry_is_noticed() {
+    let (world, mut vault) = World::new();
+    world.write("one", b"1");
+    world.push(&mut vault).expect("pushed");
+    world.push(&mut vault).expect("pushed");
+    drop(vault);
+    let store = world.store();
+    let logs: Vec<_> = objects(&store).into_iter().filter(|name| matches!(name, ObjectName::Log { .. })).collect();
+    for name in [logs[0], logs[logs.len() / 2], logs[logs.len() - 1]] {
+        let bytes = store.get_unverified(&name).expect("read");
+        store.delete(&name).expect("deleted");
+        let id = world.home.vaults().expect("listed")[0];
+        let state = world.home.device(id).expect("read");
+        let mut unlock = Passphrases;
+        let options = world.open_options(None, &mut unlock);
+        let error = Vault::open_on(world.store(), URL.into(), Some(state), options).err().expect("noticed");
+        assert_eq!(error.trouble(), crate::Trouble::Integrity);
+        store.put(&name, bytes).expect("put back");
+    }
+    world.push(&mut world.open()).expect("pushed");
+}
+
+#[test]
+fn two_pushes_of_one_device() {
+    let (world, mut vault) = World::new();
+    world.write("one", b"1");
+    world.push(&mut vault).expect("pushed");
+    let mut other = world.open();
+    let error = world.push(&mut other).expect_err("busy");
+    assert_eq!(error.trouble(), crate::Trouble::Busy);
+    world.push(&mut vault).expect("pushed");
+    drop(vault);
+    // Opened before the other's last push: its log goes on where that ended.
+    world.push(&mut other).expect("pushed");
+    assert_eq!(other.log().heads(other.device_id()).len(), 1);
+    assert_eq!(world.verify(), 3);
+}
+
+#[test]
+fn pushes_without_a_device() {
+    let (world, mut vault) = World::new();
+    world.fill();
+    world.push(&mut vault).expect("pushed");
+    let mut one = world.open_elsewhere();
+    let mut two = world.open_elsewhere();
+    world.write("new", &random_bytes(3, 5000));
+    world.push(&mut one).expect("pushed");
+    let report = world.push(&mut two).expect("pushed");
+    assert_eq!(report.data_chunks, 0);
+    world.verify_newest(report.snapshot.expect("a snapshot"));
+    assert_eq!(world.verify(), 3);
 }
 
 fn objects(store: &Store) -> Vec<ObjectName> {

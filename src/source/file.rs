@@ -8,12 +8,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{SeekFrom, fstat, seek};
 use rustix::io::{Errno, pread};
-use vault_format::entry::{Capture, Entry, Kind};
+use vault_format::entry::{Capture, Entry, Kind, Time};
 
 use super::dir::{Meta, c_string};
 use super::error::{ProblemKind, WalkProblem};
@@ -99,11 +99,17 @@ impl FileReader {
             Some(Errno::NXIO) => changed_type(entry),
             _ => problem(error),
         })?;
-        let before = Meta::new(&fstat(&fd).map_err(|error| problem(error.into()))?);
+        let mut before = Meta::new(&fstat(&fd).map_err(|error| problem(error.into()))?);
         if before.kind != Some(Kind::File) {
             return Err(changed_type(entry));
         }
         before.update(&mut found.entry);
+        if let Some(rest) = rest_of_tick(found.entry.ctime) {
+            std::thread::sleep(rest);
+            let problem = |error: Errno| WalkProblem::reading(found.entry.path.clone(), error);
+            before = Meta::new(&fstat(&fd).map_err(problem)?);
+            before.update(&mut found.entry);
+        }
         let end = before.size;
         Ok(Self { fd, before, holes: Vec::new(), passed: 0, at: 0, end, _guard: guard })
     }
@@ -213,6 +219,14 @@ impl FileReader {
     }
 }
 
+/// What is left of the tick of the kernel's clock in which a file was changed. A change in the same tick as the one before
+/// leaves no trace in the times: a file that is read meanwhile would look unchanged to `finish`, and to every later push.
+fn rest_of_tick(ctime: Time) -> Option<Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    let ctime = Duration::new(u64::try_from(ctime.secs).ok()?, ctime.nanos);
+    TICK.checked_sub(now.checked_sub(ctime)?).filter(|rest| !rest.is_zero())
+}
+
 fn changed_type(entry: &Entry) -> WalkProblem {
     WalkProblem::new(entry.path.clone(), ProblemKind::TypeChanged, "it is no regular file any more")
 }
@@ -277,6 +291,8 @@ pub const HOLES: usize = 1024;
 
 /// A capture that holds the file ends at some time; a deadlock ends here.
 const A_LONG_TIME: Duration = Duration::from_secs(3600);
+/// The longest tick of Linux: 100 Hz.
+const TICK: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -351,6 +367,35 @@ mod tests {
         });
         assert_eq!(cut.expect("reads"), vec![2; 1000]);
         assert_eq!((&found.entry.capture, found.entry.size), (&Capture::Changed, 1000));
+    }
+
+    #[test]
+    fn a_change_after_reading_has_another_time() {
+        let temp = tempfile::tempdir().expect("temp");
+        let path = temp.path().join("f");
+        for n in 0..8 {
+            fs::write(&path, [n; 100]).expect("file");
+            let mut found = found(&path);
+            let mut content = Vec::new();
+            let read = read_small(&mut found, &mut content, &mut Vec::new()).expect("reads");
+            assert_eq!(read, SmallRead::Done);
+            // At once, with the same size.
+            fs::write(&path, [n + 1; 100]).expect("file");
+            let mut later = found.clone();
+            let reader = FileReader::open(&mut later).expect("opens");
+            drop(reader);
+            assert_eq!(content, [n; 100]);
+            assert_ne!(found.entry.ctime, later.entry.ctime);
+        }
+        // Kernels with times of finer grain pass the above in any case.
+        let ago = |millis| {
+            let time = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") - Duration::from_millis(millis);
+            Time { secs: time.as_secs() as i64, nanos: time.subsec_nanos() }
+        };
+        assert!(rest_of_tick(ago(0)).is_some_and(|rest| rest <= TICK));
+        assert_eq!(rest_of_tick(ago(11)), None);
+        assert_eq!(rest_of_tick(Time { secs: i64::MAX, nanos: 0 }), None);
+        assert_eq!(rest_of_tick(Time { secs: -1, nanos: 0 }), None);
     }
 
     #[test]
