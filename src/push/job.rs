@@ -120,9 +120,10 @@ impl Source {
     /// Opens the source; the message says why it cannot be.
     pub(super) fn open(&self) -> Result<Input, String> {
         match &self.place {
-            Place::Path(root, options) => {
-                Walk::start(root, WalkOptions::clone(options)).map(Box::new).map(Input::Walk).map_err(|error| crate::chain(&error))
-            }
+            Place::Path(root, options) => Walk::start(root, WalkOptions::clone(options))
+                .map(Box::new)
+                .map(Input::Walk)
+                .map_err(|error| crate::chain(&error)),
             Place::Stream(options) => {
                 let stream = match options {
                     StreamOptions::Stdin { filename } => StreamSource::stdin(filename.as_os_str()),

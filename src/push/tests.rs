@@ -521,7 +521,8 @@ fn junk_in_every_prefix_changes_nothing() {
     });
     let (name, hash) = log.expect("an entry");
     let entry = world.store().get_unverified(&name).expect("read");
-    for name in [ObjectName::Log { device, seq: 77, hash }, ObjectName::Log { device: DeviceId([3; 16]), seq: 1, hash }] {
+    for name in [ObjectName::Log { device, seq: 77, hash }, ObjectName::Log { device: DeviceId([3; 16]), seq: 1, hash }]
+    {
         world.store().put(&name, entry.clone()).expect("put");
     }
     world.write("new", b"more");

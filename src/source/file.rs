@@ -389,7 +389,8 @@ mod tests {
         }
         // Kernels with times of finer grain pass the above in any case.
         let ago = |millis| {
-            let time = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") - Duration::from_millis(millis);
+            let time =
+                SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") - Duration::from_millis(millis);
             Time { secs: time.as_secs() as i64, nanos: time.subsec_nanos() }
         };
         assert!(rest_of_tick(ago(0)).is_some_and(|rest| rest <= TICK));
