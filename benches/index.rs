@@ -14,21 +14,14 @@ use vault_format::pack::ChunkType;
 use zvault::index::{Claim, Index, Tags};
 
 fn index(c: &mut Criterion) {
-    let rows: u64 = std::env::var("ROWS")
-        .ok()
-        .and_then(|rows| rows.parse().ok())
-        .unwrap_or(1_000_000);
+    let rows: u64 = std::env::var("ROWS").ok().and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
     let dir = tempfile::tempdir().expect("a temporary folder");
     build(dir.path(), rows);
 
     let before = resident_kib();
     let start = Instant::now();
     let index = load(dir.path());
-    eprintln!(
-        "{rows} rows: loaded in {:?}, {} KiB more resident",
-        start.elapsed(),
-        resident_kib() - before
-    );
+    eprintln!("{rows} rows: loaded in {:?}, {} KiB more resident", start.elapsed(), resident_kib() - before);
 
     let mut n = 0;
     let mut next = move || {
@@ -36,15 +29,9 @@ fn index(c: &mut Criterion) {
         n
     };
     let name = |what: &str| format!("{what} of {rows}");
-    c.bench_function(&name("locate a known chunk"), |b| {
-        b.iter(|| black_box(index.locate(&id(next()))))
-    });
-    c.bench_function(&name("locate an unknown chunk"), |b| {
-        b.iter(|| black_box(index.locate(&id(rows + next()))))
-    });
-    c.bench_function(&name("claim a known chunk"), |b| {
-        b.iter(|| index.claim(id(next()), ChunkType::File))
-    });
+    c.bench_function(&name("locate a known chunk"), |b| b.iter(|| black_box(index.locate(&id(next())))));
+    c.bench_function(&name("locate an unknown chunk"), |b| b.iter(|| black_box(index.locate(&id(rows + next())))));
+    c.bench_function(&name("claim a known chunk"), |b| b.iter(|| index.claim(id(next()), ChunkType::File)));
     c.bench_function(&name("claim and abandon a new chunk"), |b| {
         b.iter(|| match index.claim(id(rows + next()), ChunkType::File) {
             Claim::Mine(ticket) => index.abandon(ticket),
@@ -62,12 +49,9 @@ fn index(c: &mut Criterion) {
     group.bench_function(name("20,000 into a copy"), |b| {
         let prepare = || {
             let copy = tempfile::tempdir().expect("a temporary folder");
-            std::fs::copy(dir.path().join("base.rows"), copy.path().join("base.rows"))
-                .expect("copy");
+            std::fs::copy(dir.path().join("base.rows"), copy.path().join("base.rows")).expect("copy");
             let index = load(copy.path());
-            index
-                .absorb(hash(99), &table(rows, 20_000), None)
-                .expect("absorb");
+            index.absorb(hash(99), &table(rows, 20_000), None).expect("absorb");
             (copy, index)
         };
         b.iter_batched(
@@ -87,25 +71,15 @@ fn build(folder: &Path, rows: u64) {
     let mut first = 0;
     while first < rows {
         let count = ROWS_PER_TABLE.min(rows - first);
-        index
-            .absorb(hash(first), &table(first, count), None)
-            .expect("absorb");
+        index.absorb(hash(first), &table(first, count), None).expect("absorb");
         first += count;
     }
     index.save().expect("save");
-    eprintln!(
-        "{rows} rows: absorbed and saved in {:?}, {} KiB resident at most",
-        start.elapsed(),
-        peak_kib()
-    );
+    eprintln!("{rows} rows: absorbed and saved in {:?}, {} KiB resident at most", start.elapsed(), peak_kib());
 }
 
 fn load(folder: &Path) -> Index {
-    let tags = Tags {
-        vault: VaultId([1; 32]),
-        domain: Domain::SHARED,
-        store: [0; 16],
-    };
+    let tags = Tags { vault: VaultId([1; 32]), domain: Domain::SHARED, store: [0; 16] };
     let (index, trouble) = Index::load(Some(folder), tags);
     assert!(trouble.is_none(), "{trouble:?}");
     index
@@ -122,9 +96,7 @@ fn table(first: u64, count: u64) -> Table {
             plain_len: 1 << 20,
         })
         .collect();
-    let packs = (0..segments.len().div_ceil(16) as u64)
-        .map(|n| pack(first / 128 + n))
-        .collect();
+    let packs = (0..segments.len().div_ceil(16) as u64).map(|n| pack(first / 128 + n)).collect();
     let mut rows: Vec<Row> = (0..count)
         .map(|n| Row {
             id: id(first + n),
@@ -134,23 +106,11 @@ fn table(first: u64, count: u64) -> Table {
         })
         .collect();
     rows.sort_unstable_by_key(|row| row.id);
-    Table {
-        kind: TableKind::Shard,
-        packs,
-        segments,
-        rows,
-    }
+    Table { kind: TableKind::Shard, packs, segments, rows }
 }
 
 fn pack(n: u64) -> PackRef {
-    PackRef {
-        name: PackName {
-            tree: false,
-            device: DeviceId([1; 16]),
-            hash: hash(n ^ (1 << 60)),
-        },
-        size_units: 256,
-    }
+    PackRef { name: PackName { tree: false, device: DeviceId([1; 16]), hash: hash(n ^ (1 << 60)) }, size_units: 256 }
 }
 
 fn hash(n: u64) -> ObjectHash {
@@ -178,10 +138,7 @@ fn peak_kib() -> i64 {
 /// A number of KiB from the kernel's account of this process; 0 where there is none.
 fn status(field: &str) -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix(field))
-        .unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
 }
 

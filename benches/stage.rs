@@ -6,12 +6,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use crypto_backends::Key;
 use crypto_backends::rustcrypto::provider;
 use vault_format::pack::ChunkType;
-use vault_format::{
-    Codec, DeviceId, Domain, EpochId, Header, Mode, ObjectType, Scope, Suite, VaultId,
-};
+use vault_format::{Codec, DeviceId, Domain, EpochId, Header, Mode, ObjectType, Scope, Suite, VaultId};
 use zvault::stage::{
-    Chunker, Compressor, IdKeys, ObjectKeys, Opener, PackKeys, PackWriter, SegmentBuilder,
-    SegmentSealer,
+    Chunker, Compressor, IdKeys, ObjectKeys, Opener, PackKeys, PackWriter, SegmentBuilder, SegmentSealer,
 };
 
 criterion_group! {
@@ -25,9 +22,7 @@ fn chunk(c: &mut Criterion) {
     let (data, chunker) = (random_bytes(16 << 20), chunker());
     let mut group = c.benchmark_group("chunk");
     group.throughput(Throughput::Bytes(data.len() as u64));
-    group.bench_function("random", |b| {
-        b.iter(|| cut_all(&chunker, black_box(&data)).len())
-    });
+    group.bench_function("random", |b| b.iter(|| cut_all(&chunker, black_box(&data)).len()));
 }
 
 fn id(c: &mut Criterion) {
@@ -43,21 +38,12 @@ fn id(c: &mut Criterion) {
 
 fn compress(c: &mut Criterion) {
     let mut group = c.benchmark_group("compress");
-    for (name, data) in [
-        ("random", random_bytes(1 << 20)),
-        ("text", text_bytes(1 << 20)),
-    ] {
+    for (name, data) in [("random", random_bytes(1 << 20)), ("text", text_bytes(1 << 20))] {
         group.throughput(Throughput::Bytes(data.len() as u64));
         for level in [1, 3] {
             let mut compressor = Compressor::new(Some(level)).expect("a level");
             group.bench_with_input(BenchmarkId::new(name, level), &data, |b, data| {
-                b.iter(|| {
-                    compressor
-                        .compress(black_box(data))
-                        .expect("compresses")
-                        .1
-                        .len()
-                });
+                b.iter(|| compressor.compress(black_box(data)).expect("compresses").1.len());
             });
         }
     }
@@ -68,9 +54,7 @@ fn seal(c: &mut Criterion) {
     let mut frame = Vec::new();
     let mut group = c.benchmark_group("seal");
     group.throughput(Throughput::Bytes(data.len() as u64));
-    group.bench_function("1 MiB", |b| {
-        b.iter(|| seal_into(&keys, black_box(&data), &mut frame))
-    });
+    group.bench_function("1 MiB", |b| b.iter(|| seal_into(&keys, black_box(&data), &mut frame)));
 }
 
 fn verify(c: &mut Criterion) {
@@ -80,22 +64,12 @@ fn verify(c: &mut Criterion) {
     let mut group = c.benchmark_group("verify");
     group.throughput(Throughput::Bytes(data.len() as u64));
     group.bench_function("open", |b| {
-        b.iter(|| {
-            opener
-                .open(&keys, 0, false, black_box(&frame), 1 << 20)
-                .expect("opens")
-                .len()
-        });
+        b.iter(|| opener.open(&keys, 0, false, black_box(&frame), 1 << 20).expect("opens").len());
     });
     group.bench_function("open and id", |b| {
         b.iter(|| {
-            let plain = opener
-                .open(&keys, 0, false, black_box(&frame), 1 << 20)
-                .expect("opens");
-            plain
-                .chunks(128 << 10)
-                .map(|chunk| ids.id(ChunkType::File, chunk).0[0])
-                .max()
+            let plain = opener.open(&keys, 0, false, black_box(&frame), 1 << 20).expect("opens");
+            plain.chunks(128 << 10).map(|chunk| ids.id(ChunkType::File, chunk).0[0]).max()
         });
     });
 }
@@ -110,8 +84,7 @@ fn pack(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(15 << 20));
     group.bench_function("full", |b| {
         b.iter(|| {
-            let mut writer =
-                PackWriter::with_buffer(pack_keys(), std::mem::take(&mut buffer)).expect("a pack");
+            let mut writer = PackWriter::with_buffer(pack_keys(), std::mem::take(&mut buffer)).expect("a pack");
             while let Some(ticket) = writer.reserve(&segment) {
                 let sealed = sealer.seal(ticket, &segment, &ids).expect("seals");
                 writer.fill(sealed).expect("fills");
@@ -127,31 +100,19 @@ fn whole_segment(data: &[u8], worker: &mut Worker) -> usize {
     std::mem::swap(&mut builder, &mut worker.builder);
     builder.clear();
     for chunk in cut_all(&worker.chunker, data) {
-        builder.push(
-            worker.ids.id(ChunkType::File, chunk),
-            ChunkType::File,
-            chunk,
-        );
+        builder.push(worker.ids.id(ChunkType::File, chunk), ChunkType::File, chunk);
     }
-    let compressed = builder
-        .compress(&mut worker.compressor)
-        .expect("compresses");
+    let compressed = builder.compress(&mut worker.compressor).expect("compresses");
     let ticket = match worker.writer.reserve(&compressed) {
         Some(ticket) => ticket,
         None => {
-            let full = std::mem::replace(
-                &mut worker.writer,
-                PackWriter::new(pack_keys()).expect("a pack"),
-            );
+            let full = std::mem::replace(&mut worker.writer, PackWriter::new(pack_keys()).expect("a pack"));
             let bytes = full.finish(true).expect("a pack").bytes;
             worker.writer = PackWriter::with_buffer(pack_keys(), bytes).expect("a pack");
             worker.writer.reserve(&compressed).expect("room")
         }
     };
-    let sealed = worker
-        .sealer
-        .seal(ticket, &compressed, &worker.ids)
-        .expect("seals");
+    let sealed = worker.sealer.seal(ticket, &compressed, &worker.ids).expect("seals");
     worker.writer.fill(sealed).expect("fills");
     worker.builder = builder;
     data.len()
@@ -159,10 +120,7 @@ fn whole_segment(data: &[u8], worker: &mut Worker) -> usize {
 
 fn whole(c: &mut Criterion) {
     let mut group = c.benchmark_group("segment");
-    for (name, data) in [
-        ("random", random_bytes(1 << 20)),
-        ("text", text_bytes(1 << 20)),
-    ] {
+    for (name, data) in [("random", random_bytes(1 << 20)), ("text", text_bytes(1 << 20))] {
         group.throughput(Throughput::Bytes(data.len() as u64));
         let mut worker = Worker {
             chunker: chunker(),
@@ -207,25 +165,11 @@ fn cut_all<'a>(chunker: &Chunker, mut data: &'a [u8]) -> Vec<&'a [u8]> {
 
 fn seal_into(keys: &ObjectKeys, data: &[u8], frame: &mut Vec<u8>) {
     frame.clear();
-    keys.seal_frame(
-        0,
-        false,
-        Codec::Stored,
-        data.len() as u32,
-        data,
-        data.len() + 9,
-        frame,
-    )
-    .expect("seals");
+    keys.seal_frame(0, false, Codec::Stored, data.len() as u32, data, data.len() + 9, frame).expect("seals");
 }
 
 fn chunker() -> Chunker {
-    Chunker::new(
-        random_bytes(2048)
-            .as_slice()
-            .try_into()
-            .expect("2048 bytes"),
-    )
+    Chunker::new(random_bytes(2048).as_slice().try_into().expect("2048 bytes"))
 }
 
 fn ids() -> IdKeys {
@@ -262,9 +206,7 @@ fn text_bytes(len: usize) -> Vec<u8> {
     let words: Vec<&[u8]> = noise[..4096].chunks(5).collect();
     let mut text = Vec::with_capacity(len + 8);
     for pair in noise[4096..].chunks_exact(2) {
-        text.extend_from_slice(
-            words[usize::from(u16::from_le_bytes([pair[0], pair[1]])) % words.len()],
-        );
+        text.extend_from_slice(words[usize::from(u16::from_le_bytes([pair[0], pair[1]])) % words.len()]);
         text.push(b' ');
         if text.len() >= len {
             break;

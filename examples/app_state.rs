@@ -1,31 +1,34 @@
-//! Scratch.
-use std::sync::Arc;
+//! An app that keeps its own state in a vault: `cargo run --example app_state -- STATE_FOLDER VAULT_FOLDER`.
+//!
+//! The first run makes the vault, every run pushes the state and restores it to a folder beside it.
+
+#![allow(clippy::print_stdout)] // a program, not a library
+
+use std::{env, error::Error, path::PathBuf, sync::Arc};
+
 use zvault::keys::Passphrase;
 use zvault::push::{PushOptions, push};
+use zvault::restore::{RestoreOptions, restore};
 use zvault::state::Home;
-use zvault::vault::{InitOptions, OpenOptions, Unlock, UnlockSecret, Vault};
+use zvault::vault::{InitOptions, OpenOptions, UnlockSecret, Vault};
 use zvault::watch::Watch;
-struct No;
-impl Unlock for No {
-    fn unlock(&mut self, _: &str) -> Result<UnlockSecret, String> {
-        Err("none".into())
-    }
-}
-fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let home = Arc::new(Home::open(std::path::Path::new(&args[1])).unwrap());
-    let cache = std::path::PathBuf::from(&args[1]).join("cache");
-    let t = std::time::Instant::now();
-    let mut vault = if home.find(&format!("file://{}", args[2])).unwrap().is_none() {
-        Vault::init(InitOptions { url: &args[2], home: &home, passphrase: Passphrase::new("benchmark").unwrap(), words: true, device_name: "me".into(), low_memory: false, cache: Some(&cache) }).unwrap().vault
-    } else {
-        Vault::open(OpenOptions { url: Some(&args[2]), vault: None, home: &home, cache: Some(&cache), device_name: "x".into(), enroll: true, unlock: &mut No }).unwrap()
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let [state, place] = env::args().skip(1).collect::<Vec<_>>().try_into().map_err(|_| "usage: STATE VAULT")?;
+    let home = Arc::new(Home::open(&PathBuf::from(format!("{state}.zvault")))?);
+    let secret = || Passphrase::new("ask the person for this one");
+    let mut unlock = |_: &str| secret().map(UnlockSecret::Passphrase).map_err(|error| error.to_string());
+    let mut vault = match Vault::open(OpenOptions::new(&place, &home, "my app", &mut unlock)) {
+        Err(error) if error.trouble() == zvault::Trouble::NoVault => {
+            Vault::init(InitOptions::new(&place, &home, "my app", secret()?))?.vault
+        }
+        opened => opened?,
     };
-    eprintln!("open {:?}", t.elapsed());
-    let on = |event: zvault::watch::Event<'_>| match event { zvault::watch::Event::Problem { path, message } => eprintln!("{}: {message}", String::from_utf8_lossy(path)), zvault::watch::Event::Note(n) => eprintln!("{n}"), _ => {} };
-    let _ = &on;
     let watch = Watch::new();
-    let report = push(&mut vault, &PushOptions { paths: vec![args[3].clone().into()], host: "h".into(), ..Default::default() }, &watch);
-    match report { Ok(r) => eprintln!("{r:#?}"), Err(e) => eprintln!("{e:?}") }
-    eprintln!("all {:?}", t.elapsed());
+    let report = push(&mut vault, &PushOptions { paths: vec![state.clone().into()], ..Default::default() }, &watch)?;
+    println!("{} files, {} bytes added", report.total_files_processed, report.data_added_packed);
+    let snapshot = vault.resolve("latest")?;
+    let restored = restore(&vault, &RestoreOptions::new(snapshot, format!("{state}.restored").into()), &watch)?;
+    println!("{} files restored, {} as they were", restored.files_restored, restored.files_skipped);
+    Ok(())
 }

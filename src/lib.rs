@@ -46,6 +46,12 @@ pub fn chain(error: &(dyn std::error::Error + '_)) -> String {
     text
 }
 
+/// A time in UTC, to the second, as RFC 3339 writes it.
+pub fn time_text(time: Time) -> String {
+    jiff::Timestamp::from_second(time.secs)
+        .map_or_else(|_| format!("{} s after 1970", time.secs), |time| time.to_string())
+}
+
 /// What this machine's clock says.
 pub fn now() -> Time {
     match SystemTime::now().duration_since(UNIX_EPOCH) {

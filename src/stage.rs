@@ -15,15 +15,14 @@ mod object;
 mod pack;
 mod segment;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use chunk::{Chunker, MAX_CHUNK};
 pub use frame::{ObjectKeys, Opener, SealError};
 pub use id::{IdKeyCache, IdKeys, chunk_id};
 pub use object::{dek, open_blob, open_object, seal_blob, seal_object, sealed_dek};
 pub use pack::{
-    FullPack, PackError, PackHead, PackKeys, PackWriter, Part, SealedSegment, SegmentSealer, Tail,
-    Ticket, verify_pack,
+    FullPack, PackError, PackHead, PackKeys, PackWriter, Part, SealedSegment, SegmentSealer, Tail, Ticket, verify_pack,
 };
 pub use segment::{CompressedSegment, Compressor, SegmentBuilder};
 

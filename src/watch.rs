@@ -21,6 +21,7 @@ pub struct Watch<'a> {
     stop: AtomicBool,
     current: Mutex<Vec<u8>>,
     on_event: Option<&'a (dyn Fn(Event<'_>) + Sync)>,
+    skips_entries: bool,
 }
 
 /// Something that happened in a job. Paths are raw bytes.
@@ -77,6 +78,11 @@ impl<'a> Watch<'a> {
         Self { on_event: Some(on_event), ..Self::default() }
     }
 
+    /// The same without `Event::Entry`, which costs a little for every entry.
+    pub fn without_entries(self) -> Self {
+        Self { skips_entries: true, ..self }
+    }
+
     /// Asks the job to end at the next safe point.
     pub fn stop(&self) {
         self.stop.store(true, Relaxed);
@@ -100,7 +106,7 @@ impl<'a> Watch<'a> {
 
     /// Whether anybody listens to single entries: then it is worth naming them.
     pub(crate) fn listens(&self) -> bool {
-        self.on_event.is_some()
+        self.on_event.is_some() && !self.skips_entries
     }
 
     pub(crate) fn problem(&self, path: &[u8], message: &str) {

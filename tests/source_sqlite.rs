@@ -36,30 +36,17 @@ fn writer() {
         return;
     };
     let mut connection = Connection::open(path).expect("opens");
-    connection
-        .busy_timeout(Duration::from_secs(30))
-        .expect("timeout");
+    connection.busy_timeout(Duration::from_secs(30)).expect("timeout");
     // Large transactions spill into the file before they end: the worst case for a crash.
-    connection
-        .execute_batch("PRAGMA cache_size = 5; PRAGMA synchronous = OFF")
-        .expect("pragma");
+    connection.execute_batch("PRAGMA cache_size = 5; PRAGMA synchronous = OFF").expect("pragma");
     for round in 1_i64.. {
         let transaction = connection.transaction().expect("begins");
         for step in 0..200 {
-            let (from, to) = (
-                (round * 7 + step * 13) % ACCOUNTS,
-                (round * 11 + step * 17) % ACCOUNTS,
-            );
-            transaction
-                .execute("UPDATE account SET sum = sum - 5 WHERE id = ?1", [from])
-                .expect("takes");
-            transaction
-                .execute("UPDATE account SET sum = sum + 5 WHERE id = ?1", [to])
-                .expect("gives");
+            let (from, to) = ((round * 7 + step * 13) % ACCOUNTS, (round * 11 + step * 17) % ACCOUNTS);
+            transaction.execute("UPDATE account SET sum = sum - 5 WHERE id = ?1", [from]).expect("takes");
+            transaction.execute("UPDATE account SET sum = sum + 5 WHERE id = ?1", [to]).expect("gives");
         }
-        transaction
-            .execute("INSERT INTO log VALUES (?1, randomblob(2000))", [round])
-            .expect("notes");
+        transaction.execute("INSERT INTO log VALUES (?1, randomblob(2000))", [round]).expect("notes");
         transaction.commit().expect("commits");
         // Without a breath it would have the lock for itself in the rollback modes.
         std::thread::sleep(Duration::from_millis(2));
@@ -89,10 +76,7 @@ fn captures_hold(mode: &str) {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
-    assert!(
-        rounds.windows(2).all(|pair| pair[0] < pair[1]),
-        "{rounds:?}"
-    );
+    assert!(rounds.windows(2).all(|pair| pair[0] < pair[1]), "{rounds:?}");
     drop(writer);
 }
 
@@ -106,11 +90,7 @@ fn crashed(mode: &str) {
         let writer = Writer::start(&path);
         std::thread::sleep(Duration::from_millis(attempt * 3));
         drop(writer);
-        let side = folder.join(if mode == "wal" {
-            "app.db-wal"
-        } else {
-            "app.db-journal"
-        });
+        let side = folder.join(if mode == "wal" { "app.db-wal" } else { "app.db-journal" });
         let before = (fs::read(&path).expect("file"), fs::read(&side).ok());
         side_files += usize::from(before.1.as_ref().is_some_and(|bytes| !bytes.is_empty()));
         let mut capture = SqliteCapture::open(&path).expect("captures");
@@ -118,10 +98,7 @@ fn crashed(mode: &str) {
         assert_eq!(capture.finish().expect("finishes"), Stability::Stable);
         verify(&image, mode);
         // Neither the database nor what it needs to recover was touched.
-        assert!(
-            before == (fs::read(&path).expect("file"), fs::read(&side).ok()),
-            "attempt {attempt}"
-        );
+        assert!(before == (fs::read(&path).expect("file"), fs::read(&side).ok()), "attempt {attempt}");
     }
     assert!(side_files > 0, "no writer was killed within a transaction");
 }
@@ -155,9 +132,7 @@ impl Drop for Writer {
 fn create(folder: &Path, mode: &str) -> PathBuf {
     let path = folder.join("app.db");
     let connection = Connection::open(&path).expect("opens");
-    connection
-        .pragma_update(None, "journal_mode", mode)
-        .expect("mode");
+    connection.pragma_update(None, "journal_mode", mode).expect("mode");
     let tables = "CREATE TABLE account (id INTEGER PRIMARY KEY, sum INTEGER, note BLOB);
         CREATE TABLE log (round INTEGER PRIMARY KEY, noise BLOB);
         CREATE INDEX by_sum ON account (sum);";
@@ -172,14 +147,8 @@ fn create(folder: &Path, mode: &str) -> PathBuf {
 fn rounds_of(path: &Path) -> i64 {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).expect("opens");
-    connection
-        .busy_timeout(Duration::from_secs(30))
-        .expect("timeout");
-    connection
-        .query_row("SELECT coalesce(max(round), 0) FROM log", [], |row| {
-            row.get(0)
-        })
-        .expect("counts")
+    connection.busy_timeout(Duration::from_secs(30)).expect("timeout");
+    connection.query_row("SELECT coalesce(max(round), 0) FROM log", [], |row| row.get(0)).expect("counts")
 }
 
 fn drain(capture: &mut SqliteCapture, step: usize, pause: Duration) -> Vec<u8> {
@@ -202,23 +171,12 @@ fn verify(image: &[u8], mode: &str) -> i64 {
     let path = temp.path().join("restored.db");
     fs::write(&path, image).expect("file");
     let connection = Connection::open(&path).expect("opens");
-    let text = |sql: &str| {
-        connection
-            .query_row(sql, [], |row| row.get::<_, String>(0))
-            .expect("answers")
-    };
-    let number = |sql: &str| {
-        connection
-            .query_row(sql, [], |row| row.get::<_, i64>(0))
-            .expect("answers")
-    };
+    let text = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).expect("answers");
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("answers");
     assert_eq!(text("PRAGMA integrity_check"), "ok");
     assert_eq!(text("PRAGMA journal_mode"), mode);
     assert_eq!(number("SELECT sum(sum) FROM account"), ACCOUNTS * 1000);
-    let (count, last) = (
-        number("SELECT count(*) FROM log"),
-        number("SELECT coalesce(max(round), 0) FROM log"),
-    );
+    let (count, last) = (number("SELECT count(*) FROM log"), number("SELECT coalesce(max(round), 0) FROM log"));
     assert_eq!(count, last);
     last
 }

@@ -9,14 +9,7 @@ pub trait Aead: Send + Sync {
 
     /// Turns the ciphertext in `buf` into plaintext. If it is not authentic ([`CryptoError::NotAuthentic`]),
     /// no plaintext was made. The nonce has [`Aead::nonce_len`] bytes.
-    fn open(
-        &self,
-        key: &Key,
-        nonce: &[u8],
-        aad: &[u8],
-        buf: &mut [u8],
-        tag: &[u8; 16],
-    ) -> Result<(), CryptoError>;
+    fn open(&self, key: &Key, nonce: &[u8], aad: &[u8], buf: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError>;
 
     /// Bytes of a nonce, at most [`Nonce::MAX`].
     fn nonce_len(&self) -> usize;
@@ -53,16 +46,9 @@ impl Nonce {
         let len = nonce.len();
         bytes
             .get_mut(..len)
-            .ok_or(CryptoError::Length {
-                what: "nonce",
-                expected: "24 or fewer",
-                actual: len,
-            })?
+            .ok_or(CryptoError::Length { what: "nonce", expected: "24 or fewer", actual: len })?
             .copy_from_slice(nonce);
-        Ok(Self {
-            bytes,
-            len: len as u8,
-        })
+        Ok(Self { bytes, len: len as u8 })
     }
 
     /// The bytes as they are stored.
@@ -114,12 +100,7 @@ pub trait Kdf: Send + Sync {
 pub trait PasswordKdf: Send + Sync {
     /// The key of a slot. Checks the parameters as [`PasswordKdf::check_open`] does, before any work.
     /// `salt` is 8 bytes or more (RFC 9106 section 3.1; slots have 32), `passphrase` 1 to 1,024 bytes, NFC.
-    fn derive(
-        &self,
-        params: &PasswordParams,
-        salt: &[u8],
-        passphrase: &[u8],
-    ) -> Result<Key, CryptoError>;
+    fn derive(&self, params: &PasswordParams, salt: &[u8], passphrase: &[u8]) -> Result<Key, CryptoError>;
 
     /// What a new slot costs on a machine with `memory_bytes` of memory in all; never below the floor.
     fn fit(&self, memory_bytes: u64) -> PasswordParams;

@@ -16,11 +16,7 @@ fn meminfo(name: &str) -> Option<u64> {
 }
 
 fn parse(meminfo: &str, name: &str) -> Option<u64> {
-    let kib = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix(name))?
-        .trim()
-        .strip_suffix("kB")?;
+    let kib = meminfo.lines().find_map(|line| line.strip_prefix(name))?.trim().strip_suffix("kB")?;
     kib.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
@@ -30,16 +26,12 @@ mod tests {
 
     #[test]
     fn reads_meminfo() {
-        let text =
-            "MemTotal:       24684092 kB\nMemFree:        1 kB\nMemAvailable:   24324680 kB\n";
+        let text = "MemTotal:       24684092 kB\nMemFree:        1 kB\nMemAvailable:   24324680 kB\n";
         assert_eq!(parse(text, "MemTotal:"), Some(24684092 * 1024));
         assert_eq!(parse(text, "MemAvailable:"), Some(24324680 * 1024));
         assert_eq!(parse(text, "Swap:"), None);
         assert_eq!(parse("MemTotal: many kB", "MemTotal:"), None);
-        assert_eq!(
-            parse("MemTotal: 18446744073709551615 kB", "MemTotal:"),
-            None
-        );
+        assert_eq!(parse("MemTotal: 18446744073709551615 kB", "MemTotal:"), None);
     }
 
     #[test]

@@ -39,17 +39,7 @@ impl Provider {
     /// The validation of the weakest part.
     pub fn fips(&self) -> FipsStatus {
         // Exhaustive, so that a part that is added and forgotten here does not compile.
-        let Self {
-            suite: _,
-            aead,
-            hash,
-            keyed_hash,
-            kdf,
-            password,
-            kem,
-            sign,
-            random,
-        } = self;
+        let Self { suite: _, aead, hash, keyed_hash, kdf, password, kem, sign, random } = self;
         aead.fips()
             .min(hash.fips())
             .min(keyed_hash.fips())
@@ -85,27 +75,14 @@ mod tests {
 
     #[test]
     fn suites_of_this_build() {
-        assert_eq!(
-            provider(Suite::Default).map(|it| it.suite),
-            Some(Suite::Default)
-        );
+        assert_eq!(provider(Suite::Default).map(|it| it.suite), Some(Suite::Default));
         assert!(provider(Suite::Fips).is_none());
     }
 
     fn stated(statuses: [FipsStatus; 8]) -> Provider {
         let [aead, hash, keyed_hash, kdf, password, kem, sign, random] =
             statuses.map(|status| &*Box::leak(Box::new(Stated(status))));
-        Provider {
-            suite: Suite::Fips,
-            aead,
-            hash,
-            keyed_hash,
-            kdf,
-            password,
-            kem,
-            sign,
-            random,
-        }
+        Provider { suite: Suite::Fips, aead, hash, keyed_hash, kdf, password, kem, sign, random }
     }
 
     /// A part that has a status and forwards everything else to the default backend.
@@ -115,14 +92,7 @@ mod tests {
         fn seal(&self, key: &Key, aad: &[u8], buf: &mut [u8]) -> Result<Sealed, CryptoError> {
             real().aead.seal(key, aad, buf)
         }
-        fn open(
-            &self,
-            key: &Key,
-            nonce: &[u8],
-            aad: &[u8],
-            buf: &mut [u8],
-            tag: &[u8; 16],
-        ) -> Result<(), CryptoError> {
+        fn open(&self, key: &Key, nonce: &[u8], aad: &[u8], buf: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError> {
             real().aead.open(key, nonce, aad, buf, tag)
         }
         fn nonce_len(&self) -> usize {
@@ -149,13 +119,7 @@ mod tests {
         }
     }
     impl Kdf for Stated {
-        fn derive(
-            &self,
-            label: &'static str,
-            secret: &[u8],
-            salt: &[u8],
-            context: &[&[u8]],
-        ) -> Key {
+        fn derive(&self, label: &'static str, secret: &[u8], salt: &[u8], context: &[&[u8]]) -> Key {
             real().kdf.derive(label, secret, salt, context)
         }
         fn expand(&self, label: &'static str, secret: &[u8], context: &[&[u8]], out: &mut [u8]) {
@@ -166,12 +130,7 @@ mod tests {
         }
     }
     impl PasswordKdf for Stated {
-        fn derive(
-            &self,
-            params: &PasswordParams,
-            salt: &[u8],
-            passphrase: &[u8],
-        ) -> Result<Key, CryptoError> {
+        fn derive(&self, params: &PasswordParams, salt: &[u8], passphrase: &[u8]) -> Result<Key, CryptoError> {
             real().password.derive(params, salt, passphrase)
         }
         fn fit(&self, memory_bytes: u64) -> PasswordParams {
@@ -223,12 +182,7 @@ mod tests {
         fn sign(&self, secret: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoError> {
             real().sign.sign(secret, message)
         }
-        fn verify(
-            &self,
-            public: &[u8],
-            message: &[u8],
-            signature: &[u8],
-        ) -> Result<(), CryptoError> {
+        fn verify(&self, public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
             real().sign.verify(public, message, signature)
         }
         fn public_len(&self) -> usize {

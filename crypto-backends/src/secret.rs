@@ -25,11 +25,7 @@ impl<const N: usize> Secret<N> {
     /// Copies exactly `N` bytes, or fails with [`CryptoError::Length`].
     pub fn from_slice(bytes: &[u8]) -> Result<Self, CryptoError> {
         if bytes.len() != N {
-            return Err(CryptoError::Length {
-                what: "secret",
-                expected: "its fixed number of",
-                actual: bytes.len(),
-            });
+            return Err(CryptoError::Length { what: "secret", expected: "its fixed number of", actual: bytes.len() });
         }
         let mut secret = Self::zeroed();
         secret.0.copy_from_slice(bytes);
@@ -109,12 +105,7 @@ mod tests {
         let a = Secret::new([7; 32]);
         assert!(a.ct_eq(&a.duplicate()));
         assert!(!a.ct_eq(&Secret::new([8; 32])));
-        assert_eq!(
-            Secret::<3>::from_slice(&[1, 2, 3])
-                .ok()
-                .map(|it| *it.expose()),
-            Some([1, 2, 3])
-        );
+        assert_eq!(Secret::<3>::from_slice(&[1, 2, 3]).ok().map(|it| *it.expose()), Some([1, 2, 3]));
         assert!(Secret::<3>::from_slice(&[1, 2]).is_err());
         assert!(Secret::<3>::from_slice(&[1, 2, 3, 4]).is_err());
 

@@ -3,9 +3,7 @@ use std::sync::Mutex;
 
 use crate::contract::Random;
 use crate::error::CryptoError;
-use crate::rustcrypto::{
-    Argon2id, Blake3, Blake3Kdf, Ed25519WithMlDsa65, XChaCha20Poly1305, XWing,
-};
+use crate::rustcrypto::{Argon2id, Blake3, Blake3Kdf, Ed25519WithMlDsa65, XChaCha20Poly1305, XWing};
 use crate::{Provider, Suite};
 
 pub mod known_answers;
@@ -34,10 +32,7 @@ pub struct Replay {
 impl Replay {
     /// Replays `stream` from its beginning.
     pub fn new(stream: Vec<u8>) -> Self {
-        Self {
-            stream,
-            position: Mutex::new(0),
-        }
+        Self { stream, position: Mutex::new(0) }
     }
 
     /// Replays `len` bytes that follow from `seed` alone.
@@ -61,9 +56,7 @@ impl Replay {
     }
 
     fn position(&self) -> std::sync::MutexGuard<'_, usize> {
-        self.position
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.position.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -72,9 +65,7 @@ impl Random for Replay {
         let mut position = self.position();
         let end = position.checked_add(buf.len());
         let bytes = end.and_then(|end| self.stream.get(*position..end));
-        buf.copy_from_slice(
-            bytes.ok_or_else(|| CryptoError::Random("the replay ends here".into()))?,
-        );
+        buf.copy_from_slice(bytes.ok_or_else(|| CryptoError::Random("the replay ends here".into()))?);
         *position += buf.len();
         Ok(())
     }

@@ -10,8 +10,7 @@
 //! The tail is in memory, 27 MiB for 10 million chunks; a lookup that passes the filter reads one block of rows.
 
 use super::file::{
-    Block, BlockWriter, Cursor, PACK_LEN, ROOM, checksum, key, part, read_block, scan, seal_block,
-    write_pack,
+    Block, BlockWriter, Cursor, PACK_LEN, ROOM, checksum, key, part, read_block, scan, seal_block, write_pack,
 };
 use super::filter::{Builder, Filters};
 use super::memory::Rows;
@@ -75,14 +74,11 @@ impl Base {
             return Err(DAMAGED_HEAD);
         }
         let mut tail = vec![0; head.tail_len as usize];
-        file.read_exact_at(&mut tail, head.tail_start())
-            .map_err(IndexError::from_read)?;
+        file.read_exact_at(&mut tail, head.tail_start()).map_err(IndexError::from_read)?;
         if checksum(head.tail_start(), &tail) != head.tail_sum {
             return Err(DAMAGED_TAIL);
         }
-        Self::with_tail(file, head, &tail)
-            .ok_or(DAMAGED_TAIL)
-            .map(Some)
+        Self::with_tail(file, head, &tail).ok_or(DAMAGED_TAIL).map(Some)
     }
 
     /// Rows, all locations counted.
@@ -101,23 +97,14 @@ impl Base {
             return Ok(found);
         }
         let key = key(id);
-        let first = self
-            .fences
-            .partition_point(|fence| *fence < key)
-            .saturating_sub(1);
-        let candidates = self.fences[first..]
-            .iter()
-            .take_while(|fence| **fence <= key)
-            .count();
+        let first = self.fences.partition_point(|fence| *fence < key).saturating_sub(1);
+        let candidates = self.fences[first..].iter().take_while(|fence| **fence <= key).count();
         for number in first..first + candidates {
             let block = read_block(&self.file, 1 + number as u64)?;
             let count = (self.head.rows - number as u64 * ROWS_PER_BLOCK).min(ROWS_PER_BLOCK);
             let rows = &block[..ROOM].as_chunks::<ROW_LEN>().0[..count as usize];
             let start = rows.partition_point(|row| row[..ChunkId::LEN] < id.0[..]);
-            let same = rows[start..]
-                .iter()
-                .map(BaseRow::parse)
-                .take_while(|row| row.id == *id);
+            let same = rows[start..].iter().map(BaseRow::parse).take_while(|row| row.id == *id);
             found.extend(same);
         }
         Ok(found)
@@ -125,58 +112,30 @@ impl Base {
 
     pub(super) fn place(&self, row: &BaseRow) -> Result<Place, IndexError> {
         let number = u64::from(row.segment);
-        let block = read_block(
-            &self.file,
-            self.head.segments_start() + number / SEGMENTS_PER_BLOCK,
-        )?;
+        let block = read_block(&self.file, self.head.segments_start() + number / SEGMENTS_PER_BLOCK)?;
         let segments = block[..ROOM].as_chunks::<SEGMENT_LEN>().0;
         let segment = parse_segment(&segments[(number % SEGMENTS_PER_BLOCK) as usize]);
         let pack = *self.packs.get(segment.pack as usize).ok_or(DAMAGED_TAIL)?;
-        Ok(Place {
-            pack,
-            segment,
-            offset: row.offset,
-            len: row.len,
-        })
+        Ok(Place { pack, segment, offset: row.offset, len: row.len })
     }
 
     fn with_tail(file: File, head: Head, tail: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(tail);
         let packs = cursor.many(head.packs, PACK_LEN, Cursor::pack)?;
-        let covered = cursor
-            .many(head.covered, ObjectHash::LEN, Cursor::hash)?
-            .into_iter()
-            .collect();
+        let covered = cursor.many(head.covered, ObjectHash::LEN, Cursor::hash)?.into_iter().collect();
         let fences = cursor.many(head.rows.div_ceil(ROWS_PER_BLOCK), 8, Cursor::u64)?;
         let filters = Filters::parse(&mut cursor)?;
-        cursor.is_at_end().then_some(Self {
-            file,
-            head,
-            packs,
-            covered,
-            fences,
-            filters,
-        })
+        cursor.is_at_end().then_some(Self { file, head, packs, covered, fences, filters })
     }
 
     /// Calls `each` for every row, ascending by id.
-    pub(super) fn rows(
-        &self,
-        mut each: impl FnMut(BaseRow) -> Result<(), IndexError>,
-    ) -> Result<(), IndexError> {
-        scan::<ROW_LEN>(&self.file, 1, self.head.rows, |row| {
-            each(BaseRow::parse(row))
-        })
+    pub(super) fn rows(&self, mut each: impl FnMut(BaseRow) -> Result<(), IndexError>) -> Result<(), IndexError> {
+        scan::<ROW_LEN>(&self.file, 1, self.head.rows, |row| each(BaseRow::parse(row)))
     }
 
-    fn segments(
-        &self,
-        mut each: impl FnMut(SegmentRef) -> Result<(), IndexError>,
-    ) -> Result<(), IndexError> {
+    fn segments(&self, mut each: impl FnMut(SegmentRef) -> Result<(), IndexError>) -> Result<(), IndexError> {
         let start = self.head.segments_start();
-        scan::<SEGMENT_LEN>(&self.file, start, self.head.segments, |segment| {
-            each(parse_segment(segment))
-        })
+        scan::<SEGMENT_LEN>(&self.file, start, self.head.segments, |segment| each(parse_segment(segment)))
     }
 }
 
@@ -184,12 +143,7 @@ impl BaseRow {
     fn parse(bytes: &[u8; ROW_LEN]) -> Self {
         let u24 = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], 0]);
         let segment = u32::from_le_bytes(part(&bytes[32..]));
-        Self {
-            id: ChunkId(part(bytes)),
-            segment,
-            offset: u24(36),
-            len: u24(39),
-        }
+        Self { id: ChunkId(part(bytes)), segment, offset: u24(36), len: u24(39) }
     }
 
     fn bytes(&self) -> [u8; ROW_LEN] {
@@ -213,28 +167,13 @@ impl Head {
         let (covered, tail_len, tail_sum) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
         // Numbers of rows and segments are 32 bits wide in the file.
         let sound = rows <= u64::from(u32::MAX) && segments <= u64::from(u32::MAX);
-        sound.then_some(Self {
-            tags,
-            rows,
-            segments,
-            packs,
-            covered,
-            tail_len,
-            tail_sum,
-        })
+        sound.then_some(Self { tags, rows, segments, packs, covered, tail_len, tail_sum })
     }
 
     fn block(&self) -> Block {
         let mut bytes = MAGIC.to_vec();
         self.tags.write(&mut bytes);
-        for number in [
-            self.rows,
-            self.segments,
-            self.packs,
-            self.covered,
-            self.tail_len,
-            self.tail_sum,
-        ] {
+        for number in [self.rows, self.segments, self.packs, self.covered, self.tail_len, self.tail_sum] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         let mut block = [0; super::file::BLOCK];
@@ -250,8 +189,7 @@ impl Head {
 
     /// Offset of the tail in bytes.
     fn tail_start(&self) -> u64 {
-        (self.segments_start() + self.segments.div_ceil(SEGMENTS_PER_BLOCK))
-            * super::file::BLOCK as u64
+        (self.segments_start() + self.segments.div_ceil(SEGMENTS_PER_BLOCK)) * super::file::BLOCK as u64
     }
 }
 
@@ -272,8 +210,7 @@ pub(super) fn merge(
     let mut merge = Merge::new(file.as_file_mut(), old, new, condemned, deleted)?;
     merge.all_rows(old)?;
     merge.finish(tags, old, covered)?;
-    file.persist(path)
-        .map_err(|e| IndexError::from_write(e.error))?;
+    file.persist(path).map_err(|e| IndexError::from_write(e.error))?;
     Base::open(path, tags)?.ok_or(DAMAGED_HEAD)
 }
 
@@ -304,8 +241,7 @@ impl<'a> Merge<'a> {
         deleted: &'a HashSet<PackName>,
     ) -> Result<Self, IndexError> {
         let mut packs = old.map(|old| old.packs.clone()).unwrap_or_default();
-        let mut known: HashMap<PackName, u32> =
-            packs.iter().map(|pack| pack.name).zip(0..).collect();
+        let mut known: HashMap<PackName, u32> = packs.iter().map(|pack| pack.name).zip(0..).collect();
         let number = |pack: &PackRef| {
             *known.entry(pack.name).or_insert_with(|| {
                 packs.push(*pack);
@@ -326,8 +262,7 @@ impl<'a> Merge<'a> {
         }
         let rows = old.map_or(0, |old| old.head.rows) + new.len() as u64;
         let mut out = BufWriter::with_capacity(WRITE_BUFFER, file);
-        out.write_all(&[0; super::file::BLOCK])
-            .map_err(IndexError::from_write)?;
+        out.write_all(&[0; super::file::BLOCK]).map_err(IndexError::from_write)?;
         Ok(Self {
             out,
             new,
@@ -389,10 +324,7 @@ impl<'a> Merge<'a> {
             candidates.push((pack, Source::New(row.segment, row.offset, row.len)));
         }
         for row in old {
-            let (pack, slot) = *self
-                .old_segments
-                .get(row.segment as usize)
-                .ok_or(DAMAGED_TAIL)?;
+            let (pack, slot) = *self.old_segments.get(row.segment as usize).ok_or(DAMAGED_TAIL)?;
             candidates.push((pack, Source::Old(row.segment, slot, row.offset, row.len)));
         }
         let name = |candidate: &(u32, Source)| self.packs[candidate.0 as usize].name;
@@ -401,14 +333,10 @@ impl<'a> Merge<'a> {
         }
         if candidates.len() > 1 {
             // A location known from both sides stays with the segment that the file has already.
-            let in_file: Vec<(u32, u32)> = candidates
-                .iter()
-                .filter_map(|(pack, s)| Some((*pack, s.old_slot()?)))
-                .collect();
+            let in_file: Vec<(u32, u32)> =
+                candidates.iter().filter_map(|(pack, s)| Some((*pack, s.old_slot()?))).collect();
             candidates.retain(|(pack, source)| match source {
-                Source::New(segment, ..) => {
-                    !in_file.contains(&(*pack, new.segments()[*segment as usize].slot))
-                }
+                Source::New(segment, ..) => !in_file.contains(&(*pack, new.segments()[*segment as usize].slot)),
                 Source::Old(..) => true,
             });
             candidates.sort_by_key(|candidate| self.condemned.contains(&name(candidate)));
@@ -418,18 +346,8 @@ impl<'a> Merge<'a> {
         }
         for (_, source) in candidates {
             let row = match source {
-                Source::Old(segment, _, offset, len) => BaseRow {
-                    id,
-                    segment,
-                    offset,
-                    len,
-                },
-                Source::New(segment, offset, len) => BaseRow {
-                    id,
-                    segment: self.added(segment),
-                    offset,
-                    len,
-                },
+                Source::Old(segment, _, offset, len) => BaseRow { id, segment, offset, len },
+                Source::New(segment, offset, len) => BaseRow { id, segment: self.added(segment), offset, len },
             };
             self.push(&row).map_err(IndexError::from_write)?;
         }
@@ -456,28 +374,14 @@ impl<'a> Merge<'a> {
         self.row_blocks.push(&mut self.out, &row.bytes())
     }
 
-    fn finish(
-        mut self,
-        tags: &Tags,
-        old: Option<&Base>,
-        covered: &BTreeSet<ObjectHash>,
-    ) -> Result<(), IndexError> {
-        self.row_blocks
-            .finish(&mut self.out)
-            .map_err(IndexError::from_write)?;
+    fn finish(mut self, tags: &Tags, old: Option<&Base>, covered: &BTreeSet<ObjectHash>) -> Result<(), IndexError> {
+        self.row_blocks.finish(&mut self.out).map_err(IndexError::from_write)?;
         let filters = self.filters.finish();
-        let lens =
-            PACK_LEN * self.packs.len() + ObjectHash::LEN * covered.len() + 8 * self.fences.len();
+        let lens = PACK_LEN * self.packs.len() + ObjectHash::LEN * covered.len() + 8 * self.fences.len();
         let mut tail = Vec::with_capacity(lens + filters.len());
-        self.packs
-            .iter()
-            .for_each(|pack| write_pack(pack, &mut tail));
-        covered
-            .iter()
-            .for_each(|hash| tail.extend_from_slice(&hash.0));
-        self.fences
-            .iter()
-            .for_each(|fence| tail.extend_from_slice(&fence.to_le_bytes()));
+        self.packs.iter().for_each(|pack| write_pack(pack, &mut tail));
+        covered.iter().for_each(|hash| tail.extend_from_slice(&hash.0));
+        self.fences.iter().for_each(|fence| tail.extend_from_slice(&fence.to_le_bytes()));
         tail.extend_from_slice(&filters);
         drop(filters);
         let mut head = Head {
@@ -492,11 +396,8 @@ impl<'a> Merge<'a> {
         head.tail_sum = checksum(head.tail_start(), &tail);
 
         let (mut out, mut blocks) = (self.out, BlockWriter::new(head.segments_start()));
-        let mut push = |segment: &SegmentRef| {
-            blocks
-                .push(&mut out, &segment_bytes(segment))
-                .map_err(IndexError::from_write)
-        };
+        let mut push =
+            |segment: &SegmentRef| blocks.push(&mut out, &segment_bytes(segment)).map_err(IndexError::from_write);
         if let Some(old) = old {
             old.segments(|segment| push(&segment))?;
         }
@@ -528,32 +429,14 @@ impl Source {
 }
 
 fn parse_segment(bytes: &[u8; SEGMENT_LEN]) -> SegmentRef {
-    let [pack, slot, offset, frame_len, plain_len] =
-        std::array::from_fn(|n| u32::from_le_bytes(part(&bytes[4 * n..])));
-    SegmentRef {
-        pack,
-        slot,
-        offset,
-        frame_len,
-        plain_len,
-    }
+    let [pack, slot, offset, frame_len, plain_len] = std::array::from_fn(|n| u32::from_le_bytes(part(&bytes[4 * n..])));
+    SegmentRef { pack, slot, offset, frame_len, plain_len }
 }
 
 fn segment_bytes(segment: &SegmentRef) -> [u8; SEGMENT_LEN] {
-    let SegmentRef {
-        pack,
-        slot,
-        offset,
-        frame_len,
-        plain_len,
-    } = *segment;
+    let SegmentRef { pack, slot, offset, frame_len, plain_len } = *segment;
     let mut bytes = [0; SEGMENT_LEN];
-    for (four, number) in bytes
-        .as_chunks_mut()
-        .0
-        .iter_mut()
-        .zip([pack, slot, offset, frame_len, plain_len])
-    {
+    for (four, number) in bytes.as_chunks_mut().0.iter_mut().zip([pack, slot, offset, frame_len, plain_len]) {
         *four = number.to_le_bytes();
     }
     bytes
@@ -566,6 +449,4 @@ const SEGMENT_LEN: usize = 20;
 const SEGMENTS_PER_BLOCK: u64 = (ROOM / SEGMENT_LEN) as u64;
 const WRITE_BUFFER: usize = 256 << 10;
 const DAMAGED_HEAD: IndexError = IndexError::Damaged { what: "its head" };
-const DAMAGED_TAIL: IndexError = IndexError::Damaged {
-    what: "its packs and filters",
-};
+const DAMAGED_TAIL: IndexError = IndexError::Damaged { what: "its packs and filters" };

@@ -23,11 +23,7 @@ pub(super) struct BlockWriter {
 impl BlockWriter {
     /// `number`: of the first block in the file.
     pub(super) fn new(number: u64) -> Self {
-        Self {
-            block: Box::new([0; BLOCK]),
-            used: 0,
-            number,
-        }
+        Self { block: Box::new([0; BLOCK]), used: 0, number }
     }
 
     pub(super) fn push(&mut self, out: &mut impl Write, thing: &[u8]) -> io::Result<()> {
@@ -61,8 +57,7 @@ pub(super) fn seal_block(block: &mut Block, number: u64) {
 /// Reads and checks one block.
 pub(super) fn read_block(file: &File, number: u64) -> Result<Block, IndexError> {
     let mut block = [0; BLOCK];
-    file.read_exact_at(&mut block, number * BLOCK as u64)
-        .map_err(IndexError::from_read)?;
+    file.read_exact_at(&mut block, number * BLOCK as u64).map_err(IndexError::from_read)?;
     check_block(&block, number)?;
     Ok(block)
 }
@@ -80,8 +75,7 @@ pub(super) fn scan<const N: usize>(
     while left > 0 {
         let blocks = left.div_ceil(per_block).min(SCAN_BLOCKS as u64) as usize;
         let buffer = &mut buffer[..blocks * BLOCK];
-        file.read_exact_at(buffer, number * BLOCK as u64)
-            .map_err(IndexError::from_read)?;
+        file.read_exact_at(buffer, number * BLOCK as u64).map_err(IndexError::from_read)?;
         for block in buffer.as_chunks::<BLOCK>().0 {
             check_block(block, number)?;
             number += 1;
@@ -113,10 +107,7 @@ pub(super) fn checksum(seed: u64, bytes: &[u8]) -> u64 {
     let mut last = [0; 16];
     last[..rest.len()].copy_from_slice(rest);
     for pair in pairs.iter().chain([&last]) {
-        let (a, b) = (
-            u64::from_le_bytes(part(&pair[..8])),
-            u64::from_le_bytes(part(&pair[8..])),
-        );
+        let (a, b) = (u64::from_le_bytes(part(&pair[..8])), u64::from_le_bytes(part(&pair[8..])));
         state = fold(a ^ ODD[2] ^ state, b ^ ODD[3]).wrapping_add(state.rotate_left(29));
     }
     fold(state, ODD[1])
@@ -157,12 +148,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// So many things that `one` reads; refuses a count that cannot be, before anything is allocated.
-    pub(super) fn many<T>(
-        &mut self,
-        count: u64,
-        len: usize,
-        one: fn(&mut Self) -> Option<T>,
-    ) -> Option<Vec<T>> {
+    pub(super) fn many<T>(&mut self, count: u64, len: usize, one: fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
         let count = usize::try_from(count).ok()?;
         if count.checked_mul(len)? > self.0.len() {
             return None;
@@ -173,10 +159,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn pack(&mut self) -> Option<PackRef> {
         let (device, tree) = (DeviceId(self.array()?), self.u8()? == 1);
         let (size_units, hash) = (u16::from_le_bytes(self.array()?), ObjectHash(self.array()?));
-        Some(PackRef {
-            name: PackName { tree, device, hash },
-            size_units,
-        })
+        Some(PackRef { name: PackName { tree, device, hash }, size_units })
     }
 
     pub(super) fn hash(&mut self) -> Option<ObjectHash> {
@@ -199,9 +182,7 @@ pub(super) fn key(id: &ChunkId) -> u64 {
 
 /// The array at the start of `bytes`, which is long enough.
 pub(super) fn part<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    *bytes
-        .first_chunk()
-        .expect("the caller has taken as many bytes")
+    *bytes.first_chunk().expect("the caller has taken as many bytes")
 }
 
 /// Bytes of a block: a page.
@@ -213,9 +194,4 @@ pub(super) const PACK_LEN: usize = 51;
 /// Blocks read at a time by `scan`.
 const SCAN_BLOCKS: usize = 64;
 /// Digits of pi.
-const ODD: [u64; 4] = [
-    0x243f_6a88_85a3_08d3,
-    0x1319_8a2e_0370_7345,
-    0xa409_3822_299f_31d1,
-    0x082e_fa98_ec4e_6c89,
-];
+const ODD: [u64; 4] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345, 0xa409_3822_299f_31d1, 0x082e_fa98_ec4e_6c89];

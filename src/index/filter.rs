@@ -40,9 +40,7 @@ impl Filters {
         if bits > MAX_BITS {
             return None;
         }
-        let parts = (0..1 << bits)
-            .map(|_| Part::parse(input))
-            .collect::<Option<_>>()?;
+        let parts = (0..1 << bits).map(|_| Part::parse(input)).collect::<Option<_>>()?;
         Some(Self { bits, parts })
     }
 }
@@ -62,19 +60,10 @@ impl Part {
             Self::All => return out.push(2),
             Self::Fuse(filter) => filter,
         };
-        let Descriptor {
-            seed,
-            segment_length,
-            segment_count_length,
-            ..
-        } = filter.descriptor;
+        let Descriptor { seed, segment_length, segment_count_length, .. } = filter.descriptor;
         out.push(1);
         out.extend_from_slice(&seed.to_le_bytes());
-        for number in [
-            segment_length,
-            segment_count_length,
-            filter.fingerprints.len() as u32,
-        ] {
+        for number in [segment_length, segment_count_length, filter.fingerprints.len() as u32] {
             out.extend_from_slice(&number.to_le_bytes());
         }
         out.extend(filter.fingerprints.iter().flat_map(|f| f.to_le_bytes()));
@@ -88,8 +77,7 @@ impl Part {
             _ => return None,
         }
         let seed = input.u64()?;
-        let (segment_length, segment_count_length, count) =
-            (input.u32()?, input.u32()?, input.u32()?);
+        let (segment_length, segment_count_length, count) = (input.u32()?, input.u32()?, input.u32()?);
         // What the library indexes without looking: two segments beyond the last that a hash can choose.
         let sound = segment_length.is_power_of_two()
             && segment_count_length > 0
@@ -99,23 +87,10 @@ impl Part {
             return None;
         }
         let bytes = input.take((count as usize).checked_mul(2)?)?;
-        let fingerprints = bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|f| u16::from_le_bytes(*f))
-            .collect();
+        let fingerprints = bytes.as_chunks().0.iter().map(|f| u16::from_le_bytes(*f)).collect();
         let segment_length_mask = segment_length - 1;
-        let descriptor = Descriptor {
-            seed,
-            segment_length,
-            segment_length_mask,
-            segment_count_length,
-        };
-        Some(Self::Fuse(BinaryFuse16 {
-            descriptor,
-            fingerprints,
-        }))
+        let descriptor = Descriptor { seed, segment_length, segment_length_mask, segment_count_length };
+        Some(Self::Fuse(BinaryFuse16 { descriptor, fingerprints }))
     }
 }
 
@@ -130,21 +105,11 @@ pub(super) struct Builder {
 impl Builder {
     /// For about so many ids.
     pub(super) fn new(ids: u64) -> Self {
-        let bits = ids
-            .div_ceil(PART_IDS)
-            .max(1)
-            .next_power_of_two()
-            .ilog2()
-            .min(MAX_BITS);
+        let bits = ids.div_ceil(PART_IDS).max(1).next_power_of_two().ilog2().min(MAX_BITS);
         // In one piece: growing it would hold it three times for a moment.
         let mut out = Vec::with_capacity(64 + (ids as usize).saturating_mul(5) / 2);
         out.push(bits as u8);
-        Self {
-            bits,
-            range: 0,
-            keys: Vec::new(),
-            out,
-        }
+        Self { bits, range: 0, keys: Vec::new(), out }
     }
 
     /// Adds an id, which is not less than the one before.
@@ -221,10 +186,7 @@ mod tests {
         let (bytes, filters) = filters(&same, 10);
         assert!(same.iter().all(|id| filters.contains(id)));
         for cut in 0..bytes.len() {
-            assert!(
-                Filters::parse(&mut Cursor::new(&bytes[..cut])).is_none(),
-                "cut at {cut}"
-            );
+            assert!(Filters::parse(&mut Cursor::new(&bytes[..cut])).is_none(), "cut at {cut}");
         }
         for at in 0..22.min(bytes.len()) {
             let mut changed = bytes.clone();

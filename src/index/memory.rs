@@ -61,12 +61,7 @@ impl Rows {
                 newest.insert(number);
             }
         }
-        self.rows.push(MemoryRow {
-            segment,
-            offset,
-            len,
-            next,
-        });
+        self.rows.push(MemoryRow { segment, offset, len, next });
     }
 
     /// The number of a segment. `segment.pack` is not looked at.
@@ -75,16 +70,10 @@ impl Rows {
             self.packs.push(*pack);
             self.packs.len() as u32 - 1
         });
-        *self
-            .segment_numbers
-            .entry((pack_number, segment.slot))
-            .or_insert_with(|| {
-                self.segments.push(SegmentRef {
-                    pack: pack_number,
-                    ..*segment
-                });
-                self.segments.len() as u32 - 1
-            })
+        *self.segment_numbers.entry((pack_number, segment.slot)).or_insert_with(|| {
+            self.segments.push(SegmentRef { pack: pack_number, ..*segment });
+            self.segments.len() as u32 - 1
+        })
     }
 
     /// The locations of a chunk, newest first.
@@ -94,12 +83,7 @@ impl Rows {
 
     pub(super) fn place(&self, row: &MemoryRow) -> Place {
         let segment = self.segments[row.segment as usize];
-        Place {
-            pack: self.packs[segment.pack as usize],
-            segment,
-            offset: row.offset,
-            len: row.len,
-        }
+        Place { pack: self.packs[segment.pack as usize], segment, offset: row.offset, len: row.len }
     }
 
     /// All ids, ascending.

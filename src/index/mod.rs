@@ -191,12 +191,7 @@ impl Index {
 
     /// Adds the rows of a table that counts (SPEC section 8). `writer`: the device that wrote it, if its rows may only
     /// point into its own packs; `None` for shards of a device with `read`. Returns how many rows were refused for that.
-    pub fn absorb(
-        &self,
-        hash: ObjectHash,
-        table: &Table,
-        writer: Option<DeviceId>,
-    ) -> Result<u64, IndexError> {
+    pub fn absorb(&self, hash: ObjectHash, table: &Table, writer: Option<DeviceId>) -> Result<u64, IndexError> {
         let mut layers = self.write();
         let refused = layers.add_table(table, writer);
         layers.recent_covered.insert(hash);
@@ -299,10 +294,7 @@ impl Index {
 
     /// Where a chunk is: newest first, condemned packs last, up to [`MAX_LOCATIONS`].
     pub fn locate(&self, id: &ChunkId) -> Result<Vec<Location>, IndexError> {
-        let mut places = self
-            .read()
-            .places(id)
-            .inspect_err(|_| self.damaged.store(true, Relaxed))?;
+        let mut places = self.read().places(id).inspect_err(|_| self.damaged.store(true, Relaxed))?;
         places.truncate(MAX_LOCATIONS);
         Ok(places.iter().map(Place::location).collect())
     }
@@ -314,10 +306,7 @@ impl Index {
         };
         if self.is_damaged() {
             drop_copy(&folder.join(BASE), IndexError::Damaged { what: "a block" });
-            drop_copy(
-                &folder.join(RECENT),
-                IndexError::Damaged { what: "a block" },
-            );
+            drop_copy(&folder.join(RECENT), IndexError::Damaged { what: "a block" });
             return Ok(());
         }
         fs::create_dir_all(folder).map_err(IndexError::Write)?;
@@ -325,12 +314,7 @@ impl Index {
         if layers.recent.len() > (layers.growth() / 4).clamp(RECENT_ROWS, MERGE_ROWS) {
             return self.merge(&mut layers);
         }
-        recent::save(
-            &folder.join(RECENT),
-            &self.tags,
-            &layers.recent,
-            &layers.recent_covered,
-        )
+        recent::save(&folder.join(RECENT), &self.tags, &layers.recent, &layers.recent_covered)
     }
 
     fn is_known(&self, id: &ChunkId) -> bool {
@@ -347,23 +331,9 @@ impl Index {
             return Ok(());
         };
         fs::create_dir_all(folder).map_err(IndexError::Write)?;
-        let Layers {
-            base,
-            recent,
-            condemned,
-            deleted,
-            ..
-        } = &*layers;
+        let Layers { base, recent, condemned, deleted, .. } = &*layers;
         let path = folder.join(BASE);
-        let merged = base::merge(
-            &path,
-            &self.tags,
-            base.as_ref(),
-            recent,
-            &layers.covered(),
-            condemned,
-            deleted,
-        );
+        let merged = base::merge(&path, &self.tags, base.as_ref(), recent, &layers.covered(), condemned, deleted);
         let merged = merged.inspect_err(|error| {
             if matches!(error, IndexError::Damaged { .. }) {
                 self.damaged.store(true, Relaxed);
@@ -394,9 +364,7 @@ impl Index {
 impl IndexError {
     fn from_read(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::UnexpectedEof => Self::Damaged {
-                what: "it is too short",
-            },
+            io::ErrorKind::UnexpectedEof => Self::Damaged { what: "it is too short" },
             _ => Self::Read(error),
         }
     }
@@ -414,16 +382,8 @@ impl Tags {
     }
 
     fn parse(cursor: &mut Cursor<'_>) -> Option<Self> {
-        let (vault, domain, store) = (
-            VaultId(cursor.array()?),
-            Domain(cursor.array()?),
-            cursor.array()?,
-        );
-        Some(Self {
-            vault,
-            domain,
-            store,
-        })
+        let (vault, domain, store) = (VaultId(cursor.array()?), Domain(cursor.array()?), cursor.array()?);
+        Some(Self { vault, domain, store })
     }
 }
 
@@ -474,8 +434,8 @@ impl Layers {
                 (true, false) => {}
                 (true, true) => {
                     let pack = &table.packs[segment.pack as usize];
-                    let number = *numbers[row.segment as usize]
-                        .get_or_insert_with(|| self.recent.segment(pack, segment));
+                    let number =
+                        *numbers[row.segment as usize].get_or_insert_with(|| self.recent.segment(pack, segment));
                     self.recent.insert(number, row.id, row.offset, row.len);
                 }
             }
@@ -484,9 +444,7 @@ impl Layers {
     }
 
     fn is_known(&self, id: &ChunkId) -> Result<bool, IndexError> {
-        let barred = |pack: &PackRef| {
-            self.condemned.contains(&pack.name) || self.deleted.contains(&pack.name)
-        };
+        let barred = |pack: &PackRef| self.condemned.contains(&pack.name) || self.deleted.contains(&pack.name);
         let counts = |rows: &Rows| rows.find(id).any(|row| !barred(&rows.place(row).pack));
         if counts(&self.own) || counts(&self.recent) {
             return Ok(true);
@@ -509,9 +467,7 @@ impl Layers {
     fn places(&self, id: &ChunkId) -> Result<Vec<Place>, IndexError> {
         let mut places: Vec<Place> = Vec::new();
         let mut add = |place: Place| {
-            let known = places
-                .iter()
-                .any(|p| (p.pack.name, p.segment.slot) == (place.pack.name, place.segment.slot));
+            let known = places.iter().any(|p| (p.pack.name, p.segment.slot) == (place.pack.name, place.segment.slot));
             if !known && !self.deleted.contains(&place.pack.name) {
                 places.push(place);
             }
@@ -575,11 +531,7 @@ impl Queued {
         for_each_chunk(pack.segments(), |segment, id, offset, len| {
             rows.push((*segment, id, offset, len));
         });
-        Self {
-            receipt,
-            rows,
-            next: 0,
-        }
+        Self { receipt, rows, next: 0 }
     }
 
     /// Rows that still wait.
@@ -601,24 +553,10 @@ impl Queued {
 }
 
 /// Calls `each` with the segment, the chunk's id, its offset in the segment, and its length.
-fn for_each_chunk(
-    segments: &[FooterSegment],
-    mut each: impl FnMut(&SegmentRef, ChunkId, u32, u32),
-) {
+fn for_each_chunk(segments: &[FooterSegment], mut each: impl FnMut(&SegmentRef, ChunkId, u32, u32)) {
     for (segment, slot) in segments.iter().zip(0..) {
-        let FooterSegment {
-            offset,
-            frame_len,
-            plain_len,
-            ..
-        } = *segment;
-        let reference = SegmentRef {
-            pack: 0,
-            slot,
-            offset,
-            frame_len,
-            plain_len,
-        };
+        let FooterSegment { offset, frame_len, plain_len, .. } = *segment;
+        let reference = SegmentRef { pack: 0, slot, offset, frame_len, plain_len };
         let mut chunk_offset = 0;
         for chunk in &segment.chunks {
             each(&reference, chunk.id, chunk_offset, chunk.len);
@@ -629,10 +567,7 @@ fn for_each_chunk(
 
 fn pack_ref(receipt: &PackReceipt) -> PackRef {
     let size_units = receipt.size().div_ceil(SIZE_UNIT as u64) as u16;
-    PackRef {
-        name: receipt.name(),
-        size_units,
-    }
+    PackRef { name: receipt.name(), size_units }
 }
 
 /// Deletes a file that is of no use; that it could not be deleted changes nothing.

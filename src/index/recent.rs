@@ -16,10 +16,7 @@ use vault_format::ids::{ChunkId, ObjectHash};
 use vault_format::index::SegmentRef;
 
 /// Reads the file; `None` if there is none, or one of another vault, domain or store.
-pub(super) fn load(
-    path: &Path,
-    tags: &Tags,
-) -> Result<Option<(Rows, BTreeSet<ObjectHash>)>, IndexError> {
+pub(super) fn load(path: &Path, tags: &Tags) -> Result<Option<(Rows, BTreeSet<ObjectHash>)>, IndexError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -41,33 +38,15 @@ pub(super) fn load(
 }
 
 /// Writes the file in place of the one before.
-pub(super) fn save(
-    path: &Path,
-    tags: &Tags,
-    rows: &Rows,
-    covered: &BTreeSet<ObjectHash>,
-) -> Result<(), IndexError> {
+pub(super) fn save(path: &Path, tags: &Tags, rows: &Rows, covered: &BTreeSet<ObjectHash>) -> Result<(), IndexError> {
     let mut out = MAGIC.to_vec();
     tags.write(&mut out);
-    for count in [
-        rows.packs().len(),
-        rows.segments().len(),
-        rows.len(),
-        covered.len(),
-    ] {
+    for count in [rows.packs().len(), rows.segments().len(), rows.len(), covered.len()] {
         out.extend_from_slice(&(count as u64).to_le_bytes());
     }
-    rows.packs()
-        .iter()
-        .for_each(|pack| write_pack(pack, &mut out));
+    rows.packs().iter().for_each(|pack| write_pack(pack, &mut out));
     for segment in rows.segments() {
-        for number in [
-            segment.pack,
-            segment.slot,
-            segment.offset,
-            segment.frame_len,
-            segment.plain_len,
-        ] {
+        for number in [segment.pack, segment.slot, segment.offset, segment.frame_len, segment.plain_len] {
             out.extend_from_slice(&number.to_le_bytes());
         }
     }
@@ -82,9 +61,7 @@ pub(super) fn save(
             }
         }
     }
-    covered
-        .iter()
-        .for_each(|hash| out.extend_from_slice(&hash.0));
+    covered.iter().for_each(|hash| out.extend_from_slice(&hash.0));
     out.extend_from_slice(&checksum(0, &out).to_le_bytes());
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
@@ -95,45 +72,28 @@ pub(super) fn save(
 }
 
 fn parse(cursor: &mut Cursor<'_>) -> Option<(Rows, BTreeSet<ObjectHash>)> {
-    let (packs, segments, rows, covered) =
-        (cursor.u64()?, cursor.u64()?, cursor.u64()?, cursor.u64()?);
+    let (packs, segments, rows, covered) = (cursor.u64()?, cursor.u64()?, cursor.u64()?, cursor.u64()?);
     let packs = cursor.many(packs, PACK_LEN, Cursor::pack)?;
     let segments = cursor.many(segments, 20, |cursor| {
         let [pack, slot, offset, frame_len, plain_len] = numbers(cursor)?;
-        Some(SegmentRef {
-            pack,
-            slot,
-            offset,
-            frame_len,
-            plain_len,
-        })
+        Some(SegmentRef { pack, slot, offset, frame_len, plain_len })
     })?;
     let mut result = Rows::default();
-    let number =
-        |segment: &SegmentRef| Some(result.segment(packs.get(segment.pack as usize)?, segment));
+    let number = |segment: &SegmentRef| Some(result.segment(packs.get(segment.pack as usize)?, segment));
     let segments: Vec<u32> = segments.iter().map(number).collect::<Option<_>>()?;
-    let rows = cursor.many(rows, 44, |cursor| {
-        Some((ChunkId(cursor.array()?), numbers(cursor)?))
-    })?;
+    let rows = cursor.many(rows, 44, |cursor| Some((ChunkId(cursor.array()?), numbers(cursor)?)))?;
     result.reserve(rows.len());
     for (id, [segment, offset, len]) in rows {
         result.insert(*segments.get(segment as usize)?, id, offset, len);
     }
-    let covered = cursor
-        .many(covered, ObjectHash::LEN, Cursor::hash)?
-        .into_iter()
-        .collect();
+    let covered = cursor.many(covered, ObjectHash::LEN, Cursor::hash)?.into_iter().collect();
     cursor.is_at_end().then_some((result, covered))
 }
 
 fn numbers<const N: usize>(cursor: &mut Cursor<'_>) -> Option<[u32; N]> {
     let bytes = cursor.take(4 * N)?;
-    Some(std::array::from_fn(|n| {
-        u32::from_le_bytes(part(&bytes[4 * n..]))
-    }))
+    Some(std::array::from_fn(|n| u32::from_le_bytes(part(&bytes[4 * n..]))))
 }
 
 const MAGIC: &[u8; 8] = b"zvrecen1";
-const DAMAGED: IndexError = IndexError::Damaged {
-    what: "its newest rows",
-};
+const DAMAGED: IndexError = IndexError::Damaged { what: "its newest rows" };

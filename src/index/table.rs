@@ -28,20 +28,14 @@ pub struct MergePlan {
 
 /// `None` while the deltas are few. Large shards are never rewritten, so that each row is written a few times in its life.
 pub fn merge_plan(tables: &[TableInfo]) -> Option<MergePlan> {
-    let deltas = tables
-        .iter()
-        .filter(|table| table.kind == TableKind::Delta)
-        .count();
+    let deltas = tables.iter().filter(|table| table.kind == TableKind::Delta).count();
     if deltas <= MAX_DELTAS {
         return None;
     }
     let stays = |table: &&TableInfo| table.kind == TableKind::Shard && table.size >= LARGE_SHARD;
     let (keep, merge): (Vec<_>, Vec<_>) = tables.iter().partition(stays);
     let hashes = |tables: Vec<&TableInfo>| tables.into_iter().map(|table| table.hash).collect();
-    Some(MergePlan {
-        merge: hashes(merge),
-        keep: hashes(keep),
-    })
+    Some(MergePlan { merge: hashes(merge), keep: hashes(keep) })
 }
 
 /// Merges tables, newest first, into shards within the limit of a table. Rows in packs that are `deleted` are left out; an id keeps
@@ -55,8 +49,7 @@ pub fn merge_tables(tables: &[Table], deleted: &HashSet<PackName>) -> Vec<Table>
         for row in &table.rows {
             let segment = table.segments[row.segment as usize];
             let pack = table.packs[segment.pack as usize];
-            let wanted = !deleted.contains(&pack.name)
-                && writers.entry(row.id).or_default().admit(pack.name.device);
+            let wanted = !deleted.contains(&pack.name) && writers.entry(row.id).or_default().admit(pack.name.device);
             if wanted {
                 let rows = by_pack.entry(pack.name).or_insert_with(|| {
                     order.push(pack.name);
@@ -115,28 +108,12 @@ pub(super) struct TableBuilder {
 
 impl TableBuilder {
     pub(super) fn new(kind: TableKind) -> Self {
-        let table = Table {
-            kind,
-            packs: Vec::new(),
-            segments: Vec::new(),
-            rows: Vec::new(),
-        };
-        Self {
-            table,
-            packs: HashMap::new(),
-            segments: HashMap::new(),
-        }
+        let table = Table { kind, packs: Vec::new(), segments: Vec::new(), rows: Vec::new() };
+        Self { table, packs: HashMap::new(), segments: HashMap::new() }
     }
 
     /// `false`: the table is full, nothing was added. `segment.pack` is not looked at.
-    pub(super) fn add(
-        &mut self,
-        pack: &PackRef,
-        segment: &SegmentRef,
-        id: ChunkId,
-        offset: u32,
-        len: u32,
-    ) -> bool {
+    pub(super) fn add(&mut self, pack: &PackRef, segment: &SegmentRef, id: ChunkId, offset: u32, len: u32) -> bool {
         let table = &mut self.table;
         let known_pack = self.packs.get(&pack.name).copied();
         let pack_number = known_pack.unwrap_or(table.packs.len() as u32);
@@ -152,28 +129,17 @@ impl TableBuilder {
             self.packs.insert(pack.name, pack_number);
         }
         if known_segment.is_none() {
-            table.segments.push(SegmentRef {
-                pack: pack_number,
-                ..*segment
-            });
-            self.segments
-                .insert((pack_number, segment.slot), segment_number);
+            table.segments.push(SegmentRef { pack: pack_number, ..*segment });
+            self.segments.insert((pack_number, segment.slot), segment_number);
         }
-        table.rows.push(Row {
-            id,
-            segment: segment_number,
-            offset,
-            len,
-        });
+        table.rows.push(Row { id, segment: segment_number, offset, len });
         true
     }
 
     /// `None` if nothing was added. A chunk that a segment holds twice has one row.
     pub(super) fn finish(self) -> Option<Table> {
         let mut table = self.table;
-        table
-            .rows
-            .sort_unstable_by_key(|row| (row.id, row.segment, row.offset));
+        table.rows.sort_unstable_by_key(|row| (row.id, row.segment, row.offset));
         table.rows.dedup_by_key(|row| (row.id, row.segment));
         (!table.rows.is_empty()).then_some(table)
     }

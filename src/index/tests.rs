@@ -21,11 +21,7 @@ pub(super) fn id(n: u64) -> ChunkId {
 }
 
 fn tags() -> Tags {
-    Tags {
-        vault: VaultId([1; 32]),
-        domain: Domain::SHARED,
-        store: [3; 16],
-    }
+    Tags { vault: VaultId([1; 32]), domain: Domain::SHARED, store: [3; 16] }
 }
 
 fn device(n: u8) -> DeviceId {
@@ -35,11 +31,7 @@ fn device(n: u8) -> DeviceId {
 fn pack_name(device_number: u8, n: u32) -> PackName {
     let mut hash = [0; 32];
     hash[..4].copy_from_slice(&n.to_le_bytes());
-    PackName {
-        tree: false,
-        device: device(device_number),
-        hash: ObjectHash(hash),
-    }
+    PackName { tree: false, device: device(device_number), hash: ObjectHash(hash) }
 }
 
 fn hash(n: u64) -> ObjectHash {
@@ -54,17 +46,8 @@ fn table(kind: TableKind, rows: &[(u64, PackName)]) -> Table {
         let count = counts.entry(*name).or_default();
         let (slot, place) = (*count / 8, *count % 8);
         *count += 1;
-        let segment = SegmentRef {
-            pack: 0,
-            slot,
-            offset: 152 + slot * 1000,
-            frame_len: 1000,
-            plain_len: 8 * 4096,
-        };
-        let pack = PackRef {
-            name: *name,
-            size_units: 256,
-        };
+        let segment = SegmentRef { pack: 0, slot, offset: 152 + slot * 1000, frame_len: 1000, plain_len: 8 * 4096 };
+        let pack = PackRef { name: *name, size_units: 256 };
         assert!(builder.add(&pack, &segment, id(*n), place * 4096, 4096));
     }
     builder.finish().expect("rows")
@@ -77,12 +60,7 @@ fn load(folder: &Path) -> Index {
 }
 
 fn packs_of(index: &Index, n: u64) -> Vec<PackName> {
-    index
-        .locate(&id(n))
-        .expect("locate")
-        .into_iter()
-        .map(|location| location.pack)
-        .collect()
+    index.locate(&id(n)).expect("locate").into_iter().map(|location| location.pack).collect()
 }
 
 fn memory_store(name: &str) -> Store {
@@ -91,28 +69,14 @@ fn memory_store(name: &str) -> Store {
 
 /// Stores a pack with these chunks, in segments of `per_segment`.
 fn stored_pack(store: &Store, name: PackName, ids: &[ChunkId], per_segment: usize) -> StoredPack {
-    let segments = ids
-        .chunks(per_segment)
-        .zip(0..)
-        .map(|(ids, slot)| FooterSegment {
-            scope: Scope::VAULT,
-            offset: 152 + slot * 100,
-            frame_len: 100,
-            plain_len: 10 * ids.len() as u32,
-            chunks: ids
-                .iter()
-                .map(|id| FooterChunk {
-                    id: *id,
-                    chunk_type: ChunkType::File,
-                    len: 10,
-                })
-                .collect(),
-        });
-    let pack = FullPack {
-        name,
-        segments: segments.collect(),
-        bytes: Bytes::from(vec![0; 16 << 20]),
-    };
+    let segments = ids.chunks(per_segment).zip(0..).map(|(ids, slot)| FooterSegment {
+        scope: Scope::VAULT,
+        offset: 152 + slot * 100,
+        frame_len: 100,
+        plain_len: 10 * ids.len() as u32,
+        chunks: ids.iter().map(|id| FooterChunk { id: *id, chunk_type: ChunkType::File, len: 10 }).collect(),
+    });
+    let pack = FullPack { name, segments: segments.collect(), bytes: Bytes::from(vec![0; 16 << 20]) };
     store.put_pack(pack).expect("put")
 }
 
@@ -132,19 +96,13 @@ fn a_push_claims_stores_and_names() {
     }
     assert_eq!(index.pending(), 100);
     index.abandon(tickets.pop().expect("a ticket"));
-    assert!(matches!(
-        index.claim(ids[99], ChunkType::File),
-        Claim::Mine(_)
-    ));
+    assert!(matches!(index.claim(ids[99], ChunkType::File), Claim::Mine(_)));
     assert!(index.take_delta().is_none());
 
     let name = pack_name(1, 1);
     index.stored(&stored_pack(&store, name, &ids, 8));
     assert_eq!(index.pending(), 0);
-    assert!(
-        ids.iter()
-            .all(|id| matches!(index.claim(*id, ChunkType::File), Claim::Known))
-    );
+    assert!(ids.iter().all(|id| matches!(index.claim(*id, ChunkType::File), Claim::Known)));
     let expected = Location {
         pack: name,
         pack_size: 16 << 20,
@@ -166,15 +124,9 @@ fn a_push_claims_stores_and_names() {
     assert_eq!(delta.table().rows.len(), 100);
     delta.table().encode().expect("a valid table");
     let bytes = Bytes::from(vec![0; 8192]);
-    let stored = store
-        .put_delta(device(1), hash(1), bytes, delta.packs())
-        .expect("put");
+    let stored = store.put_delta(device(1), hash(1), bytes, delta.packs()).expect("put");
     index.absorb_own(&stored, &delta).expect("absorb");
-    assert_eq!(
-        index.len(),
-        100,
-        "rows of this push are rows of a delta now"
-    );
+    assert_eq!(index.len(), 100, "rows of this push are rows of a delta now");
     index.save().expect("save");
     let again = load(dir.path());
     assert_eq!(again.covered(), [hash(1)].into());
@@ -188,9 +140,7 @@ fn exactly_one_worker_gets_a_chunk() {
     let store = memory_store("race");
     let index = load(dir.path());
     let known: Vec<_> = (0..500).map(|n| (n, pack_name(2, 1))).collect();
-    index
-        .absorb(hash(1), &table(TableKind::Delta, &known), None)
-        .expect("absorb");
+    index.absorb(hash(1), &table(TableKind::Delta, &known), None).expect("absorb");
     let (mine, stored_packs) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for worker in 0..8_u32 {
@@ -213,18 +163,11 @@ fn exactly_one_worker_gets_a_chunk() {
                         index.stored(&stored_pack(store, name, &held, 8));
                         held.clear();
                         if let Some(delta) = index.take_delta() {
-                            let receipts: Vec<_> = delta
-                                .packs()
-                                .iter()
-                                .filter(|p| p.name().device == name.device)
-                                .copied()
-                                .collect();
-                            if let Ok(stored) = store.put_delta(
-                                name.device,
-                                hash(1000 + u64::from(number)),
-                                Bytes::new(),
-                                &receipts,
-                            ) {
+                            let receipts: Vec<_> =
+                                delta.packs().iter().filter(|p| p.name().device == name.device).copied().collect();
+                            if let Ok(stored) =
+                                store.put_delta(name.device, hash(1000 + u64::from(number)), Bytes::new(), &receipts)
+                            {
                                 index.absorb_own(&stored, &delta).expect("absorb");
                             }
                         }
@@ -245,51 +188,28 @@ fn condemned_packs_are_claimed_anew_and_deleted_ones_are_gone() {
     for in_base in [false, true] {
         let index = load(dir.path());
         let rows: Vec<_> = (0..20).map(|n| (n, old)).collect();
-        index
-            .absorb(hash(1), &table(TableKind::Delta, &rows), None)
-            .expect("absorb");
+        index.absorb(hash(1), &table(TableKind::Delta, &rows), None).expect("absorb");
         let rows: Vec<_> = (0..10).map(|n| (n, other)).collect();
-        index
-            .absorb(hash(2), &table(TableKind::Delta, &rows), None)
-            .expect("absorb");
+        index.absorb(hash(2), &table(TableKind::Delta, &rows), None).expect("absorb");
         if in_base {
             index.merge(&mut index.write()).expect("merge");
         }
         index.set_condemned([old].into());
-        assert!(
-            matches!(index.claim(id(3), ChunkType::File), Claim::Known),
-            "also in another pack"
-        );
+        assert!(matches!(index.claim(id(3), ChunkType::File), Claim::Known), "also in another pack");
         assert_eq!(packs_of(&index, 3), [other, old], "condemned last");
-        assert!(matches!(
-            index.claim(id(13), ChunkType::File),
-            Claim::Mine(_)
-        ));
-        assert_eq!(
-            packs_of(&index, 13),
-            [old],
-            "while it is there it can be read"
-        );
+        assert!(matches!(index.claim(id(13), ChunkType::File), Claim::Mine(_)));
+        assert_eq!(packs_of(&index, 13), [old], "while it is there it can be read");
         index.stored(&stored_pack(&memory_store("condemned"), new, &[id(13)], 1));
         assert!(matches!(index.claim(id(13), ChunkType::File), Claim::Known));
         assert_eq!(packs_of(&index, 13), [new, old]);
 
         let rows = [(13, new)];
-        index
-            .absorb(hash(3), &table(TableKind::Delta, &rows), Some(device(1)))
-            .expect("absorb");
+        index.absorb(hash(3), &table(TableKind::Delta, &rows), Some(device(1))).expect("absorb");
         index.merge(&mut index.write()).expect("merge");
-        assert_eq!(
-            packs_of(&index, 13),
-            [new],
-            "of one writer the one that stays"
-        );
+        assert_eq!(packs_of(&index, 13), [new], "of one writer the one that stays");
         index.set_deleted([old].into());
         assert!(packs_of(&index, 15).is_empty());
-        assert!(matches!(
-            index.claim(id(15), ChunkType::File),
-            Claim::Mine(_)
-        ));
+        assert!(matches!(index.claim(id(15), ChunkType::File), Claim::Mine(_)));
         index.merge(&mut index.write()).expect("merge");
         index.set_deleted(HashSet::new());
         assert!(packs_of(&index, 15).is_empty(), "dropped from the file");
@@ -301,24 +221,9 @@ fn condemned_packs_are_claimed_anew_and_deleted_ones_are_gone() {
 #[test]
 fn rows_into_the_packs_of_others_are_refused() {
     let (index, _) = Index::load(None, tags());
-    let delta = table(
-        TableKind::Delta,
-        &[
-            (1, pack_name(1, 1)),
-            (2, pack_name(2, 2)),
-            (3, pack_name(1, 1)),
-        ],
-    );
-    assert_eq!(
-        index
-            .absorb(hash(1), &delta, Some(device(1)))
-            .expect("absorb"),
-        1
-    );
-    assert!(matches!(
-        index.claim(id(2), ChunkType::File),
-        Claim::Mine(_)
-    ));
+    let delta = table(TableKind::Delta, &[(1, pack_name(1, 1)), (2, pack_name(2, 2)), (3, pack_name(1, 1))]);
+    assert_eq!(index.absorb(hash(1), &delta, Some(device(1))).expect("absorb"), 1);
+    assert!(matches!(index.claim(id(2), ChunkType::File), Claim::Mine(_)));
     assert!(matches!(index.claim(id(3), ChunkType::File), Claim::Known));
 }
 
@@ -350,45 +255,24 @@ fn a_delta_is_cut_at_its_limit_and_nothing_is_lost() {
 fn damage_of_the_local_copy_is_noticed_everywhere() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let index = load(dir.path());
-    let rows: Vec<_> = (0..1000)
-        .map(|n| (n, pack_name(1, n as u32 / 100)))
-        .collect();
-    index
-        .absorb(hash(1), &table(TableKind::Shard, &rows), None)
-        .expect("absorb");
+    let rows: Vec<_> = (0..1000).map(|n| (n, pack_name(1, n as u32 / 100))).collect();
+    index.absorb(hash(1), &table(TableKind::Shard, &rows), None).expect("absorb");
     index.merge(&mut index.write()).expect("merge");
-    index
-        .absorb(
-            hash(2),
-            &table(TableKind::Delta, &[(5000, pack_name(1, 99))]),
-            None,
-        )
-        .expect("absorb");
+    index.absorb(hash(2), &table(TableKind::Delta, &[(5000, pack_name(1, 99))]), None).expect("absorb");
     index.save().expect("save");
     let (base, recent) = (dir.path().join(BASE), dir.path().join(RECENT));
-    let files = [
-        (&base, fs::read(&base).expect("base")),
-        (&recent, fs::read(&recent).expect("recent")),
-    ];
-    let restore = || {
-        files
-            .iter()
-            .for_each(|(path, bytes)| fs::write(path, bytes).expect("write"))
-    };
+    let files = [(&base, fs::read(&base).expect("base")), (&recent, fs::read(&recent).expect("recent"))];
+    let restore = || files.iter().for_each(|(path, bytes)| fs::write(path, bytes).expect("write"));
 
     for (path, bytes) in &files {
         for at in (0..bytes.len()).step_by(331).chain([0, bytes.len() - 1]) {
             restore();
             let file = fs::OpenOptions::new().write(true).open(path).expect("open");
-            file.write_all_at(&[bytes[at] ^ 0x10], at as u64)
-                .expect("write");
+            file.write_all_at(&[bytes[at] ^ 0x10], at as u64).expect("write");
             let (index, trouble) = Index::load(Some(dir.path()), tags());
             // Either seen at once, or at the latest when a chunk is looked for; a wrong answer is never given.
             let mut seen = trouble.is_some();
-            for n in [0, 1, 500, 999]
-                .into_iter()
-                .chain(if seen { 0..0 } else { 0..200 })
-            {
+            for n in [0, 1, 500, 999].into_iter().chain(if seen { 0..0 } else { 0..200 }) {
                 match index.locate(&id(n)) {
                     Ok(locations) if seen && locations.is_empty() => {}
                     Ok(locations) => assert_eq!(locations[0].pack, pack_name(1, n as u32 / 100)),
@@ -402,11 +286,7 @@ fn damage_of_the_local_copy_is_noticed_everywhere() {
             restore();
             fs::write(path, &bytes[..len.min(bytes.len() - 1)]).expect("write");
             let (_, trouble) = Index::load(Some(dir.path()), tags());
-            assert!(
-                matches!(trouble, Some(IndexError::Damaged { .. })),
-                "{len} bytes of {}",
-                path.display()
-            );
+            assert!(matches!(trouble, Some(IndexError::Damaged { .. })), "{len} bytes of {}", path.display());
             assert!(!path.exists(), "dropped");
         }
     }
@@ -421,19 +301,11 @@ fn damage_during_a_push_stores_again_and_drops_the_copy() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let index = load(dir.path());
     let rows: Vec<_> = (0..1000).map(|n| (n, pack_name(1, 1))).collect();
-    index
-        .absorb(hash(1), &table(TableKind::Shard, &rows), None)
-        .expect("absorb");
+    index.absorb(hash(1), &table(TableKind::Shard, &rows), None).expect("absorb");
     index.merge(&mut index.write()).expect("merge");
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(dir.path().join(BASE))
-        .expect("open");
+    let file = fs::OpenOptions::new().write(true).open(dir.path().join(BASE)).expect("open");
     file.write_all_at(&vec![0; 11 * 4096], 4096).expect("write");
-    assert!(matches!(
-        index.claim(id(7), ChunkType::File),
-        Claim::Mine(_)
-    ));
+    assert!(matches!(index.claim(id(7), ChunkType::File), Claim::Mine(_)));
     assert!(index.is_damaged());
     index.save().expect("save");
     assert!(load(dir.path()).is_empty());
@@ -443,37 +315,16 @@ fn damage_during_a_push_stores_again_and_drops_the_copy() {
 fn the_copy_of_another_vault_domain_or_store_is_not_taken() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let index = load(dir.path());
-    index
-        .absorb(
-            hash(1),
-            &table(TableKind::Delta, &[(1, pack_name(1, 1))]),
-            None,
-        )
-        .expect("absorb");
+    index.absorb(hash(1), &table(TableKind::Delta, &[(1, pack_name(1, 1))]), None).expect("absorb");
     index.save().expect("save");
     index.merge(&mut index.write()).expect("merge");
-    index
-        .absorb(
-            hash(2),
-            &table(TableKind::Delta, &[(2, pack_name(1, 1))]),
-            None,
-        )
-        .expect("absorb");
+    index.absorb(hash(2), &table(TableKind::Delta, &[(2, pack_name(1, 1))]), None).expect("absorb");
     index.save().expect("save");
     assert_eq!(load(dir.path()).len(), 2);
     let others = [
-        Tags {
-            vault: VaultId([9; 32]),
-            ..tags()
-        },
-        Tags {
-            domain: device(1).into(),
-            ..tags()
-        },
-        Tags {
-            store: [9; 16],
-            ..tags()
-        },
+        Tags { vault: VaultId([9; 32]), ..tags() },
+        Tags { domain: device(1).into(), ..tags() },
+        Tags { store: [9; 16], ..tags() },
     ];
     for other in others {
         let (index, trouble) = Index::load(Some(dir.path()), other);
@@ -483,11 +334,7 @@ fn the_copy_of_another_vault_domain_or_store_is_not_taken() {
 
 #[test]
 fn few_small_deltas_are_left_and_large_shards_never_rewritten() {
-    let info = |n: u64, kind, size| TableInfo {
-        hash: hash(n),
-        kind,
-        size,
-    };
+    let info = |n: u64, kind, size| TableInfo { hash: hash(n), kind, size };
     let mut tables: Vec<_> = (0..32).map(|n| info(n, TableKind::Delta, 4096)).collect();
     tables.push(info(100, TableKind::Shard, 4 << 20));
     tables.push(info(101, TableKind::Shard, 64 << 10));
@@ -503,15 +350,10 @@ fn few_small_deltas_are_left_and_large_shards_never_rewritten() {
 fn merged_shards_hold_every_chunk_once_for_each_writer() {
     let mut tables = Vec::new();
     for n in 0..40_u64 {
-        let rows: Vec<_> = (n * 1000..(n + 5) * 1000)
-            .map(|c| (c, pack_name((n % 6) as u8, n as u32)))
-            .collect();
+        let rows: Vec<_> = (n * 1000..(n + 5) * 1000).map(|c| (c, pack_name((n % 6) as u8, n as u32))).collect();
         tables.push(table(TableKind::Delta, &rows));
     }
-    tables.push(table(
-        TableKind::Shard,
-        &[(1, pack_name(7, 900)), (2, pack_name(0, 901))],
-    ));
+    tables.push(table(TableKind::Shard, &[(1, pack_name(7, 900)), (2, pack_name(0, 901))]));
     let gone = pack_name(5, 5);
     let shards = merge_tables(&tables, &[gone].into());
     assert!(shards.len() > 1);
@@ -522,29 +364,16 @@ fn merged_shards_hold_every_chunk_once_for_each_writer() {
         shard.encode().expect("a valid table");
         segments += shard.segments.len();
         for row in &shard.rows {
-            found
-                .entry(row.id)
-                .or_default()
-                .push(shard.packs[shard.segments[row.segment as usize].pack as usize].name);
+            found.entry(row.id).or_default().push(shard.packs[shard.segments[row.segment as usize].pack as usize].name);
         }
     }
-    assert!(
-        segments
-            <= tables
-                .iter()
-                .map(|table| table.segments.len())
-                .sum::<usize>()
-                + shards.len()
-    );
+    assert!(segments <= tables.iter().map(|table| table.segments.len()).sum::<usize>() + shards.len());
     let mut wanted: BTreeMap<ChunkId, Vec<PackName>> = BTreeMap::new();
     for table in &tables {
         for Row { id, segment, .. } in &table.rows {
             let name = table.packs[table.segments[*segment as usize].pack as usize].name;
             let names = wanted.entry(*id).or_default();
-            if name != gone
-                && names.len() < MAX_LOCATIONS
-                && names.iter().all(|n| n.device != name.device)
-            {
+            if name != gone && names.len() < MAX_LOCATIONS && names.iter().all(|n| n.device != name.device) {
                 names.push(name);
             }
         }

@@ -1,7 +1,7 @@
 //! From the two secrets of a vault to every key that is used (SPEC sections 3.1 and 4).
 
-use crypto_backends::{Key, Provider, Secret};
 use crate::stage::IdKeys;
+use crypto_backends::{Key, Provider, Secret};
 use vault_format::{
     ids::{DeviceId, Domain, EpochId, Scope},
     labels::Purpose,

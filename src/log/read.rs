@@ -40,7 +40,10 @@ impl Log {
         let mut fresh: BTreeMap<DeviceId, Vec<LogEntry>> = BTreeMap::new();
         for Listed { name, size } in listing.objects {
             let ObjectName::Log { device, seq, hash } = name else { continue };
-            if let Some(entry) = known.remove(&hash) {
+            let here = |entry: &LogEntry| entry.device == device && entry.seq == seq;
+            if known.get(&hash).is_some_and(here)
+                && let Some(entry) = known.remove(&hash)
+            {
                 log.insert(entry);
                 continue;
             }
@@ -49,8 +52,16 @@ impl Log {
                 Err(reason) => log.junk.push(Junk { path: name.to_path(), reason }),
             }
         }
-        for entries in fresh.into_values() {
-            log.adopt(entries)?;
+        let mut unexplained = Vec::new();
+        for (device, entries) in fresh {
+            let lost = log.adopt(entries);
+            // What a revoked device goes on to sign is no evidence against anybody.
+            if reader.revoked_after(device).is_none() {
+                unexplained.extend(lost);
+            }
+        }
+        if !unexplained.is_empty() {
+            return Err(LogError::Missing(unexplained));
         }
         log.drop_void(reader);
         // A known entry may be stored twice with different signatures: it is gone only if its identity is.
@@ -70,7 +81,7 @@ impl Log {
 
     /// Takes new entries of one device whose ancestors are all there. A missing ancestor is evidence against the store:
     /// its signed successor says that it existed.
-    fn adopt(&mut self, mut entries: Vec<LogEntry>) -> Result<(), LogError> {
+    fn adopt(&mut self, mut entries: Vec<LogEntry>) -> Vec<Missing> {
         entries.sort_by_key(|entry| entry.seq);
         let mut missing = Vec::new();
         for entry in entries {
@@ -78,7 +89,7 @@ impl Log {
             if !lost.is_empty() {
                 missing.extend(lost.into_iter().map(|identity| Missing {
                     device: entry.device,
-                    seq: entry.seq - 1,
+                    seq: entry.seq.saturating_sub(1),
                     identity,
                     known: "named by the entry after it",
                 }));
@@ -93,7 +104,7 @@ impl Log {
             }
             self.insert(entry);
         }
-        if missing.is_empty() { Ok(()) } else { Err(LogError::Missing(missing)) }
+        missing
     }
 
     /// Entries of a revoked device that its revocation did not adopt are void.

@@ -146,7 +146,13 @@ pub fn walk_list<'a, C: ChunkSource>(
     {
         return Err(TreeError::Invalid("the chunk size of a list"));
     }
-    Ok(ListWalk { chunks, chunking, size, offset: 0, stack: vec![Frame { level: root.depth, items: vec![(root.root, Some(size))], next: 0 }] })
+    Ok(ListWalk {
+        chunks,
+        chunking,
+        size,
+        offset: 0,
+        stack: vec![Frame { level: root.depth, items: vec![(root.root, Some(size))], next: 0 }],
+    })
 }
 
 /// An iterator over the chunks of one file.
@@ -216,7 +222,12 @@ impl<C: ChunkSource> ListWalk<'_, C> {
         Ok((offset, id, len as u32))
     }
 
-    fn children(&self, id: &ChunkId, level: u8, promised: Option<u64>) -> Result<Vec<(ChunkId, Option<u64>)>, TreeError> {
+    fn children(
+        &self,
+        id: &ChunkId,
+        level: u8,
+        promised: Option<u64>,
+    ) -> Result<Vec<(ChunkId, Option<u64>)>, TreeError> {
         let plain = self.chunks.get(id, ChunkType::List).map_err(TreeError::chunk)?;
         match (parse_list(&plain, level)?, self.chunking) {
             (ListNode::Fixed(ids), Chunking::Fixed(_)) => Ok(ids.into_iter().map(|id| (id, None)).collect()),

@@ -1,11 +1,13 @@
 //! Builds the manifest of one source: leaves of entries, and nodes above them.
 
+use std::cmp::Ordering;
+
 use crypto_backends::Provider;
 use vault_format::manifest::{LeafEncoder, NodeItem, Owner, encode_node, node_item_len};
 use vault_format::pack::ChunkType;
-use vault_format::{ChunkId, Entry, FormatError, Kind, limits};
+use vault_format::{ChunkId, Entry, FormatError, Kind, limits, path_cmp};
 
-use super::{CutKeys, NodeSink, TreeRoot, cuts};
+use super::{CutKeys, NodeSink, TreeRoot, cuts, parent_of};
 
 /// Looks up the name of an owner for a leaf's table.
 pub type OwnerNames<'a> = dyn Fn(Owner) -> Option<String> + 'a;
@@ -19,6 +21,8 @@ pub struct ManifestBuilder<'a, S: NodeSink> {
     leaf: LeafEncoder,
     leaf_bytes: u64,
     last_path: Vec<u8>,
+    /// The folders that lead to the entry added last.
+    folders: Vec<Vec<u8>>,
     levels: Vec<Level>,
     entries: u64,
     bytes: u64,
@@ -36,12 +40,7 @@ struct Level {
 
 impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
     /// An empty manifest.
-    pub fn new(
-        provider: &'static Provider,
-        cut_keys: &'a CutKeys,
-        owners: &'a OwnerNames<'a>,
-        sink: &'a S,
-    ) -> Self {
+    pub fn new(provider: &'static Provider, cut_keys: &'a CutKeys, owners: &'a OwnerNames<'a>, sink: &'a S) -> Self {
         Self {
             provider,
             cut_keys,
@@ -50,6 +49,7 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
             leaf: LeafEncoder::new(),
             leaf_bytes: 0,
             last_path: Vec::new(),
+            folders: Vec::new(),
             levels: Vec::new(),
             entries: 0,
             bytes: 0,
@@ -59,8 +59,18 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
     /// Adds the next entry. Entries come in strict path order. An entry that the format cannot hold is left out, and the
     /// reason given.
     pub fn push(&mut self, entry: &Entry) -> Result<Option<FormatError>, S::Error> {
+        // A folder that was left out takes along what is below it: readers refuse an entry without its parent, and with it
+        // the rest of the manifest.
+        let depth = match self.depth(&entry.path) {
+            Ok(depth) => depth,
+            Err(refused) => return Ok(Some(refused)),
+        };
         if let Err(refused) = self.leaf.push(entry) {
             return Ok(Some(refused));
+        }
+        self.folders.truncate(depth);
+        if entry.kind == Kind::Dir {
+            self.folders.push(entry.path.clone());
         }
         self.entries += 1;
         self.bytes += entry_bytes(entry);
@@ -87,13 +97,35 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
             let open = &mut self.levels[level];
             if open.finished == 0 && open.items.len() == 1 {
                 let item = open.items.remove(0);
-                return Ok(Some(TreeRoot { id: item.id, level: level as u8, entries: self.entries, bytes: self.bytes }));
+                return Ok(Some(TreeRoot {
+                    id: item.id,
+                    level: level as u8,
+                    entries: self.entries,
+                    bytes: self.bytes,
+                }));
             }
             if !open.items.is_empty() {
                 self.end_node(level)?;
             }
             level += 1;
         }
+    }
+
+    /// How many folders lead to `path`; an error if its own is not in the manifest, or if it is not after what came before.
+    fn depth(&self, path: &[u8]) -> Result<usize, FormatError> {
+        if self.entries == 0 {
+            return if path.is_empty() {
+                Ok(0)
+            } else {
+                Err(FormatError::Invalid { what: "entry without its folder" })
+            };
+        }
+        if path_cmp(&self.last_path, path) != Ordering::Less {
+            return Err(FormatError::Invalid { what: "order of paths" });
+        }
+        let parent = parent_of(path);
+        let found = self.folders.iter().rposition(|folder| folder == parent);
+        found.map(|at| at + 1).ok_or(FormatError::Invalid { what: "entry without its folder" })
     }
 
     fn end_leaf(&mut self) -> Result<(), S::Error> {
@@ -156,5 +188,96 @@ impl std::fmt::Display for TreeRoot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let id: &ChunkId = &self.id;
         write!(f, "{id} (level {})", self.level)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Mutex;
+
+    use bytes::Bytes;
+    use crypto_backends::{Key, rustcrypto::provider};
+    use vault_format::{Capture, Content, Time};
+
+    use super::*;
+    use crate::manifest::{ChunkSource, LeafWalk, Part};
+    use crate::sync::lock;
+
+    #[derive(Default)]
+    struct Chunks(Mutex<HashMap<ChunkId, Bytes>>);
+
+    impl NodeSink for Chunks {
+        type Error = FormatError;
+
+        fn put(&self, _: ChunkType, plain: &[u8]) -> Result<ChunkId, FormatError> {
+            let id = ChunkId(provider().hash.hash(&[plain]));
+            lock(&self.0).insert(id, Bytes::copy_from_slice(plain));
+            Ok(id)
+        }
+    }
+
+    impl ChunkSource for Chunks {
+        type Error = std::io::Error;
+
+        fn get(&self, id: &ChunkId, _: ChunkType) -> Result<Bytes, std::io::Error> {
+            lock(&self.0).get(id).cloned().ok_or_else(|| std::io::ErrorKind::NotFound.into())
+        }
+    }
+
+    fn entry(path: &str, kind: Kind) -> Entry {
+        Entry {
+            path: path.into(),
+            kind,
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime: Time::default(),
+            ctime: Time::default(),
+            inode: 1,
+            device: 1,
+            links: 1,
+            size: 0,
+            content: Content::Empty,
+            holes: Vec::new(),
+            target: Vec::new(),
+            rdev: 0,
+            xattrs: Vec::new(),
+            capture: Capture::Plain,
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_left_out_takes_along_what_is_below_it() {
+        let chunks = Chunks::default();
+        let keys = CutKeys::new(|_| Key::from_slice(&[7; 32]).expect("a key"));
+        let names = |_| None;
+        let mut manifest = ManifestBuilder::new(provider(), &keys, &names, &chunks);
+        let mut bad = entry("a/bad", Kind::Dir);
+        bad.mode = u32::MAX;
+        let entries = [
+            (entry("", Kind::Dir), true),
+            (entry("a", Kind::Dir), true),
+            (bad, false),
+            (entry("a/bad/below", Kind::File), false),
+            (entry("a/bad/folder", Kind::Dir), false),
+            (entry("a/bad/folder/deep", Kind::File), false),
+            (entry("a/good", Kind::File), true),
+            (entry("a/good", Kind::File), false),
+            (entry("b", Kind::File), true),
+            (entry("b/file-above", Kind::File), false),
+            (entry("a/before", Kind::File), false),
+            (entry("c", Kind::File), true),
+        ];
+        for (entry, taken) in &entries {
+            let refused = manifest.push(entry).expect("stored");
+            assert_eq!(refused.is_none(), *taken, "{}", String::from_utf8_lossy(&entry.path));
+        }
+        let root = manifest.finish().expect("stored").expect("a root");
+        let paths: Vec<_> = LeafWalk::new(&chunks, root, Part::All)
+            .flat_map(|leaf| leaf.expect("readable to the end").entries)
+            .map(|entry| String::from_utf8(entry.path).expect("text"))
+            .collect();
+        assert_eq!(paths, ["", "a", "a/good", "b", "c"]);
     }
 }

@@ -1,15 +1,16 @@
 //! The last stage: brings results back into path order and builds the manifest.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex};
 
 use crossbeam_channel::Receiver;
 use vault_format::Entry;
 
-use crate::sync::lock;
 use super::PushError;
 use super::job::Job;
 use crate::manifest::{ManifestBuilder, NodeSink, TreeRoot};
+use crate::sync::lock;
 
 /// The entries of a finished batch.
 pub(super) struct Done {
@@ -46,9 +47,34 @@ impl Order {
         self.moved.notify_all();
     }
 
+    /// Frees the scan when it is dropped, also by a panic: nobody else would.
+    pub(super) fn stop_unless_disarmed(&self) -> StopGuard<'_> {
+        StopGuard { order: self, armed: Cell::new(true) }
+    }
+
     fn advance(&self) {
         lock(&self.state).0 += 1;
         self.moved.notify_all();
+    }
+}
+
+/// Stops the scan unless its stage has ended well.
+pub(super) struct StopGuard<'a> {
+    order: &'a Order,
+    armed: Cell<bool>,
+}
+
+impl StopGuard<'_> {
+    pub(super) fn disarm(&self) {
+        self.armed.set(false);
+    }
+}
+
+impl Drop for StopGuard<'_> {
+    fn drop(&mut self) {
+        if self.armed.get() {
+            self.order.stop();
+        }
     }
 }
 

@@ -11,7 +11,6 @@ use vault_format::{Capture, Content, Entry, FormatError, Identity, Kind, Scope};
 
 use super::options::{PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
 use super::packs::Added;
-use crate::sync::lock;
 use super::sink::Sink;
 use crate::keys::Tree;
 use crate::manifest::{ContentList, CutKeys, TreeRoot};
@@ -21,6 +20,7 @@ use crate::source::{
 };
 use crate::stage::Chunker;
 use crate::stage::Compressor;
+use crate::sync::lock;
 use crate::vault::Vault;
 use crate::watch::{Action, Event, Watch};
 
@@ -33,13 +33,13 @@ pub(super) struct Source {
 }
 
 enum Place {
-    Path(PathBuf, WalkOptions),
+    Path(PathBuf, Box<WalkOptions>),
     Stream(StreamOptions),
 }
 
 /// What a source gives when it is opened.
 pub(super) enum Input {
-    Walk(Walk),
+    Walk(Box<Walk>),
     Stream(StreamSource),
 }
 
@@ -49,7 +49,12 @@ impl PushOptions {
         if let Some(stream) = &self.stream {
             let (StreamOptions::Stdin { filename } | StreamOptions::Command { filename, .. }) = stream;
             let label = filename.as_os_str().as_encoded_bytes().to_vec();
-            return Ok(vec![Source { label, parent: None, parent_snapshot: None, place: Place::Stream(stream.clone()) }]);
+            return Ok(vec![Source {
+                label,
+                parent: None,
+                parent_snapshot: None,
+                place: Place::Stream(stream.clone()),
+            }]);
         }
         if self.paths.is_empty() {
             return Err(PushError::NoSource);
@@ -92,7 +97,7 @@ impl PushOptions {
                 label,
                 parent: parent.map(|(_, root)| root),
                 parent_snapshot: parent.map(|(id, _)| id),
-                place: Place::Path(root, options),
+                place: Place::Path(root, Box::new(options)),
             });
         }
         Ok(sources)
@@ -115,9 +120,10 @@ impl Source {
     /// Opens the source; the message says why it cannot be.
     pub(super) fn open(&self) -> Result<Input, String> {
         match &self.place {
-            Place::Path(root, options) => {
-                Walk::start(root, options.clone()).map(Input::Walk).map_err(|error| crate::chain(&error))
-            }
+            Place::Path(root, options) => Walk::start(root, WalkOptions::clone(options))
+                .map(Box::new)
+                .map(Input::Walk)
+                .map_err(|error| crate::chain(&error)),
             Place::Stream(options) => {
                 let stream = match options {
                     StreamOptions::Stdin { filename } => StreamSource::stdin(filename.as_os_str()),
@@ -398,4 +404,4 @@ fn absolute(path: &Path) -> PathBuf {
     clean
 }
 
-const SPARE_BUFFERS: usize = 8;
+const SPARE_BUFFERS: usize = 4;

@@ -31,19 +31,24 @@ use upload::Uploader;
 /// Takes a snapshot of the sources in `options`. One snapshot, with one source record for each path.
 pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Result<PushReport, PushError> {
     let started = Instant::now();
-    let sources = options.sources(vault, watch)?;
+    // First, because it reads the logs again: a parent may have been forgotten since the vault was opened.
     vault.may_push()?;
+    let sources = options.sources(vault, watch)?;
+    vault.index()?;
+    for table in vault.unusable_tables() {
+        watch.event(Event::Note(&format!("{table}; what it named is stored again")));
+    }
     let resumed = if options.dry_run { 0 } else { vault.find_interrupted()? };
 
-    let uploader = Uploader::new(vault, watch);
+    let (uploader, buffers) = (Uploader::new(vault, watch), job::Spare::default());
     let counts = job::Counts::default();
     let mut records = Vec::new();
-    let (stored, added) = std::thread::scope(|scope| {
+    let added = std::thread::scope(|scope| {
         // Handed over, not queued: each pack that waits is 16 MiB.
         let (to_store, full_packs) = bounded(0);
-        let new_pack = |tree| Ok(vault.new_pack(tree)?);
-        let packs = Packs::new(&new_pack, (!options.dry_run).then_some(to_store));
-        let uploads = scope.spawn(|| uploader.run(full_packs));
+        let new_pack = |tree, buffer| Ok(vault.new_pack(tree, buffer)?);
+        let packs = Packs::new(&new_pack, &buffers, (!options.dry_run).then_some(to_store));
+        let uploads = scope.spawn(|| uploader.run(full_packs, &buffers));
         let captured = sources.iter().try_for_each(|source| {
             records.push(capture(vault, options, source, &packs, &counts, watch)?);
             Ok(())
@@ -54,7 +59,7 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         let uploaded = uploads.join().unwrap_or(Err(PushError::Panicked));
         match (finished, uploaded) {
             (Err(PushError::Stopped), Err(error)) | (Err(error), _) | (Ok(()), Err(error)) => Err(error),
-            (Ok(()), Ok(stored)) => Ok((stored, added)),
+            (Ok(()), Ok(())) => Ok(added),
         }
     })?;
 
@@ -76,8 +81,12 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         };
         watch.event(Event::Phase("writing the snapshot"));
         let time = options.time.unwrap_or_else(crate::now);
-        report.snapshot = Some(vault.append_snapshot(time, snapshot, stored)?);
-        vault.merge_deltas()?;
+        let deltas = vault.store_deltas()?;
+        report.snapshot = Some(vault.append_snapshot(time, snapshot, &deltas)?);
+        // The snapshot is made. Tables that are not merged cost the next run some time, and it tries again.
+        if let Err(error) = vault.merge_deltas() {
+            watch.event(Event::Note(&format!("the index was not merged: {}", crate::chain(&error))));
+        }
     }
     Ok(report)
 }
@@ -143,32 +152,24 @@ fn run_stages(
         let (batch_in, batch_out) = bounded(2 * workers);
         let (run_in, run_out) = bounded(workers);
         let (done_in, done_out) = bounded(2 * workers);
-        let (order, stop) = (&order, || order.stop());
+        let order = &order;
         let scanner = scope.spawn(move || {
-            let scanned = scan::scan(job, input, parent, &batch_in, run_in, order);
-            if scanned.is_err() {
-                stop();
-            }
-            scanned
+            let stop = order.stop_unless_disarmed();
+            scan::scan(job, input, parent, &batch_in, run_in, order).inspect(|()| stop.disarm())
         });
         let crew: Vec<_> = (0..workers)
             .map(|_| {
                 let (batches, runs, done) = (batch_out.clone(), run_out.clone(), done_in.clone());
                 scope.spawn(move || {
-                    let worked = worker::work(job, &batches, &runs, &done);
-                    if worked.is_err() {
-                        stop();
-                    }
-                    worked
+                    let stop = order.stop_unless_disarmed();
+                    worker::work(job, &batches, &runs, &done).inspect(|()| stop.disarm())
                 })
             })
             .collect();
         drop((batch_out, run_out, done_in));
-        let root = assemble::assemble(job, &done_out, order, manifest);
-        if root.is_err() {
-            stop();
-        }
-        drop(done_out);
+        let stop = order.stop_unless_disarmed();
+        let root = assemble::assemble(job, &done_out, order, manifest).inspect(|_| stop.disarm());
+        drop((stop, done_out));
         let mut results = vec![scanner.join().unwrap_or(Err(PushError::Panicked))];
         results.extend(crew.into_iter().map(|worker| worker.join().unwrap_or(Err(PushError::Panicked))));
         first_cause(results).and(root)
@@ -187,3 +188,6 @@ fn first_cause(results: Vec<Result<(), PushError>>) -> Result<(), PushError> {
     }
     stopped
 }
+
+#[cfg(test)]
+mod tests;

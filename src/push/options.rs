@@ -203,7 +203,9 @@ pub enum PushError {
     #[error("a pack could not be made")]
     Pack(#[source] PackError),
     /// What was sealed did not open to what it was made from.
-    #[error("a sealed segment does not open to what went into it: the memory or the processor of this machine makes mistakes")]
+    #[error(
+        "a sealed segment does not open to what went into it: the memory or the processor of this machine makes mistakes"
+    )]
     BadMemory,
     /// Stopped on request.
     #[error("interrupted; what was stored so far is found again by the next push")]
@@ -248,7 +250,9 @@ impl PushError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::SourceInside { .. } => vec!["choose a source outside, or keep the vault elsewhere".into()],
-            Self::BadMemory => vec!["nothing wrong was stored; test the memory of this machine before you push again".into()],
+            Self::BadMemory => {
+                vec!["nothing wrong was stored; test the memory of this machine before you push again".into()]
+            }
             Self::Vault(error) => error.hints(),
             Self::Store(error) => error.hints(),
             _ => Vec::new(),

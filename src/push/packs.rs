@@ -6,17 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crossbeam_channel::Sender;
 
 use super::PushError;
-use crate::sync::lock;
+use super::job::Spare;
 use crate::stage::IdKeys;
-use crate::stage::{FullPack, PackWriter, SegmentSealer, Ticket};
 use crate::stage::{CompressedSegment, SegmentBuilder};
+use crate::stage::{FullPack, PackWriter, SegmentSealer, Ticket};
+use crate::sync::lock;
 
 /// Makes the writer of a fresh pack: a new salt and so a new key each time.
-pub(super) type NewPack<'a> = dyn Fn(bool) -> Result<PackWriter, PushError> + Sync + 'a;
+pub(super) type NewPack<'a> = dyn Fn(bool, Vec<u8>) -> Result<PackWriter, PushError> + Sync + 'a;
 
 /// The open packs of a push.
 pub(super) struct Packs<'a> {
     new_pack: &'a NewPack<'a>,
+    /// Buffers of packs that are stored: reused, so that the process holds a few of them and no more.
+    spare: &'a Spare,
     lanes: [Mutex<Option<Arc<OpenPack>>>; 2],
     /// None in a dry run: segments are counted and dropped.
     uploads: Option<Sender<FullPack>>,
@@ -50,8 +53,8 @@ struct OpenState {
 }
 
 impl<'a> Packs<'a> {
-    pub(super) fn new(new_pack: &'a NewPack<'a>, uploads: Option<Sender<FullPack>>) -> Self {
-        Self { new_pack, lanes: [Mutex::new(None), Mutex::new(None)], uploads, added: Added::default() }
+    pub(super) fn new(new_pack: &'a NewPack<'a>, spare: &'a Spare, uploads: Option<Sender<FullPack>>) -> Self {
+        Self { new_pack, spare, lanes: [Mutex::new(None), Mutex::new(None)], uploads, added: Added::default() }
     }
 
     /// Seals a segment into the open pack of its kind, opens it again and recomputes every id, and only then lets it count.
@@ -109,7 +112,7 @@ impl<'a> Packs<'a> {
         let mut lane = lock(&self.lanes[usize::from(tree)]);
         loop {
             if lane.is_none() {
-                let writer = (self.new_pack)(tree)?;
+                let writer = (self.new_pack)(tree, self.spare.take())?;
                 let state = OpenState { writer: Some(writer), sealing: 0, closed: false };
                 *lane = Some(Arc::new(OpenPack { state: Mutex::new(state) }));
             }
@@ -142,4 +145,3 @@ impl<'a> Packs<'a> {
         uploads.send(pack).map_err(|_| PushError::Stopped)
     }
 }
-

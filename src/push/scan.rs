@@ -6,14 +6,14 @@ use std::sync::Arc;
 use crossbeam_channel::Sender;
 use vault_format::{Capture, Entry, Kind, path_cmp};
 
-use super::assemble::Order;
-use super::worker::Run;
 use super::PushError;
-use crate::sync::lock;
+use super::assemble::Order;
 use super::job::{Input, Job};
+use super::worker::Run;
 use crate::manifest::{ChunkSource, LeafWalk};
 use crate::source::sqlite;
 use crate::source::{FileReader, Found, StreamSource};
+use crate::sync::lock;
 use crate::watch::Action;
 
 /// A run of entries of about 1 MiB of content, in path order.
@@ -24,6 +24,7 @@ pub(super) struct Batch {
 }
 
 /// One entry on its way through the push.
+#[allow(clippy::large_enum_variant)] // most items are `Ready`: a million boxes would cost more than the space
 pub(super) enum Item {
     /// Nothing to read.
     Ready(Entry),
@@ -36,7 +37,7 @@ pub(super) enum Item {
     /// A large file, alone in its batch: read by one worker, its runs taken by all.
     Large(Box<Found>, Sender<Run>),
     /// A database, alone in its batch.
-    Database(Box<Found>, Arc<Captured>, Sender<Run>),
+    Database(Box<Found>, Teller, Sender<Run>),
     /// Standard input or a command's output, alone in its batch.
     Stream(Box<StreamSource>, Sender<Run>),
 }
@@ -49,7 +50,7 @@ pub(super) struct Captured {
 }
 
 impl Captured {
-    pub(super) fn tell(&self, captured: bool) {
+    fn tell(&self, captured: bool) {
         lock(&self.state).get_or_insert(captured);
         self.told.notify_all();
     }
@@ -63,6 +64,22 @@ impl Captured {
             }
             state = self.told.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
+    }
+}
+
+/// The duty to tell. Dropped with a batch that nobody gets to, or by a worker that ends early, it tells that the database
+/// was not captured: side files that wait for it hold a worker.
+pub(super) struct Teller(Arc<Captured>);
+
+impl Teller {
+    pub(super) fn tell(&self, captured: bool) {
+        self.0.tell(captured);
+    }
+}
+
+impl Drop for Teller {
+    fn drop(&mut self) {
+        self.0.tell(false);
     }
 }
 
@@ -120,6 +137,11 @@ pub(super) fn scan<C: ChunkSource>(
             }
             continue;
         }
+        if job.sqlite && side_of.is_none() && !unchanged && is_write_ahead_log(&found) {
+            // Its database does not look like one: encrypted by the application.
+            let database = sqlite::side_file_of(&entry.path).unwrap_or(&entry.path);
+            job.fell_back(database, "it has a write-ahead log, but no header of a database: encrypted or damaged");
+        }
         if let Some(captured) = side_of {
             out.add(Item::Side(Box::new(found), captured), entry_weight(SMALL))?;
             continue;
@@ -144,7 +166,7 @@ pub(super) fn scan<C: ChunkSource>(
         if job.sqlite && looks_like_database(&found) {
             let captured = Arc::new(Captured::default());
             remember(&mut databases, entry.path.clone(), Arc::clone(&captured));
-            out.alone(Item::Database(Box::new(found), captured, runs.clone()))?;
+            out.alone(Item::Database(Box::new(found), Teller(captured), runs.clone()))?;
         } else if entry.size > SMALL {
             out.alone(Item::Large(Box::new(found), runs.clone()))?;
         } else {
@@ -158,19 +180,32 @@ pub(super) fn scan<C: ChunkSource>(
 /// Whether the file begins like a SQLite database. Only files of whole 512-byte pages are opened for it. The reader is
 /// closed again before a worker captures the file: see `source::sqlite` on POSIX locks.
 fn looks_like_database(found: &Found) -> bool {
-    if found.entry.size == 0 || found.entry.size % 512 != 0 {
+    if found.entry.size == 0 || !found.entry.size.is_multiple_of(512) {
         return false;
     }
-    let mut head = [0; sqlite::HEADER_BYTES];
+    begins(found, sqlite::HEADER_BYTES).is_some_and(|head| sqlite::is_database(&head))
+}
+
+/// The first bytes of a file, at most `len`.
+fn begins(found: &Found, len: usize) -> Option<Vec<u8>> {
+    let mut head = vec![0; len];
     let mut filled = 0;
-    let Ok(mut reader) = FileReader::open(&mut found.clone()) else { return false };
-    while filled < head.len() {
-        match reader.read(&mut head[filled..]) {
-            Ok(0) | Err(_) => break,
-            Ok(n) => filled += n,
+    let mut reader = FileReader::open(&mut found.clone()).ok()?;
+    while filled < len {
+        match reader.read(&mut head[filled..]).ok()? {
+            0 => break,
+            n => filled += n,
         }
     }
-    sqlite::is_database(&head[..filled])
+    head.truncate(filled);
+    Some(head)
+}
+
+/// Whether the file is the write-ahead log of a SQLite database: those begin in clear also where the database is encrypted.
+fn is_write_ahead_log(found: &Found) -> bool {
+    found.entry.path.ends_with(b"-wal")
+        && found.entry.size > 32
+        && begins(found, 4).is_some_and(|head| matches!(head[..], [0x37, 0x7f, 0x06, 0x82 | 0x83]))
 }
 
 /// Same content as far as the file system tells: size, both times and the inode.

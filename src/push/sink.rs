@@ -2,17 +2,17 @@
 
 use std::sync::Mutex;
 
-use vault_format::{ChunkId, Codec};
 use vault_format::pack::ChunkType;
+use vault_format::{ChunkId, Codec};
 
 use super::PushError;
 use super::packs::Packs;
-use crate::sync::lock;
 use crate::index::{Claim, Index};
 use crate::manifest::NodeSink;
 use crate::stage::IdKeys;
 use crate::stage::SegmentSealer;
 use crate::stage::{Compressor, SegmentBuilder};
+use crate::sync::lock;
 
 /// The way of one source's chunks into the vault.
 pub(super) struct Sink<'a> {

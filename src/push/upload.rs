@@ -2,11 +2,13 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
+use bytes::Bytes;
 use crossbeam_channel::Receiver;
 
 use super::PushError;
-use crate::stage::FullPack;
-use crate::store::StoredDelta;
+use super::job::Spare;
+use crate::stage;
+use crate::store::FullPack;
 use crate::vault::Vault;
 use crate::watch::Watch;
 
@@ -21,20 +23,28 @@ impl<'a> Uploader<'a> {
         Self { vault, watch }
     }
 
-    /// Runs until no more packs come; gives the index deltas that the snapshot's entry is to name.
+    /// Runs until no more packs come. What is in no delta then is for the snapshot's entry to name.
     ///
     /// Every delta that is full before the end is named by a `progress` entry at once: what a long push has stored
     /// counts also if the push never ends, and the rows leave memory.
-    pub(super) fn run(&self, packs: Receiver<FullPack>) -> Result<Vec<StoredDelta>, PushError> {
+    pub(super) fn run(&self, packs: Receiver<stage::FullPack>, buffers: &Spare) -> Result<(), PushError> {
         for pack in packs {
-            let bytes = pack.bytes.len() as u64;
+            let bytes = Bytes::from(pack.bytes);
+            let pack = FullPack { name: pack.name, bytes: bytes.clone(), segments: pack.segments };
             self.vault.store_pack(pack)?;
-            self.watch.stored.fetch_add(bytes, Relaxed);
-            if self.vault.index()?.delta_is_full() {
+            self.watch.stored.fetch_add(bytes.len() as u64, Relaxed);
+            // The store is done with it, so this is the buffer itself and no copy.
+            if bytes.is_unique() {
+                buffers.give(bytes.into());
+            }
+            if PROGRESS_AFTER_EACH_PACK || self.vault.index()?.delta_is_full() {
                 let deltas = self.vault.store_deltas()?;
-                self.vault.append_progress(deltas)?;
+                self.vault.append_progress(&deltas)?;
             }
         }
-        Ok(self.vault.store_deltas()?)
+        Ok(())
     }
 }
+
+/// Tests are about what lies between progress entries, and have a few packs only.
+const PROGRESS_AFTER_EACH_PACK: bool = cfg!(test);

@@ -8,15 +8,17 @@ use std::sync::{Arc, Mutex};
 use crossbeam_channel::{Receiver, Sender, TrySendError, select};
 use vault_format::{Capture, ChunkId, Chunking, Content, Entry, limits};
 
+use super::PushError;
 use super::assemble::Done;
 use super::job::Job;
-use crate::sync::lock;
-use super::scan::{Batch, Captured, Item};
+use super::scan::{Batch, Item, Teller};
 use super::sink::Segment;
-use super::PushError;
 use crate::manifest::{ContentList, FixedList, ListRoot};
 use crate::source::xattr::read_xattrs;
-use crate::source::{FileReader, Found, SmallRead, SqliteCapture, Stability, StreamSource, WalkProblem, read_settled, read_small};
+use crate::source::{
+    FileReader, Found, SmallRead, SqliteCapture, Stability, StreamSource, WalkProblem, read_settled, read_small, sqlite,
+};
+use crate::sync::lock;
 use crate::watch::Action;
 
 /// About 1 MiB of a large file, cut into chunks.
@@ -35,12 +37,7 @@ pub(super) fn work(
     runs: &Receiver<Run>,
     done: &Sender<Done>,
 ) -> Result<(), PushError> {
-    let mut worker = Worker {
-        job,
-        done,
-        segment: job.sink.segment(job.compressor()?),
-        file: Vec::new(),
-    };
+    let mut worker = Worker { job, done, segment: job.sink.segment(job.compressor()?), file: Vec::new() };
     loop {
         // Finishing what is begun comes first: it frees memory.
         if let Ok(run) = runs.try_recv() {
@@ -106,7 +103,7 @@ impl Worker<'_, '_> {
                 }
                 Item::Large(found, runs) => return self.large(*found, batch.seq, &runs),
                 Item::Stream(stream, runs) => return self.stream(*stream, batch.seq, &runs),
-                Item::Database(found, captured, runs) => return self.database(*found, &captured, batch.seq, &runs),
+                Item::Database(found, captured, runs) => return self.database(*found, captured, batch.seq, &runs),
             }
         }
         self.send(Done { seq: batch.seq, entries })
@@ -125,6 +122,7 @@ impl Worker<'_, '_> {
         }
         let file = std::mem::take(&mut self.file);
         found.entry.content = self.content(&file)?;
+        self.mark_cut_database(&mut found.entry, sqlite::is_database(&file));
         self.file = file;
         self.job.watch.bytes.fetch_add(self.file.len() as u64, Relaxed);
         Ok(Some(self.finished(found)))
@@ -135,28 +133,45 @@ impl Worker<'_, '_> {
         self.job.watch.set_current(&found.entry.path);
         let content = self.settled(&mut found, |worker, reader| {
             let mut list = worker.job.new_list();
-            let mut inline = None;
-            cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
-                if data.len() <= limits::INLINE_BYTES && inline.is_none() {
-                    inline = Some(Content::Inline(data));
-                    return Ok(());
-                }
-                for (id, len) in worker.chunks(&data, &chunks)? {
-                    list.push(id, u64::from(len), worker.job.sink)?;
-                }
-                worker.job.spare.give(data);
-                Ok(())
-            })?;
+            let (mut inline, mut database) = (None, None);
+            cut_runs(
+                worker.job,
+                |buffer| reader.read(buffer),
+                |data, chunks| {
+                    let first = database.is_none();
+                    database.get_or_insert_with(|| sqlite::is_database(&data));
+                    if first && data.len() <= limits::INLINE_BYTES {
+                        inline = Some(Content::Inline(data));
+                        return Ok(());
+                    }
+                    for (id, len) in worker.chunks(&data, &chunks)? {
+                        list.push(id, u64::from(len), worker.job.sink)?;
+                    }
+                    worker.job.spare.give(data);
+                    Ok(())
+                },
+            )?;
             let root = list.finish(worker.job.sink)?;
-            Ok(inline.unwrap_or_else(|| listed(Chunking::ContentDefined, root)))
+            let content = inline.unwrap_or_else(|| listed(Chunking::ContentDefined, root));
+            Ok((content, database.unwrap_or(false)))
         });
         match content {
-            Ok(content) => {
+            Ok((content, database)) => {
                 found.entry.content = content;
+                self.mark_cut_database(&mut found.entry, database);
                 Ok(Some(self.finished(found)))
             }
             Err(ReadError::Lost(problem)) => Ok(self.job.lost(&problem)),
             Err(ReadError::Push(error)) => Err(error),
+        }
+    }
+
+    /// A file with the header of a database whose length is not that of whole pages: cut off, or being copied. Databases
+    /// of whole pages went through SQLite.
+    fn mark_cut_database(&self, entry: &mut Entry, database: bool) {
+        if database && self.job.sqlite && !entry.size.is_multiple_of(512) {
+            entry.capture = Capture::SqliteFallback;
+            self.job.fell_back(&entry.path, "its length is not that of whole pages");
         }
     }
 
@@ -204,18 +219,29 @@ impl Worker<'_, '_> {
         self.job.watch.set_current(&found.entry.path);
         let read = self.settled(&mut found, |worker, reader| {
             let file = Arc::new(LargeFile::new(worker.job, Chunking::ContentDefined));
-            let mut number = 0;
-            cut_runs(worker.job, |buffer| reader.read(buffer), |data, chunks| {
-                let run = Run { file: Arc::clone(&file), number, data, chunks };
-                number += 1;
-                worker.hand_out(run, runs)
-            })?;
-            Ok((file, number))
+            let (mut number, mut inline, mut database) = (0, None, false);
+            cut_runs(
+                worker.job,
+                |buffer| reader.read(buffer),
+                |data, chunks| {
+                    database |= number == 0 && sqlite::is_database(&data);
+                    // It was truncated since the walk.
+                    if number == 0 && data.len() <= limits::INLINE_BYTES {
+                        inline = Some(data);
+                        return Ok(());
+                    }
+                    let run = Run { file: Arc::clone(&file), number, data, chunks };
+                    number += 1;
+                    worker.hand_out(run, runs)
+                },
+            )?;
+            Ok((file, number, inline, database))
         });
         match read {
-            Ok((file, number)) => {
+            Ok((file, number, inline, database)) => {
+                self.mark_cut_database(&mut found.entry, database);
                 self.job.note_changed(&found.entry);
-                self.end(&file, number, vec![found.entry], seq)
+                self.end(&file, number, inline, vec![found.entry], seq)
             }
             Err(ReadError::Lost(problem)) => {
                 let entries = self.job.lost(&problem).into_iter().collect();
@@ -228,12 +254,20 @@ impl Worker<'_, '_> {
     /// Reads standard input or a command's output. A failure fails the source.
     fn stream(&mut self, mut stream: StreamSource, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
         let file = Arc::new(LargeFile::new(self.job, Chunking::ContentDefined));
-        let mut number = 0;
-        let read = cut_runs(self.job, |buffer| stream.read(buffer), |data, chunks| {
-            let run = Run { file: Arc::clone(&file), number, data, chunks };
-            number += 1;
-            self.hand_out(run, runs)
-        });
+        let (mut number, mut inline) = (0, None);
+        let read = cut_runs(
+            self.job,
+            |buffer| stream.read(buffer),
+            |data, chunks| {
+                if number == 0 && data.len() <= limits::INLINE_BYTES {
+                    inline = Some(data);
+                    return Ok(());
+                }
+                let run = Run { file: Arc::clone(&file), number, data, chunks };
+                number += 1;
+                self.hand_out(run, runs)
+            },
+        );
         let entries = match read {
             Ok(()) => stream.finish().map_err(|error| crate::chain(&error)),
             Err(ReadError::Lost(problem)) => Err(crate::chain(&problem)),
@@ -242,7 +276,7 @@ impl Worker<'_, '_> {
         match entries {
             Ok(entries) => {
                 entries.iter().for_each(|entry| self.job.count(entry, Action::New));
-                self.end(&file, number, entries, seq)
+                self.end(&file, number, inline, entries, seq)
             }
             Err(message) => {
                 self.job.source_failed(&message);
@@ -252,10 +286,8 @@ impl Worker<'_, '_> {
     }
 
     /// Captures a database through SQLite; reads it as a file where that cannot be done.
-    fn database(&mut self, found: Found, captured: &Captured, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
+    fn database(&mut self, found: Found, captured: Teller, seq: u64, runs: &Sender<Run>) -> Result<(), PushError> {
         self.job.watch.set_current(&found.entry.path);
-        // Side files wait for the outcome: it is told also when the push ends here.
-        let told = TellOnDrop(captured);
         let mut attempt = 0;
         let problem = loop {
             attempt += 1;
@@ -271,7 +303,8 @@ impl Worker<'_, '_> {
                 Err(DatabaseError::NotCapturable(problem)) => break problem,
             }
         };
-        drop(told);
+        // Side files are files now.
+        drop(captured);
         self.job.fell_back(&found.entry.path, &problem);
         let entries = self.medium(found)?.map(|mut entry| {
             entry.capture = Capture::SqliteFallback;
@@ -286,6 +319,9 @@ impl Worker<'_, '_> {
         let file = Arc::new(LargeFile::new(self.job, Chunking::Fixed(chunk)));
         let mut number = 0;
         loop {
+            if self.job.stopped() {
+                return Err(PushError::Interrupted.into());
+            }
             let mut data = self.job.spare.take();
             data.resize(RUN_BYTES, 0);
             let mut filled = 0;
@@ -315,7 +351,7 @@ impl Worker<'_, '_> {
         if !unchecked.is_empty() {
             self.job.note_unchecked(&found.entry.path, &unchecked);
         }
-        self.end(&file, number, vec![found.entry], seq)?;
+        self.end(&file, number, None, vec![found.entry], seq)?;
         Ok(Stability::Stable)
     }
 
@@ -352,8 +388,21 @@ impl Worker<'_, '_> {
         self.job.sink.file_chunk(data, &mut self.segment)
     }
 
-    /// Reading has ended: the last of `entries` is the file's.
-    fn end(&mut self, file: &LargeFile, runs: u64, entries: Vec<Entry>, seq: u64) -> Result<(), PushError> {
+    /// Reading has ended: the last of `entries` is the file's. `inline`: all of it, if that is so little that no run was made.
+    fn end(
+        &mut self,
+        file: &LargeFile,
+        runs: u64,
+        inline: Option<Vec<u8>>,
+        mut entries: Vec<Entry>,
+        seq: u64,
+    ) -> Result<(), PushError> {
+        if let (Some(bytes), Some(entry)) = (inline, entries.last_mut()) {
+            self.job.watch.bytes.fetch_add(bytes.len() as u64, Relaxed);
+            entry.content = Content::Inline(bytes);
+            entries.iter().for_each(|entry| self.job.entry_done(entry));
+            return self.send(Done { seq, entries });
+        }
         match file.end(runs, entries, seq, self.job)? {
             Some(done) => self.send(done),
             None => Ok(()),
@@ -447,14 +496,6 @@ impl DatabaseError {
 impl From<PushError> for DatabaseError {
     fn from(error: PushError) -> Self {
         Self::Push(error)
-    }
-}
-
-struct TellOnDrop<'a>(&'a Captured);
-
-impl Drop for TellOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.tell(false);
     }
 }
 

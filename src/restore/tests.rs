@@ -335,22 +335,3 @@ fn what_is_listed_is_what_is_there() {
     assert_eq!(list(&format!(":{source}"), false).expect("a list").len(), 10);
     assert_eq!(list(":missing", true).expect_err("not there").trouble(), Trouble::Usage);
 }
-
-/// `ZVAULT_MEASURE=folder`: pushes it and restores it, and tells how long that took.
-#[test]
-#[ignore = "measures"]
-#[expect(clippy::print_stderr, reason = "its only output")]
-fn speed_of_a_restore() {
-    let folder = PathBuf::from(std::env::var_os("ZVAULT_MEASURE").expect("a folder to measure with"));
-    let mut world = World::new();
-    let options = PushOptions { paths: vec![folder], host: "here".into(), ..PushOptions::default() };
-    let pushed = push(&mut world.vault, &options, &Watch::new()).expect("a push");
-    eprintln!("push {:?}", pushed.duration);
-    for _ in 0..3 {
-        let report = restore(&world.vault, &world.options(""), &Watch::new()).expect("a restore");
-        let peak = fs::read_to_string("/proc/self/status").expect("status");
-        let peak = peak.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
-        eprintln!("restore {:?}, {} files, {peak}", report.duration, report.files_restored);
-        fs::remove_dir_all(world.at("out")).expect("removed");
-    }
-}

@@ -43,18 +43,10 @@ impl DirHandle {
     }
 
     /// Opens the folder `name`; `path` is its path below the root.
-    pub(crate) fn open_child(
-        self: &Arc<Self>,
-        name: &CStr,
-        path: Vec<u8>,
-    ) -> io::Result<Arc<Self>> {
+    pub(crate) fn open_child(self: &Arc<Self>, name: &CStr, path: Vec<u8>) -> io::Result<Arc<Self>> {
         let parent = self.fd()?;
         let fd = Arc::new(openat(&*parent, name, FOLDER, Mode::empty())?);
-        let child = Arc::new(Self {
-            tree: Arc::clone(&self.tree),
-            path,
-            fd: Mutex::new(None),
-        });
+        let child = Arc::new(Self { tree: Arc::clone(&self.tree), path, fd: Mutex::new(None) });
         child.keep(&fd);
         Ok(child)
     }
@@ -97,11 +89,7 @@ impl DirHandle {
     /// Keeps the descriptor, and closes the oldest of others when there are too many.
     fn keep(self: &Arc<Self>, fd: &Arc<OwnedFd>) {
         *self.slot() = Some(Arc::clone(fd));
-        let mut open = self
-            .tree
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.tree.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.push_back(Arc::downgrade(self));
         while open.len() > OPEN_FOLDERS {
             if let Some(oldest) = open.pop_front().and_then(|handle| handle.upgrade()) {
@@ -134,9 +122,7 @@ pub(crate) fn open_root(root: &Path) -> io::Result<(Arc<DirHandle>, Meta)> {
         (fd, c".".into(), meta)
     } else {
         let name = root.file_name().ok_or(Errno::INVAL)?;
-        let folder = Path::new(OsStr::from_bytes(&last))
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = Path::new(OsStr::from_bytes(&last)).parent().filter(|folder| !folder.as_os_str().is_empty());
         let fd = match folder {
             Some(folder) => openat(&around, folder, PASSAGE, Mode::empty())?,
             None => around,
@@ -150,11 +136,7 @@ pub(crate) fn open_root(root: &Path) -> io::Result<(Arc<DirHandle>, Meta)> {
         euid: rustix::process::geteuid().as_raw(),
         open: Mutex::default(),
     };
-    let handle = DirHandle {
-        tree: Arc::new(tree),
-        path: Vec::new(),
-        fd: Mutex::new(None),
-    };
+    let handle = DirHandle { tree: Arc::new(tree), path: Vec::new(), fd: Mutex::new(None) };
     Ok((Arc::new(handle), meta))
 }
 
@@ -179,11 +161,7 @@ pub(crate) struct Meta {
 
 impl Meta {
     // The field types of `stat` differ between systems.
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss
-    )]
+    #[allow(clippy::unnecessary_cast, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     pub(crate) fn new(stat: &rustix::fs::Stat) -> Self {
         use rustix::fs::FileType;
         let kind = match FileType::from_raw_mode(stat.st_mode as _) {
@@ -203,28 +181,14 @@ impl Meta {
             uid: stat.st_uid,
             gid: stat.st_gid,
             // The links of a folder are its subfolders on some file systems.
-            links: if kind == Some(Kind::Dir) {
-                1
-            } else {
-                u32::try_from(stat.st_nlink).unwrap_or(u32::MAX).max(1)
-            },
-            mtime: Time {
-                secs: stat.st_mtime as i64,
-                nanos: stat.st_mtime_nsec as u32,
-            },
-            ctime: Time {
-                secs: stat.st_ctime as i64,
-                nanos: stat.st_ctime_nsec as u32,
-            },
+            links: if kind == Some(Kind::Dir) { 1 } else { u32::try_from(stat.st_nlink).unwrap_or(u32::MAX).max(1) },
+            mtime: Time { secs: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u32 },
+            ctime: Time { secs: stat.st_ctime as i64, nanos: stat.st_ctime_nsec as u32 },
             inode: stat.st_ino as u64,
             device: stat.st_dev as u64,
             rdev: if device_file { stat.st_rdev as u64 } else { 0 },
             // Only the size of a file means something: that of a folder depends on its history.
-            size: if kind == Some(Kind::File) {
-                stat.st_size as u64
-            } else {
-                0
-            },
+            size: if kind == Some(Kind::File) { stat.st_size as u64 } else { 0 },
             allocated: (stat.st_blocks as u64).saturating_mul(512),
         }
     }
@@ -232,21 +196,13 @@ impl Meta {
     /// Whether the content may differ from what it was at `before`.
     pub(crate) fn differs(&self, before: &Self) -> bool {
         (self.inode, self.device, self.size, self.mtime, self.ctime)
-            != (
-                before.inode,
-                before.device,
-                before.size,
-                before.mtime,
-                before.ctime,
-            )
+            != (before.inode, before.device, before.size, before.mtime, before.ctime)
     }
 }
 
 /// `bytes` as the system wants them.
 pub(crate) fn c_string(bytes: &[u8]) -> io::Result<Box<CStr>> {
-    std::ffi::CString::new(bytes)
-        .map(Into::into)
-        .map_err(|_| Errno::INVAL.into())
+    std::ffi::CString::new(bytes).map(Into::into).map_err(|_| Errno::INVAL.into())
 }
 
 /// Opens the folder `path` below `base`, no link followed.
@@ -254,11 +210,7 @@ fn open_beneath(base: impl AsFd, path: &[u8]) -> io::Result<OwnedFd> {
     let mut at: Option<OwnedFd> = None;
     for (piece, last) in pieces(path) {
         let from = at.as_ref().map_or(base.as_fd(), AsFd::as_fd);
-        let flags = if last {
-            FOLDER
-        } else {
-            PASSAGE | OFlags::NOFOLLOW
-        };
+        let flags = if last { FOLDER } else { PASSAGE | OFlags::NOFOLLOW };
         at = Some(open_piece(from, piece, flags)?);
     }
     at.ok_or_else(|| Errno::INVAL.into())
@@ -286,11 +238,7 @@ fn open_steps(from: impl AsFd, piece: &[u8], flags: OFlags) -> io::Result<OwnedF
     let mut names = piece.split(|&byte| byte == b'/').peekable();
     while let Some(name) = names.next() {
         let from = at.as_ref().map_or(from.as_fd(), AsFd::as_fd);
-        let flags = if names.peek().is_some() {
-            PASSAGE | OFlags::NOFOLLOW
-        } else {
-            flags
-        };
+        let flags = if names.peek().is_some() { PASSAGE | OFlags::NOFOLLOW } else { flags };
         at = Some(openat(from, name, flags, Mode::empty())?);
     }
     at.ok_or_else(|| Errno::INVAL.into())
@@ -304,16 +252,8 @@ fn pieces(path: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
         let cut = if path.len() <= PIECE_BYTES {
             None
         } else {
-            let before = path[..PIECE_BYTES]
-                .iter()
-                .rposition(|&byte| byte == b'/')
-                .filter(|&at| at > 0);
-            before.or_else(|| {
-                path[1..]
-                    .iter()
-                    .position(|&byte| byte == b'/')
-                    .map(|at| at + 1)
-            })
+            let before = path[..PIECE_BYTES].iter().rposition(|&byte| byte == b'/').filter(|&at| at > 0);
+            before.or_else(|| path[1..].iter().position(|&byte| byte == b'/').map(|at| at + 1))
         };
         // A piece that began with a doubled slash would be an absolute path.
         rest = cut.map(|at| relative(&path[at + 1..]));
@@ -334,10 +274,7 @@ fn short_end(root: &Path) -> io::Result<(OwnedFd, Vec<u8>)> {
     let path = root.as_os_str().as_bytes();
     let (mut at, path) = match path.strip_prefix(b"/") {
         Some(b"") => (rustix::fs::open("/", PASSAGE, Mode::empty())?, &b"."[..]),
-        Some(below) if path.len() > PIECE_BYTES => (
-            rustix::fs::open("/", PASSAGE, Mode::empty())?,
-            relative(below),
-        ),
+        Some(below) if path.len() > PIECE_BYTES => (rustix::fs::open("/", PASSAGE, Mode::empty())?, relative(below)),
         _ => (rustix::fs::open(".", PASSAGE, Mode::empty())?, path),
     };
     for (piece, last) in pieces(path) {
@@ -350,19 +287,14 @@ fn short_end(root: &Path) -> io::Result<(OwnedFd, Vec<u8>)> {
 }
 
 /// A folder to be listed.
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::CLOEXEC);
+const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// A folder to be passed through: it need not be readable.
 #[cfg(target_os = "linux")]
 const PASSAGE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(target_os = "linux"))]
-const PASSAGE: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
+const PASSAGE: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 #[cfg(target_os = "linux")]
 const NOATIME: OFlags = OFlags::NOATIME;
@@ -392,13 +324,7 @@ mod tests {
         let cut: Vec<_> = pieces(&path).collect();
         assert!(cut.len() > 8 && cut.iter().all(|(piece, _)| piece.len() <= PIECE_BYTES));
         assert!(cut.iter().rev().skip(1).all(|(_, last)| !last) && cut[cut.len() - 1].1);
-        assert_eq!(
-            cut.iter()
-                .map(|(piece, _)| *piece)
-                .collect::<Vec<_>>()
-                .join(&b'/'),
-            path
-        );
+        assert_eq!(cut.iter().map(|(piece, _)| *piece).collect::<Vec<_>>().join(&b'/'), path);
         assert_eq!(pieces(b"a/b").collect::<Vec<_>>(), [(&b"a/b"[..], true)]);
     }
 
@@ -426,32 +352,12 @@ mod tests {
             std::fs::write(temp.path().join(format!("d{n}/f")), "x").expect("file");
         }
         let (root, _) = open_root(temp.path()).expect("root");
-        let open = |n: usize| {
-            root.open_child(
-                &c_string(format!("d{n}").as_bytes()).expect("name"),
-                format!("d{n}").into(),
-            )
-        };
+        let open =
+            |n: usize| root.open_child(&c_string(format!("d{n}").as_bytes()).expect("name"), format!("d{n}").into());
         let handles: Vec<_> = (0..count).map(|n| open(n).expect("opens")).collect();
-        assert_eq!(
-            handles
-                .iter()
-                .filter(|handle| handle.slot().is_some())
-                .count(),
-            OPEN_FOLDERS
-        );
+        assert_eq!(handles.iter().filter(|handle| handle.slot().is_some()).count(), OPEN_FOLDERS);
         assert!(handles[0].slot().is_none());
-        assert!(
-            handles
-                .iter()
-                .all(|handle| handle.open_file(c"f", 0).is_ok())
-        );
-        assert_eq!(
-            handles
-                .iter()
-                .filter(|handle| handle.slot().is_some())
-                .count(),
-            OPEN_FOLDERS
-        );
+        assert!(handles.iter().all(|handle| handle.open_file(c"f", 0).is_ok()));
+        assert_eq!(handles.iter().filter(|handle| handle.slot().is_some()).count(), OPEN_FOLDERS);
     }
 }

@@ -111,10 +111,7 @@ mod tests {
 
     #[test]
     fn shown_paths_hold_no_control_characters() {
-        assert_eq!(
-            display_path(b"a\x1b[31m\nb\xff"),
-            "a\\u{1b}[31m\\nb\u{fffd}"
-        );
+        assert_eq!(display_path(b"a\x1b[31m\nb\xff"), "a\\u{1b}[31m\\nb\u{fffd}");
         assert_eq!(display_path(b""), ".");
     }
 

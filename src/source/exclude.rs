@@ -48,46 +48,24 @@ pub struct Excludes {
 impl Excludes {
     /// Compiles patterns: those of `files` (one a line, `#` starts a comment), then `patterns` (`--exclude`), then
     /// `any_case` (`--iexclude`).
-    pub fn new<P: AsRef<str>>(
-        patterns: &[P],
-        any_case: &[P],
-        files: &[PathBuf],
-    ) -> Result<Self, ExcludeError> {
+    pub fn new<P: AsRef<str>>(patterns: &[P], any_case: &[P], files: &[PathBuf]) -> Result<Self, ExcludeError> {
         let mut exact = GitignoreBuilder::new("");
         for path in files {
             let text = std::fs::read_to_string(path);
-            let text = text.map_err(|error| ExcludeError::File {
-                path: path.clone(),
-                error,
-            })?;
+            let text = text.map_err(|error| ExcludeError::File { path: path.clone(), error })?;
             for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-                let bad = |error| ExcludeError::Line {
-                    path: path.clone(),
-                    line: number + 1,
-                    error,
-                };
+                let bad = |error| ExcludeError::Line { path: path.clone(), line: number + 1, error };
                 exact.add_line(None, line).map_err(bad)?;
             }
         }
         add(&mut exact, patterns)?;
         let mut other = GitignoreBuilder::new("");
-        other
-            .case_insensitive(true)
-            .map_err(|error| ExcludeError::Pattern {
-                pattern: String::new(),
-                error,
-            })?;
+        other.case_insensitive(true).map_err(|error| ExcludeError::Pattern { pattern: String::new(), error })?;
         add(&mut other, any_case)?;
         let build = |builder: &GitignoreBuilder| {
-            builder.build().map_err(|error| ExcludeError::Pattern {
-                pattern: "all patterns together".into(),
-                error,
-            })
+            builder.build().map_err(|error| ExcludeError::Pattern { pattern: "all patterns together".into(), error })
         };
-        Ok(Self {
-            exact: build(&exact)?,
-            any_case: build(&other)?,
-        })
+        Ok(Self { exact: build(&exact)?, any_case: build(&other)? })
     }
 
     /// Whether there is no pattern at all.
@@ -107,10 +85,7 @@ impl Excludes {
 
 impl Default for Excludes {
     fn default() -> Self {
-        Self {
-            exact: Gitignore::empty(),
-            any_case: Gitignore::empty(),
-        }
+        Self { exact: Gitignore::empty(), any_case: Gitignore::empty() }
     }
 }
 
@@ -147,9 +122,7 @@ pub enum ExcludeError {
         error: ignore::Error,
     },
     /// A pattern given by itself that excludes nothing: empty or a comment.
-    #[error(
-        "the exclude pattern {pattern:?} excludes nothing; a name that begins with # is written \\#"
-    )]
+    #[error("the exclude pattern {pattern:?} excludes nothing; a name that begins with # is written \\#")]
     Nothing {
         /// The pattern.
         pattern: String,
@@ -170,9 +143,7 @@ pub enum Overlap {
 /// Compares by canonical path, and by device and inode of every folder on the way up. A source that is a symbolic
 /// link counts as the link, for that is what is stored. What does not exist yet counts by its existing parents.
 pub fn overlap(source: &Path, protected: &Path) -> io::Result<Overlap> {
-    let source = if std::fs::symlink_metadata(source).is_ok_and(|link| link.is_symlink())
-        && !ends_in_slash(source)
-    {
+    let source = if std::fs::symlink_metadata(source).is_ok_and(|link| link.is_symlink()) && !ends_in_slash(source) {
         canonical_link(source)?
     } else {
         canonical(source)?
@@ -181,25 +152,16 @@ pub fn overlap(source: &Path, protected: &Path) -> io::Result<Overlap> {
     if inside(&source, &protected) {
         return Ok(Overlap::SourceInside);
     }
-    Ok(if inside(&protected, &source) {
-        Overlap::ProtectedInside
-    } else {
-        Overlap::None
-    })
+    Ok(if inside(&protected, &source) { Overlap::ProtectedInside } else { Overlap::None })
 }
 
 fn add<P: AsRef<str>>(builder: &mut GitignoreBuilder, patterns: &[P]) -> Result<(), ExcludeError> {
     for pattern in patterns {
         let pattern = pattern.as_ref();
         if pattern.trim().is_empty() || pattern.starts_with('#') {
-            return Err(ExcludeError::Nothing {
-                pattern: pattern.to_owned(),
-            });
+            return Err(ExcludeError::Nothing { pattern: pattern.to_owned() });
         }
-        let bad = |error| ExcludeError::Pattern {
-            pattern: pattern.to_owned(),
-            error,
-        };
+        let bad = |error| ExcludeError::Pattern { pattern: pattern.to_owned(), error };
         builder.add_line(None, pattern).map_err(bad)?;
     }
     Ok(())
@@ -208,14 +170,9 @@ fn add<P: AsRef<str>>(builder: &mut GitignoreBuilder, patterns: &[P]) -> Result<
 /// Whether `path` is `folder` or below it. Both are canonical.
 fn inside(path: &Path, folder: &Path) -> bool {
     // A link that is a source has the identity of the link, not of what it points to.
-    let inode = |path: &Path| {
-        std::fs::symlink_metadata(path)
-            .ok()
-            .map(|meta| (meta.dev(), meta.ino()))
-    };
+    let inode = |path: &Path| std::fs::symlink_metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
     let folder_inode = inode(folder);
-    path.starts_with(folder)
-        || folder_inode.is_some() && path.ancestors().any(|above| inode(above) == folder_inode)
+    path.starts_with(folder) || folder_inode.is_some() && path.ancestors().any(|above| inode(above) == folder_inode)
 }
 
 fn canonical(path: &Path) -> io::Result<PathBuf> {
@@ -248,10 +205,7 @@ mod tests {
 
     #[test]
     fn patterns_mean_what_they_mean_to_git() {
-        let some = excludes(
-            &["*.log", "!keep.log", "/top", "build/", "a/**/z", "\\#note"],
-            &[],
-        );
+        let some = excludes(&["*.log", "!keep.log", "/top", "build/", "a/**/z", "\\#note"], &[]);
         for (path, is_dir, out) in [
             ("x.log", false, true),
             ("deep/down/x.log", false, true),
@@ -282,10 +236,7 @@ mod tests {
         let new = |pattern: &str| Excludes::new(&[pattern], &[], &[]);
         assert!(matches!(new("#x"), Err(ExcludeError::Nothing { .. })));
         assert!(matches!(new(" "), Err(ExcludeError::Nothing { .. })));
-        assert!(matches!(
-            new("a{b"),
-            Ok(_) | Err(ExcludeError::Pattern { .. })
-        ));
+        assert!(matches!(new("a{b"), Ok(_) | Err(ExcludeError::Pattern { .. })));
         assert!(matches!(new("[z-a]"), Err(ExcludeError::Pattern { .. })));
         let missing = Excludes::new::<&str>(&[], &[], &["/no/such/file".into()]);
         assert!(matches!(missing, Err(ExcludeError::File { .. })));
@@ -311,8 +262,7 @@ mod tests {
         std::fs::create_dir_all(at("home/vault/p")).expect("folders");
         std::fs::create_dir_all(at("home2")).expect("folder");
         std::os::unix::fs::symlink(at("home/vault"), at("way")).expect("link");
-        let check =
-            |source: &str, protected: &str| overlap(&at(source), &at(protected)).expect("paths");
+        let check = |source: &str, protected: &str| overlap(&at(source), &at(protected)).expect("paths");
         assert_eq!(check("home", "home/vault"), Overlap::ProtectedInside);
         assert_eq!(check("home", "way"), Overlap::ProtectedInside);
         assert_eq!(check("home/vault", "home/vault"), Overlap::SourceInside);

@@ -8,12 +8,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{SeekFrom, fstat, seek};
 use rustix::io::{Errno, pread};
-use vault_format::entry::{Capture, Entry, Kind};
+use vault_format::entry::{Capture, Entry, Kind, Time};
 
 use super::dir::{Meta, c_string};
 use super::error::{ProblemKind, WalkProblem};
@@ -40,13 +40,10 @@ impl FileReader {
     /// Opens the file, brings the entry's metadata up to date, and finds the holes.
     pub fn open(found: &mut Found) -> Result<Self, WalkProblem> {
         let mut reader = Self::open_whole(found)?;
-        let Meta {
-            size, allocated, ..
-        } = reader.before;
+        let Meta { size, allocated, .. } = reader.before;
         if allocated < size {
             let holes = find_holes(&reader.fd, size);
-            reader.holes =
-                holes.map_err(|error| WalkProblem::reading(found.entry.path.clone(), error))?;
+            reader.holes = holes.map_err(|error| WalkProblem::reading(found.entry.path.clone(), error))?;
         }
         found.entry.holes.clone_from(&reader.holes);
         Ok(reader)
@@ -62,13 +59,8 @@ impl FileReader {
             self.at = start + len;
             self.passed += 1;
         }
-        let stop = self
-            .holes
-            .get(self.passed)
-            .map_or(self.end, |&(start, _)| start.min(self.end));
-        let left = usize::try_from(stop.saturating_sub(self.at))
-            .unwrap_or(usize::MAX)
-            .min(buf.len());
+        let stop = self.holes.get(self.passed).map_or(self.end, |&(start, _)| start.min(self.end));
+        let left = usize::try_from(stop.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buf.len());
         if left == 0 {
             return Ok(0);
         }
@@ -93,39 +85,33 @@ impl FileReader {
         entry.size = self.end;
         entry.holes = self.holes;
         entry.holes.retain(|&(start, len)| start + len <= self.end);
-        Ok(Stability::of(
-            after.differs(&self.before) || self.end != self.before.size,
-        ))
+        Ok(Stability::of(after.differs(&self.before) || self.end != self.before.size))
     }
 
     fn open_whole(found: &mut Found) -> Result<Self, WalkProblem> {
         let entry = &found.entry;
         let problem = |error: io::Error| WalkProblem::reading(entry.path.clone(), error);
         // Another name of this file may be under capture: see `inode_guard`.
-        let guard = (entry.links > 1)
-            .then(|| InodeGuard::acquire((entry.device, entry.inode), A_LONG_TIME))
-            .flatten();
+        let guard = (entry.links > 1).then(|| InodeGuard::acquire((entry.device, entry.inode), A_LONG_TIME)).flatten();
         let opened = c_string(found.name()).and_then(|name| found.dir.open_file(&name, entry.uid));
         let fd = opened.map_err(|error| match Errno::from_io_error(&error) {
             // A socket has taken its place.
             Some(Errno::NXIO) => changed_type(entry),
             _ => problem(error),
         })?;
-        let before = Meta::new(&fstat(&fd).map_err(|error| problem(error.into()))?);
+        let mut before = Meta::new(&fstat(&fd).map_err(|error| problem(error.into()))?);
         if before.kind != Some(Kind::File) {
             return Err(changed_type(entry));
         }
         before.update(&mut found.entry);
+        if let Some(rest) = rest_of_tick(found.entry.ctime) {
+            std::thread::sleep(rest);
+            let problem = |error: Errno| WalkProblem::reading(found.entry.path.clone(), error);
+            before = Meta::new(&fstat(&fd).map_err(problem)?);
+            before.update(&mut found.entry);
+        }
         let end = before.size;
-        Ok(Self {
-            fd,
-            before,
-            holes: Vec::new(),
-            passed: 0,
-            at: 0,
-            end,
-            _guard: guard,
-        })
+        Ok(Self { fd, before, holes: Vec::new(), passed: 0, at: 0, end, _guard: guard })
     }
 }
 
@@ -159,8 +145,7 @@ pub fn read_settled<T, E: From<WalkProblem>>(
         let so_far = problems.len();
         reader.read_xattrs(found, problems);
         let finished = reader.finish(&mut found.entry);
-        let stability =
-            finished.map_err(|error| WalkProblem::reading(found.entry.path.clone(), error))?;
+        let stability = finished.map_err(|error| WalkProblem::reading(found.entry.path.clone(), error))?;
         found.entry.capture = match stability {
             Stability::Stable => Capture::Plain,
             Stability::Changed if again => Capture::Changed,
@@ -189,13 +174,9 @@ pub fn read_small(
         }
         let so_far = problems.len();
         let failed = |found: &Found, error| WalkProblem::reading(found.entry.path.clone(), error);
-        reader
-            .read_all(content)
-            .map_err(|error| failed(found, error))?;
+        reader.read_all(content).map_err(|error| failed(found, error))?;
         reader.read_xattrs(found, problems);
-        let stability = reader
-            .finish(&mut found.entry)
-            .map_err(|error| failed(found, error))?;
+        let stability = reader.finish(&mut found.entry).map_err(|error| failed(found, error))?;
         found.entry.capture = match stability {
             Stability::Stable => Capture::Plain,
             Stability::Changed if again => Capture::Changed,
@@ -238,12 +219,16 @@ impl FileReader {
     }
 }
 
+/// What is left of the tick of the kernel's clock in which a file was changed. A change in the same tick as the one before
+/// leaves no trace in the times: a file that is read meanwhile would look unchanged to `finish`, and to every later push.
+fn rest_of_tick(ctime: Time) -> Option<Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    let ctime = Duration::new(u64::try_from(ctime.secs).ok()?, ctime.nanos);
+    TICK.checked_sub(now.checked_sub(ctime)?).filter(|rest| !rest.is_zero())
+}
+
 fn changed_type(entry: &Entry) -> WalkProblem {
-    WalkProblem::new(
-        entry.path.clone(),
-        ProblemKind::TypeChanged,
-        "it is no regular file any more",
-    )
+    WalkProblem::new(entry.path.clone(), ProblemKind::TypeChanged, "it is no regular file any more")
 }
 
 fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
@@ -285,10 +270,7 @@ fn find_holes(fd: &OwnedFd, size: u64) -> io::Result<Vec<(u64, u64)>> {
             hole => hole?.max(data + 1),
         };
     }
-    let mut holes: Vec<_> = largest
-        .into_iter()
-        .map(|Reverse((len, start))| (start, len))
-        .collect();
+    let mut holes: Vec<_> = largest.into_iter().map(|Reverse((len, start))| (start, len)).collect();
     holes.sort_unstable();
     // Holes that touch: the file changed between two questions.
     holes.dedup_by(|next, hole| {
@@ -309,6 +291,8 @@ pub const HOLES: usize = 1024;
 
 /// A capture that holds the file ends at some time; a deadlock ends here.
 const A_LONG_TIME: Duration = Duration::from_secs(3600);
+/// The longest tick of Linux: 100 Hz.
+const TICK: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -320,11 +304,7 @@ mod tests {
     use crate::source::{Walk, WalkOptions};
 
     fn found(root: &Path) -> Found {
-        Walk::start(root, WalkOptions::default())
-            .expect("root")
-            .next()
-            .expect("one entry")
-            .expect("readable")
+        Walk::start(root, WalkOptions::default()).expect("root").next().expect("one entry").expect("readable")
     }
 
     fn drain(reader: &mut FileReader, step: usize) -> Vec<u8> {
@@ -348,14 +328,8 @@ mod tests {
             let mut found = found(&path);
             let mut reader = FileReader::open(&mut found).expect("opens");
             assert_eq!(drain(&mut reader, 10_000), bytes);
-            assert_eq!(
-                reader.finish(&mut found.entry).expect("stat"),
-                Stability::Stable
-            );
-            assert_eq!(
-                (found.entry.size, found.entry.holes.len()),
-                (u64::from(size), 0)
-            );
+            assert_eq!(reader.finish(&mut found.entry).expect("stat"), Stability::Stable);
+            assert_eq!((found.entry.size, found.entry.holes.len()), (u64::from(size), 0));
             let mut content = b"old".to_vec();
             let small = read_small(&mut found, &mut content, &mut Vec::new()).expect("reads");
             if u64::from(size) > SMALL_BYTES {
@@ -383,27 +357,46 @@ mod tests {
             Ok(content)
         });
         assert_eq!((once.expect("reads"), times), (vec![2; 2000], 2));
-        assert_eq!(
-            (&found.entry.capture, found.entry.size),
-            (&Capture::Plain, 2000)
-        );
+        assert_eq!((&found.entry.capture, found.entry.size), (&Capture::Plain, 2000));
         // Truncated every time: what was read counts.
         let mut size = 2000;
         let cut = read_settled::<_, WalkProblem>(&mut found, &mut Vec::new(), |reader| {
             size -= 500;
-            File::options()
-                .write(true)
-                .open(&path)
-                .expect("file")
-                .set_len(size)
-                .expect("shorter");
+            File::options().write(true).open(&path).expect("file").set_len(size).expect("shorter");
             Ok(drain(reader, 300))
         });
         assert_eq!(cut.expect("reads"), vec![2; 1000]);
-        assert_eq!(
-            (&found.entry.capture, found.entry.size),
-            (&Capture::Changed, 1000)
-        );
+        assert_eq!((&found.entry.capture, found.entry.size), (&Capture::Changed, 1000));
+    }
+
+    #[test]
+    fn a_change_after_reading_has_another_time() {
+        let temp = tempfile::tempdir().expect("temp");
+        let path = temp.path().join("f");
+        for n in 0..8 {
+            fs::write(&path, [n; 100]).expect("file");
+            let mut found = found(&path);
+            let mut content = Vec::new();
+            let read = read_small(&mut found, &mut content, &mut Vec::new()).expect("reads");
+            assert_eq!(read, SmallRead::Done);
+            // At once, with the same size.
+            fs::write(&path, [n + 1; 100]).expect("file");
+            let mut later = found.clone();
+            let reader = FileReader::open(&mut later).expect("opens");
+            drop(reader);
+            assert_eq!(content, [n; 100]);
+            assert_ne!(found.entry.ctime, later.entry.ctime);
+        }
+        // Kernels with times of finer grain pass the above in any case.
+        let ago = |millis| {
+            let time =
+                SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970") - Duration::from_millis(millis);
+            Time { secs: time.as_secs() as i64, nanos: time.subsec_nanos() }
+        };
+        assert!(rest_of_tick(ago(0)).is_some_and(|rest| rest <= TICK));
+        assert_eq!(rest_of_tick(ago(11)), None);
+        assert_eq!(rest_of_tick(Time { secs: i64::MAX, nanos: 0 }), None);
+        assert_eq!(rest_of_tick(Time { secs: -1, nanos: 0 }), None);
     }
 
     #[test]
@@ -413,16 +406,9 @@ mod tests {
         fs::write(&path, vec![1; 1000]).expect("file");
         let mut found = found(&path);
         let mut reader = FileReader::open(&mut found).expect("opens");
-        File::options()
-            .append(true)
-            .open(&path)
-            .and_then(|file| file.write_at(b"more", 1000))
-            .expect("appends");
+        File::options().append(true).open(&path).and_then(|file| file.write_at(b"more", 1000)).expect("appends");
         assert_eq!(drain(&mut reader, 64).len(), 1000);
-        assert_eq!(
-            reader.finish(&mut found.entry).expect("stat"),
-            Stability::Changed
-        );
+        assert_eq!(reader.finish(&mut found.entry).expect("stat"), Stability::Changed);
         assert_eq!(found.entry.size, 1000);
     }
 
@@ -432,8 +418,7 @@ mod tests {
         let path = temp.path().join("f");
         let fifo = || {
             let mode = rustix::fs::Mode::from_raw_mode(0o600);
-            rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0)
-                .expect("pipe");
+            rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).expect("pipe");
         };
         let folder = || fs::create_dir(&path).expect("folder");
         let link = || std::os::unix::fs::symlink("/etc/passwd", &path).expect("link");
@@ -443,21 +428,13 @@ mod tests {
             let mut found = found(&path);
             fs::remove_file(&path).expect("removed");
             other();
-            assert_eq!(
-                FileReader::open(&mut found).expect_err("no file").kind,
-                ProblemKind::TypeChanged
-            );
-            fs::remove_file(&path)
-                .or_else(|_| fs::remove_dir(&path))
-                .expect("removed");
+            assert_eq!(FileReader::open(&mut found).expect_err("no file").kind, ProblemKind::TypeChanged);
+            fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).expect("removed");
         }
         fs::write(&path, "x").expect("file");
         let mut found = found(&path);
         fs::remove_file(&path).expect("removed");
-        assert_eq!(
-            FileReader::open(&mut found).expect_err("no file").kind,
-            ProblemKind::Vanished
-        );
+        assert_eq!(FileReader::open(&mut found).expect_err("no file").kind, ProblemKind::Vanished);
     }
 
     #[test]
@@ -470,25 +447,16 @@ mod tests {
         let mut found = found(&path);
         let mut reader = FileReader::open(&mut found).expect("opens");
         let data = drain(&mut reader, 1 << 20);
-        assert_eq!(
-            reader.finish(&mut found.entry).expect("stat"),
-            Stability::Stable
-        );
+        assert_eq!(reader.finish(&mut found.entry).expect("stat"), Stability::Stable);
         let holes = &found.entry.holes;
         if holes.is_empty() {
             eprintln_skip("this file system has no holes");
             return;
         }
         assert_eq!((holes.len(), holes[0].0), (2, 0));
-        assert_eq!(
-            holes.iter().map(|hole| hole.1).sum::<u64>() + data.len() as u64,
-            64 << 20
-        );
+        assert_eq!(holes.iter().map(|hole| hole.1).sum::<u64>() + data.len() as u64, 64 << 20);
         assert_eq!(holes[1].0 + holes[1].1, 64 << 20);
-        assert_eq!(
-            &data[(32 << 20) - usize::try_from(holes[0].1).expect("small")..][..6],
-            b"middle"
-        );
+        assert_eq!(&data[(32 << 20) - usize::try_from(holes[0].1).expect("small")..][..6], b"middle");
     }
 
     #[test]
@@ -499,11 +467,7 @@ mod tests {
         let (count, step) = (HOLES as u64 + 200, 64 << 10);
         // The first ones are twice as large: the smaller ones are given up.
         let place = |n: u64| {
-            if n < 100 {
-                (n + 1) * 2 * step
-            } else {
-                200 * step + (n - 99) * step
-            }
+            if n < 100 { (n + 1) * 2 * step } else { 200 * step + (n - 99) * step }
         };
         for n in 0..count {
             file.write_at(&[7], place(n)).expect("data");
@@ -511,26 +475,16 @@ mod tests {
         let mut found = found(&path);
         let mut reader = FileReader::open(&mut found).expect("opens");
         let data = drain(&mut reader, 1 << 20);
-        assert_eq!(
-            reader.finish(&mut found.entry).expect("stat"),
-            Stability::Stable
-        );
+        assert_eq!(reader.finish(&mut found.entry).expect("stat"), Stability::Stable);
         let holes = &found.entry.holes;
         if holes.is_empty() {
             eprintln_skip("this file system has no holes");
             return;
         }
         assert_eq!(holes.len(), HOLES);
-        assert!(
-            holes
-                .windows(2)
-                .all(|pair| pair[0].0 + pair[0].1 < pair[1].0)
-        );
+        assert!(holes.windows(2).all(|pair| pair[0].0 + pair[0].1 < pair[1].0));
         assert_eq!(holes.iter().filter(|hole| hole.1 > step).count(), 100);
-        assert_eq!(
-            holes.iter().map(|hole| hole.1).sum::<u64>() + data.len() as u64,
-            found.entry.size
-        );
+        assert_eq!(holes.iter().map(|hole| hole.1).sum::<u64>() + data.len() as u64, found.entry.size);
         assert_eq!(data.iter().filter(|&&byte| byte == 7).count() as u64, count);
     }
 

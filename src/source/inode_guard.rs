@@ -26,10 +26,7 @@ impl InodeGuard {
                 return Some(Self(inode));
             }
             let left = end.checked_duration_since(Instant::now())?;
-            held = FREED
-                .wait_timeout(held, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            held = FREED.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
@@ -55,9 +52,7 @@ mod tests {
         let first = InodeGuard::acquire(inode, Duration::ZERO).expect("free");
         assert!(InodeGuard::acquire(inode, Duration::from_millis(5)).is_none());
         assert!(InodeGuard::acquire((u64::MAX, 2), Duration::ZERO).is_some());
-        let second = std::thread::spawn(move || {
-            InodeGuard::acquire(inode, Duration::from_secs(20)).is_some()
-        });
+        let second = std::thread::spawn(move || InodeGuard::acquire(inode, Duration::from_secs(20)).is_some());
         drop(first);
         assert!(second.join().expect("no panic"));
     }

@@ -24,16 +24,12 @@ impl Owners {
 
     /// The user's name, or `None` if this machine has none for the id.
     pub fn user(&self, uid: u32) -> Option<OwnerName> {
-        cached(&self.users, uid, || {
-            uzers::get_user_by_uid(uid).map(|user| name(user.name()))
-        })
+        cached(&self.users, uid, || uzers::get_user_by_uid(uid).map(|user| name(user.name())))
     }
 
     /// The group's name, or `None` if this machine has none for the id.
     pub fn group(&self, gid: u32) -> Option<OwnerName> {
-        cached(&self.groups, gid, || {
-            uzers::get_group_by_gid(gid).map(|group| name(group.name()))
-        })
+        cached(&self.groups, gid, || uzers::get_group_by_gid(gid).map(|group| name(group.name())))
     }
 }
 
@@ -44,22 +40,11 @@ fn name(name: &OsStr) -> OwnerName {
 }
 
 /// The lookup runs outside the lock: it may ask a directory server.
-fn cached<K: Copy + Eq + Hash, V: Clone>(
-    cache: &Mutex<HashMap<K, V>>,
-    key: K,
-    look_up: impl FnOnce() -> V,
-) -> V {
-    let known = cache
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get(&key)
-        .cloned();
+fn cached<K: Copy + Eq + Hash, V: Clone>(cache: &Mutex<HashMap<K, V>>, key: K, look_up: impl FnOnce() -> V) -> V {
+    let known = cache.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
     known.unwrap_or_else(|| {
         let found = look_up();
-        cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key, found.clone());
+        cache.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
         found
     })
 }

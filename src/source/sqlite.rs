@@ -46,10 +46,7 @@ pub fn is_database(head: &[u8]) -> bool {
 
 /// The database that `name` would be a side file of.
 pub fn side_file_of(name: &[u8]) -> Option<&[u8]> {
-    SIDE_FILES
-        .iter()
-        .find_map(|end| name.strip_suffix(*end))
-        .filter(|database| !database.is_empty())
+    SIDE_FILES.iter().find_map(|end| name.strip_suffix(*end)).filter(|database| !database.is_empty())
 }
 
 /// Whether `name` is a side file of one of the databases that were captured in the same folder.
@@ -122,17 +119,12 @@ impl SqliteCapture {
         self.before.update(entry);
         entry.size = self.size();
         entry.holes = Vec::new();
-        entry.capture = Capture::Sqlite {
-            page_size: self.page_size,
-            wal: self.wal,
-        };
+        entry.capture = Capture::Sqlite { page_size: self.page_size, wal: self.wal };
     }
 
     /// The next bytes of the image; 0 at the end. Fastest with buffers of many pages.
     pub fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.size() - self.at)
-            .unwrap_or(usize::MAX)
-            .min(buf.len());
+        let left = usize::try_from(self.size() - self.at).unwrap_or(usize::MAX).min(buf.len());
         let buf = &mut buf[..left];
         let filled = match &self.pages {
             Pages::File(file) => {
@@ -140,16 +132,12 @@ impl SqliteCapture {
                 left
             }
             Pages::Table(connection) => {
-                let mut statement = connection
-                    .prepare_cached(ONE_PAGE)
-                    .map_err(io::Error::other)?;
+                let mut statement = connection.prepare_cached(ONE_PAGE).map_err(io::Error::other)?;
                 let page_bytes = u64::from(self.page_size);
                 let mut filled = 0;
                 while filled < left {
                     let at = self.at + filled as u64;
-                    let number = u32::try_from(at / page_bytes)
-                        .unwrap_or(u32::MAX)
-                        .saturating_add(1);
+                    let number = u32::try_from(at / page_bytes).unwrap_or(u32::MAX).saturating_add(1);
                     let skip = usize::try_from(at % page_bytes).unwrap_or(usize::MAX);
                     let whole = self.page_size as usize;
                     let rest = &mut buf[filled..];
@@ -250,15 +238,10 @@ enum Pages {
 
 fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, NotCapturable> {
     let end = Instant::now() + wait;
-    let io = |error| NotCapturable::Io {
-        path: path.to_owned(),
-        error,
-    };
+    let io = |error| NotCapturable::Io { path: path.to_owned(), error };
     let real = path.canonicalize().map_err(io)?;
     let before = settled(&real).map_err(io)?;
-    let busy = || NotCapturable::Busy {
-        path: path.to_owned(),
-    };
+    let busy = || NotCapturable::Busy { path: path.to_owned() };
     let guard = InodeGuard::acquire((before.device, before.inode), wait).ok_or_else(busy)?;
     // Before SQLite has locks that closing this file would drop.
     let mut head = [0; HEADER_BYTES];
@@ -267,19 +250,13 @@ fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, No
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(io(error)),
         Ok(()) if is_database(&head) => {}
         _ => {
-            return Err(NotCapturable::NotADatabase {
-                path: path.to_owned(),
-            });
+            return Err(NotCapturable::NotADatabase { path: path.to_owned() });
         }
     }
     if real.as_os_str().len() > SQLITE_PATH_BYTES {
-        return Err(NotCapturable::PathTooLong {
-            path: path.to_owned(),
-        });
+        return Err(NotCapturable::PathTooLong { path: path.to_owned() });
     }
-    let wal = look_at(&beside(&real, "-wal"))
-        .ok()
-        .and_then(|wal| wal_of(&wal));
+    let wal = look_at(&beside(&real, "-wal")).ok().and_then(|wal| wal_of(&wal));
     let journal = look_at(&beside(&real, "-journal")).is_ok();
     let wal_mode = head[18] == 2;
 
@@ -287,11 +264,7 @@ fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, No
     // In WAL mode the file itself only changes when the log is written back. Without a log it is the whole database,
     // and reading it as it is leaves no side files behind, which an ordinary reader does.
     let alone = wal_mode && wal.is_none() && !journal && before.settled();
-    let opened = if alone {
-        Opened::new(&real, Way::Alone, wait)
-    } else {
-        Opened::new(&real, Way::Reader, wait)
-    };
+    let opened = if alone { Opened::new(&real, Way::Alone, wait) } else { Opened::new(&real, Way::Reader, wait) };
     let opened = match opened {
         // A crashed application's log or journal: SQLite has to write to make use of it. It may write to a copy.
         Err(error) if needs_writing(&error) => {
@@ -304,16 +277,9 @@ fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, No
     };
     let failed = |error: rusqlite::Error| match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => busy(),
-        _ => NotCapturable::Unreadable {
-            path: path.to_owned(),
-            error,
-        },
+        _ => NotCapturable::Unreadable { path: path.to_owned(), error },
     };
-    let Opened {
-        mut connection,
-        page_size,
-        count,
-    } = opened.map_err(failed)?;
+    let Opened { mut connection, page_size, count } = opened.map_err(failed)?;
     // From here on nobody writes to the file: in a rollback mode we hold the lock that forbids it.
     let still = match &copy {
         None if alone => Some((real, before)),
@@ -322,10 +288,7 @@ fn capture(path: &Path, wait: Duration, table: bool) -> Result<SqliteCapture, No
     };
     let unchecked = match check(&connection).map_err(failed)? {
         Check::Damaged(finding) => {
-            return Err(NotCapturable::Damaged {
-                path: path.to_owned(),
-                finding,
-            });
+            return Err(NotCapturable::Damaged { path: path.to_owned(), finding });
         }
         Check::Sound { unchecked } => unchecked,
     };
@@ -373,17 +336,11 @@ struct Opened {
 
 impl Opened {
     fn new(path: &Path, way: Way, wait: Duration) -> rusqlite::Result<Self> {
-        let access = if way == Way::Owner {
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-        } else {
-            OpenFlags::SQLITE_OPEN_READ_ONLY
-        };
+        let access =
+            if way == Way::Owner { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
         let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
         let mut connection = match way {
-            Way::Alone => Connection::open_with_flags(
-                immutable_uri(path),
-                flags | OpenFlags::SQLITE_OPEN_URI,
-            )?,
+            Way::Alone => Connection::open_with_flags(immutable_uri(path), flags | OpenFlags::SQLITE_OPEN_URI)?,
             _ => Connection::open_with_flags(path, flags)?,
         };
         // SQLite's own handler sleeps up to 100 ms: beside a busy writer it would find the lock free once in a blue moon.
@@ -397,19 +354,12 @@ impl Opened {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-        connection.execute_batch(
-            "PRAGMA ignore_check_constraints = ON; PRAGMA cell_size_check = ON; BEGIN",
-        )?;
+        connection.execute_batch("PRAGMA ignore_check_constraints = ON; PRAGMA cell_size_check = ON; BEGIN")?;
         // The first read takes the snapshot.
-        let number =
-            |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
+        let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, u32>(0));
         number("schema_version")?;
         let (page_size, count) = (number("page_size")?, number("page_count")?);
-        Ok(Self {
-            connection,
-            page_size,
-            count,
-        })
+        Ok(Self { connection, page_size, count })
     }
 }
 
@@ -422,12 +372,7 @@ enum Check {
 fn check(connection: &Connection) -> rusqlite::Result<Check> {
     let error = match findings(connection, "PRAGMA main.quick_check(100)") {
         Ok(found) => {
-            return Ok(found.map_or(
-                Check::Sound {
-                    unchecked: Vec::new(),
-                },
-                Check::Damaged,
-            ));
+            return Ok(found.map_or(Check::Sound { unchecked: Vec::new() }, Check::Damaged));
         }
         Err(error) => error,
     };
@@ -436,19 +381,14 @@ fn check(connection: &Connection) -> rusqlite::Result<Check> {
         return Err(error);
     }
     let mut unchecked = Vec::new();
-    let mut list =
-        connection.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table'")?;
-    let names = list
-        .query_map([], |row| row.get::<_, String>(0))?
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut list = connection.prepare("SELECT name FROM main.sqlite_schema WHERE type = 'table'")?;
+    let names = list.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
     for name in names {
         let quoted = name.replace('\'', "''");
         match findings(connection, &format!("PRAGMA main.quick_check('{quoted}')")) {
             Ok(None) => {}
             Ok(Some(finding)) => return Ok(Check::Damaged(finding)),
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
-                unchecked.push(name)
-            }
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => unchecked.push(name),
             Err(error) => return Err(error),
         }
     }
@@ -475,19 +415,11 @@ fn has_page_table(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row(count, [], |row| row.get::<_, bool>(0))
 }
 
-fn read_page(
-    statement: &mut rusqlite::Statement<'_>,
-    number: u32,
-    page: &mut [u8],
-) -> io::Result<()> {
+fn read_page(statement: &mut rusqlite::Statement<'_>, number: u32, page: &mut [u8]) -> io::Result<()> {
     let wrong = || io::Error::other(format!("page {number} of the database has a wrong size"));
     let mut rows = statement.query([number]).map_err(io::Error::other)?;
     let row = rows.next().map_err(io::Error::other)?.ok_or_else(wrong)?;
-    let data = row
-        .get_ref(0)
-        .map_err(io::Error::other)?
-        .as_blob()
-        .map_err(io::Error::other)?;
+    let data = row.get_ref(0).map_err(io::Error::other)?.as_blob().map_err(io::Error::other)?;
     if data.len() != page.len() {
         return Err(wrong());
     }
@@ -515,10 +447,7 @@ fn backup(connection: &mut Connection) -> Result<File, BackupError> {
 }
 
 fn needs_writing(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen)
-    )
+    matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen))
 }
 
 /// A copy of the database and what it needs to recover, if nobody wrote meanwhile. Only without a connection.
@@ -566,9 +495,7 @@ fn settled(path: &Path) -> io::Result<Meta> {
 
 impl Meta {
     fn settled(&self) -> bool {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let changed = self.ctime.max(self.mtime);
         let changed = Duration::new(u64::try_from(changed.secs).unwrap_or(0), changed.nanos);
         // A time in the future says nothing.
@@ -643,12 +570,8 @@ mod tests {
     fn database(folder: &Path, mode: &str, sql: &str) -> (PathBuf, Connection) {
         let path = folder.join("app.db");
         let connection = Connection::open(&path).expect("opens");
-        connection
-            .pragma_update(None, "journal_mode", mode)
-            .expect("mode");
-        connection
-            .execute_batch("CREATE TABLE t (x, y); CREATE INDEX i ON t (y)")
-            .expect("table");
+        connection.pragma_update(None, "journal_mode", mode).expect("mode");
+        connection.execute_batch("CREATE TABLE t (x, y); CREATE INDEX i ON t (y)").expect("table");
         let rows = "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
             INSERT INTO t SELECT i, hex(randomblob(50)) FROM n";
         connection.execute_batch(rows).expect("rows");
@@ -678,26 +601,15 @@ mod tests {
         let path = temp.path().join("image");
         fs::write(&path, image).expect("file");
         let connection = Connection::open(&path).expect("opens");
-        let check: String = connection
-            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-            .expect("checks");
+        let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("checks");
         assert_eq!(check, "ok");
-        connection
-            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
-            .expect("counts")
+        connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).expect("counts")
     }
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).expect("folder");
-        let mut names: Vec<_> = entries
-            .map(|entry| {
-                entry
-                    .expect("entry")
-                    .file_name()
-                    .into_string()
-                    .expect("name")
-            })
-            .collect();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.expect("entry").file_name().into_string().expect("name")).collect();
         names.sort();
         names
     }
@@ -722,14 +634,7 @@ mod tests {
         for name in ["app.db-wal", "app.db-shm", "app.db-journal"] {
             assert!(is_side_file(name.as_bytes(), &captured));
         }
-        for name in [
-            "app.db",
-            "app.db-walx",
-            "other.db-wal",
-            "-wal",
-            "app.db-wal-wal",
-            "xapp.db-wal",
-        ] {
+        for name in ["app.db", "app.db-walx", "other.db-wal", "-wal", "app.db-wal-wal", "xapp.db-wal"] {
             assert!(!is_side_file(name.as_bytes(), &captured), "{name}");
         }
     }
@@ -754,20 +659,13 @@ mod tests {
             let temp = tempfile::tempdir().expect("temp");
             let path = temp.path().join("app.db");
             let connection = Connection::open(&path).expect("opens");
-            connection
-                .pragma_update(None, "page_size", size)
-                .expect("size");
-            connection
-                .execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(300000))")
-                .expect("rows");
+            connection.pragma_update(None, "page_size", size).expect("size");
+            connection.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(300000))").expect("rows");
             drop(connection);
             let file = fs::read(&path).expect("file");
             for step in [1000, 512, 70_001, 1 << 20] {
                 let mut capture = SqliteCapture::open(&path).expect("captures");
-                assert_eq!(
-                    (capture.page_size(), capture.size()),
-                    (size, file.len() as u64)
-                );
+                assert_eq!((capture.page_size(), capture.size()), (size, file.len() as u64));
                 assert!(drain(&mut capture, step) == file, "{size} {step}");
             }
         }
@@ -776,11 +674,8 @@ mod tests {
     #[test]
     fn what_is_in_the_log_is_in_the_capture() {
         let temp = tempfile::tempdir().expect("temp");
-        let (path, connection) = database(
-            temp.path(),
-            "wal",
-            "PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM t WHERE x >= 5",
-        );
+        let (path, connection) =
+            database(temp.path(), "wal", "PRAGMA wal_checkpoint(TRUNCATE); DELETE FROM t WHERE x >= 5");
         let file = fs::read(&path).expect("file");
         let log = fs::metadata(temp.path().join("app.db-wal")).expect("log");
         let mut capture = SqliteCapture::open(&path).expect("captures");
@@ -791,27 +686,13 @@ mod tests {
         assert_eq!(capture.finish().expect("finishes"), Stability::Stable);
         assert_eq!(sound(&image), 5);
         assert_eq!(image[18..20], [2, 2]);
-        assert_eq!(
-            fs::read(&path).expect("file"),
-            file,
-            "nothing was checkpointed"
-        );
-        let mut found = Walk::start(&path, WalkOptions::default())
-            .expect("root")
-            .next()
-            .expect("one")
-            .expect("found");
+        assert_eq!(fs::read(&path).expect("file"), file, "nothing was checkpointed");
+        let mut found = Walk::start(&path, WalkOptions::default()).expect("root").next().expect("one").expect("found");
         assert!(wal_state(&found).is_some_and(|wal| wal.0 > log.len()));
         let capture = SqliteCapture::open(&path).expect("captures");
         capture.describe(&mut found.entry);
         assert_eq!(found.entry.size, capture.size());
-        assert_eq!(
-            found.entry.capture,
-            Capture::Sqlite {
-                page_size: 4096,
-                wal: wal_state(&found)
-            }
-        );
+        assert_eq!(found.entry.capture, Capture::Sqlite { page_size: 4096, wal: wal_state(&found) });
     }
 
     #[test]
@@ -843,9 +724,7 @@ mod tests {
         let mut capture = SqliteCapture::open(&path).expect("captures");
         let _ = capture.read(&mut [0; 5000]).expect("reads");
         let other = Connection::open(&path).expect("opens");
-        other
-            .execute_batch("DELETE FROM t; PRAGMA wal_checkpoint(TRUNCATE)")
-            .expect("writes");
+        other.execute_batch("DELETE FROM t; PRAGMA wal_checkpoint(TRUNCATE)").expect("writes");
         while capture.read(&mut [0; 5000]).is_ok_and(|len| len > 0) {}
         capture.at = capture.size();
         assert_eq!(capture.finish().expect("finishes"), Stability::Changed);
@@ -880,38 +759,20 @@ mod tests {
         };
         let mut torn = good.clone();
         torn[3 * 4096..7 * 4096].fill(0x5a);
-        assert!(matches!(
-            refused(&torn),
-            Some(NotCapturable::Damaged { .. } | NotCapturable::Unreadable { .. })
-        ));
+        assert!(matches!(refused(&torn), Some(NotCapturable::Damaged { .. } | NotCapturable::Unreadable { .. })));
         // An encryption that leaves the header.
         let mut encrypted = good.clone();
-        encrypted[100..]
-            .iter_mut()
-            .enumerate()
-            .for_each(|(at, byte)| *byte ^= (at * 31 % 255) as u8 + 1);
-        assert!(matches!(
-            refused(&encrypted),
-            Some(NotCapturable::Unreadable { .. } | NotCapturable::Damaged { .. })
-        ));
+        encrypted[100..].iter_mut().enumerate().for_each(|(at, byte)| *byte ^= (at * 31 % 255) as u8 + 1);
+        assert!(matches!(refused(&encrypted), Some(NotCapturable::Unreadable { .. } | NotCapturable::Damaged { .. })));
         assert!(matches!(
             refused(&good[..10_000]),
             Some(NotCapturable::Unreadable { .. } | NotCapturable::Damaged { .. })
         ));
-        assert!(matches!(
-            refused(&good[..50]),
-            Some(NotCapturable::NotADatabase { .. })
-        ));
-        assert!(matches!(
-            refused(&vec![1; 5000]),
-            Some(NotCapturable::NotADatabase { .. })
-        ));
+        assert!(matches!(refused(&good[..50]), Some(NotCapturable::NotADatabase { .. })));
+        assert!(matches!(refused(&vec![1; 5000]), Some(NotCapturable::NotADatabase { .. })));
         assert!(refused(&good).is_none());
         fs::remove_file(&path).expect("removed");
-        assert!(matches!(
-            SqliteCapture::open(&path),
-            Err(NotCapturable::Io { .. })
-        ));
+        assert!(matches!(SqliteCapture::open(&path), Err(NotCapturable::Io { .. })));
     }
 
     #[test]
@@ -954,24 +815,15 @@ mod tests {
         fs::hard_link(&path, &other).expect("hard link");
         let capture = SqliteCapture::open(&path).expect("captures");
         let reader = std::thread::spawn(move || {
-            let mut found = Walk::start(&other, WalkOptions::default())
-                .expect("root")
-                .next()
-                .expect("one")
-                .expect("found");
-            crate::source::FileReader::open(&mut found)
-                .map(drop)
-                .expect("opens");
+            let mut found =
+                Walk::start(&other, WalkOptions::default()).expect("root").next().expect("one").expect("found");
+            crate::source::FileReader::open(&mut found).map(drop).expect("opens");
             Instant::now()
         });
         std::thread::sleep(Duration::from_millis(200));
         // The lock is still there: a writer cannot commit.
         connection.busy_timeout(Duration::ZERO).expect("timeout");
-        assert!(
-            connection
-                .execute_batch("BEGIN; DELETE FROM t; COMMIT")
-                .is_err()
-        );
+        assert!(connection.execute_batch("BEGIN; DELETE FROM t; COMMIT").is_err());
         let dropped = Instant::now();
         drop(capture);
         assert!(reader.join().expect("reads") >= dropped);
@@ -987,12 +839,7 @@ mod tests {
         for name in ["app.db", "app.db-wal"] {
             fs::copy(temp.path().join(name), fixed.join(name)).expect("copies");
         }
-        let flags = |change: &str| {
-            std::process::Command::new("chattr")
-                .arg(change)
-                .arg(&fixed)
-                .output()
-        };
+        let flags = |change: &str| std::process::Command::new("chattr").arg(change).arg(&fixed).output();
         if !flags("+i").is_ok_and(|done| done.status.success()) {
             #[allow(clippy::print_stderr)]
             return eprintln!("skipped: no right to make a folder immutable");

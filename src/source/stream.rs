@@ -33,28 +33,14 @@ impl StreamSource {
         let (program, arguments) = argv.split_first().ok_or(StreamError::NoCommand)?;
         check(filename)?;
         let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(OWN_VARIABLES))
-        {
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_bytes().starts_with(OWN_VARIABLES)) {
             command.env_remove(name);
         }
-        let failed = |error| StreamError::Start {
-            program: program.clone(),
-            error,
-        };
+        let failed = |error| StreamError::Start { program: program.clone(), error };
         let mut child = command.spawn().map_err(failed)?;
-        let output = child
-            .stdout
-            .take()
-            .ok_or_else(|| failed(io::Error::other("it has no output")))?;
-        let child = Running {
-            program: program.clone(),
-            child,
-        };
+        let output = child.stdout.take().ok_or_else(|| failed(io::Error::other("it has no output")))?;
+        let child = Running { program: program.clone(), child };
         Self::new(filename, Box::new(output), Some(child))
     }
 
@@ -80,54 +66,23 @@ impl StreamSource {
             return Err(StreamError::Unfinished);
         }
         if let Some(mut running) = self.child.take() {
-            let failed = |error| StreamError::Start {
-                program: running.program.clone(),
-                error,
-            };
+            let failed = |error| StreamError::Start { program: running.program.clone(), error };
             let status = running.child.wait().map_err(failed)?;
             if !status.success() {
-                return Err(StreamError::Failed {
-                    program: running.program.clone(),
-                    status,
-                });
+                return Err(StreamError::Failed { program: running.program.clone(), status });
             }
         }
-        let folders = self
-            .filename
-            .iter()
-            .enumerate()
-            .filter(|&(_, &byte)| byte == b'/')
-            .map(|(at, _)| at);
-        let folders = std::iter::once(0)
-            .chain(folders)
-            .map(|end| self.entry(Kind::Dir, &self.filename[..end]));
-        Ok(folders
-            .chain([self.entry(Kind::File, &self.filename)])
-            .collect())
+        let folders = self.filename.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(at, _)| at);
+        let folders = std::iter::once(0).chain(folders).map(|end| self.entry(Kind::Dir, &self.filename[..end]));
+        Ok(folders.chain([self.entry(Kind::File, &self.filename)]).collect())
     }
 
-    fn new(
-        filename: &OsStr,
-        input: Box<dyn Read + Send>,
-        child: Option<Running>,
-    ) -> Result<Self, StreamError> {
+    fn new(filename: &OsStr, input: Box<dyn Read + Send>, child: Option<Running>) -> Result<Self, StreamError> {
         let filename = check(filename)?;
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let secs = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-        let begun = Time {
-            secs,
-            nanos: since.subsec_nanos(),
-        };
-        Ok(Self {
-            filename,
-            begun,
-            size: 0,
-            ended: false,
-            input,
-            child,
-        })
+        let begun = Time { secs, nanos: since.subsec_nanos() };
+        Ok(Self { filename, begun, size: 0, ended: false, input, child })
     }
 
     fn entry(&self, kind: Kind, path: &[u8]) -> Entry {
@@ -203,9 +158,7 @@ fn check(filename: &OsStr) -> Result<Vec<u8>, StreamError> {
     let bytes = filename.as_bytes();
     let bad = |part: &[u8]| matches!(part, b"" | b"." | b"..") || part.contains(&0);
     if !fits_manifest(bytes) || bytes.split(|&byte| byte == b'/').any(bad) {
-        return Err(StreamError::Filename {
-            filename: filename.to_owned(),
-        });
+        return Err(StreamError::Filename { filename: filename.to_owned() });
     }
     Ok(bytes.to_vec())
 }
@@ -237,18 +190,8 @@ mod tests {
         let mut stream = command(&["printf", "%s|", "a b", "$HOME"]).expect("runs");
         assert_eq!(drain(&mut stream), b"a b|$HOME|");
         let entries = stream.finish().expect("succeeds");
-        let paths: Vec<_> = entries
-            .iter()
-            .map(|entry| (entry.path.as_slice(), entry.kind, entry.size))
-            .collect();
-        assert_eq!(
-            paths,
-            [
-                (&b""[..], Kind::Dir, 0),
-                (b"db", Kind::Dir, 0),
-                (b"db/dump.sql", Kind::File, 10)
-            ]
-        );
+        let paths: Vec<_> = entries.iter().map(|entry| (entry.path.as_slice(), entry.kind, entry.size)).collect();
+        assert_eq!(paths, [(&b""[..], Kind::Dir, 0), (b"db", Kind::Dir, 0), (b"db/dump.sql", Kind::File, 10)]);
         assert!(entries[2].mtime.secs > 1_600_000_000);
     }
 
@@ -257,14 +200,8 @@ mod tests {
         let mut stream = command(&["sh", "-c", "echo part; exit 3"]).expect("runs");
         assert_eq!(drain(&mut stream), b"part\n");
         let error = stream.finish().expect_err("exit code 3");
-        assert!(
-            matches!(&error, StreamError::Failed { status, .. } if status.code() == Some(3)),
-            "{error}"
-        );
-        assert!(matches!(
-            command(&["/no/such/program"]),
-            Err(StreamError::Start { .. })
-        ));
+        assert!(matches!(&error, StreamError::Failed { status, .. } if status.code() == Some(3)), "{error}");
+        assert!(matches!(command(&["/no/such/program"]), Err(StreamError::Start { .. })));
         assert!(matches!(command(&[]), Err(StreamError::NoCommand)));
     }
 
@@ -277,16 +214,8 @@ mod tests {
 
     #[test]
     fn filenames_are_plain_relative_paths() {
-        for bad in [
-            "", "/abs", "a//b", "a/", "../x", "a/../b", "./a", "a/.", "nul\0",
-        ] {
-            assert!(
-                matches!(
-                    StreamSource::stdin(OsStr::new(bad)),
-                    Err(StreamError::Filename { .. })
-                ),
-                "{bad:?}"
-            );
+        for bad in ["", "/abs", "a//b", "a/", "../x", "a/../b", "./a", "a/.", "nul\0"] {
+            assert!(matches!(StreamSource::stdin(OsStr::new(bad)), Err(StreamError::Filename { .. })), "{bad:?}");
         }
         for good in ["x", "a/b.c", "..x", "a/...", "new\nline"] {
             assert!(StreamSource::stdin(OsStr::new(good)).is_ok(), "{good:?}");
@@ -297,21 +226,13 @@ mod tests {
     #[test]
     fn a_command_inherits_nothing_of_ours() {
         let child = std::process::Command::new(std::env::current_exe().expect("this program"))
-            .args([
-                "--exact",
-                "source::stream::tests::with_our_variables",
-                "--ignored",
-            ])
+            .args(["--exact", "source::stream::tests::with_our_variables", "--ignored"])
             .env("ZVAULT_PASSPHRASE", "canary")
             .env("ZVAULT_", "canary")
             .env("OTHER", "stays")
             .output()
             .expect("runs");
-        assert!(
-            child.status.success(),
-            "{}",
-            String::from_utf8_lossy(&child.stdout)
-        );
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
         assert!(String::from_utf8_lossy(&child.stdout).contains("1 passed"));
     }
 
@@ -322,9 +243,6 @@ mod tests {
         let mut stream = command(&["env"]).expect("runs");
         let variables = drain(&mut stream);
         let text = String::from_utf8_lossy(&variables);
-        assert!(
-            text.contains("OTHER=stays") && !text.contains("canary") && !text.contains("ZVAULT_"),
-            "{text}"
-        );
+        assert!(text.contains("OTHER=stays") && !text.contains("canary") && !text.contains("ZVAULT_"), "{text}");
     }
 }

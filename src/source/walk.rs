@@ -64,28 +64,16 @@ pub struct Walk {
 impl Walk {
     /// Begins the walk. A root that is a symbolic link is not followed (unless it ends in `/`): the link is the source.
     pub fn start(root: &Path, options: WalkOptions) -> Result<Self, SourceError> {
-        let failed = |error| SourceError::Root {
-            path: root.to_owned(),
-            error,
-        };
+        let failed = |error| SourceError::Root { path: root.to_owned(), error };
         let (dir, meta) = open_root(root).map_err(failed)?;
         if meta.kind == Some(Kind::Dir) && options.forbidden.contains(&(meta.device, meta.inode)) {
-            return Err(SourceError::Forbidden {
-                path: root.to_owned(),
-            });
+            return Err(SourceError::Forbidden { path: root.to_owned() });
         }
-        let kind = meta
-            .kind
-            .ok_or_else(|| failed(io::Error::other("a kind of file that cannot be recorded")))?;
-        let mut found = Found {
-            entry: meta.entry(kind, Vec::new()),
-            dir: Arc::clone(&dir),
-        };
+        let kind = meta.kind.ok_or_else(|| failed(io::Error::other("a kind of file that cannot be recorded")))?;
+        let mut found = Found { entry: meta.entry(kind, Vec::new()), dir: Arc::clone(&dir) };
         if kind == Kind::Symlink {
             let fd = dir.fd().map_err(failed)?;
-            found.entry.target = readlinkat(&*fd, dir.leaf(), Vec::new())
-                .map_err(|e| failed(e.into()))?
-                .into_bytes();
+            found.entry.target = readlinkat(&*fd, dir.leaf(), Vec::new()).map_err(|e| failed(e.into()))?.into_bytes();
         }
         let crew = Arc::new(Crew {
             options,
@@ -94,26 +82,11 @@ impl Walk {
             work: Condvar::new(),
             done: Condvar::new(),
         });
-        let mut walk = Self {
-            crew,
-            threads: Vec::new(),
-            root: Some(found),
-            entering: None,
-            levels: Vec::new(),
-        };
+        let mut walk = Self { crew, threads: Vec::new(), root: Some(found), entering: None, levels: Vec::new() };
         if kind == Kind::Dir {
-            let job = Job::List {
-                parent: Arc::clone(&dir),
-                name: None,
-            };
-            let task = Arc::new(Task {
-                place: Place(Vec::new()),
-                stage: Mutex::new(Stage::Waiting(job)),
-            });
-            walk.crew
-                .board()
-                .pending
-                .insert(Place(Vec::new()), Arc::clone(&task));
+            let job = Job::List { parent: Arc::clone(&dir), name: None };
+            let task = Arc::new(Task { place: Place(Vec::new()), stage: Mutex::new(Stage::Waiting(job)) });
+            walk.crew.board().pending.insert(Place(Vec::new()), Arc::clone(&task));
             walk.entering = Some(task);
             walk.hire();
         }
@@ -122,14 +95,10 @@ impl Walk {
 
     /// Fewer threads than wished are no error: the consumer does what nobody else does.
     fn hire(&mut self) {
-        let count = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(THREADS);
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
         for _ in 0..count {
             let crew = Arc::clone(&self.crew);
-            let thread = std::thread::Builder::new()
-                .name("walk".into())
-                .stack_size(256 << 10);
+            let thread = std::thread::Builder::new().name("walk".into()).stack_size(256 << 10);
             self.threads.extend(thread.spawn(move || crew.help()));
         }
     }
@@ -171,19 +140,12 @@ impl Iterator for Walk {
                 Extra::Link(link) => target = link.into_vec(),
                 Extra::Enter(task) => self.entering = Some(task),
                 Extra::Problem(kind, error) => {
-                    return Some(Err(WalkProblem {
-                        path,
-                        kind,
-                        error: *error,
-                    }));
+                    return Some(Err(WalkProblem { path, kind, error: *error }));
                 }
             }
             let mut entry = item.meta.entry(item.kind, path);
             entry.target = target;
-            return Some(Ok(Found {
-                entry,
-                dir: Arc::clone(&level.dir),
-            }));
+            return Some(Ok(Found { entry, dir: Arc::clone(&level.dir) }));
         }
     }
 }
@@ -289,10 +251,7 @@ struct Task {
 
 impl Task {
     fn swap(&self, stage: Stage) -> Stage {
-        std::mem::replace(
-            &mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner),
-            stage,
-        )
+        std::mem::replace(&mut *self.stage.lock().unwrap_or_else(PoisonError::into_inner), stage)
     }
 }
 
@@ -395,10 +354,7 @@ impl Crew {
                 }
                 None => {
                     board.idle += 1;
-                    board = self
-                        .work
-                        .wait(board)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    board = self.work.wait(board).unwrap_or_else(PoisonError::into_inner);
                     board.idle -= 1;
                     board
                 }
@@ -444,10 +400,7 @@ impl Crew {
                         }
                         None => {
                             board.consumer_waits = true;
-                            board = self
-                                .done
-                                .wait(board)
-                                .unwrap_or_else(PoisonError::into_inner);
+                            board = self.done.wait(board).unwrap_or_else(PoisonError::into_inner);
                             board.consumer_waits = false;
                             board
                         }
@@ -459,20 +412,14 @@ impl Crew {
 
     fn publish(&self, new: Vec<Arc<Task>>) -> MutexGuard<'_, Board> {
         let mut board = self.board();
-        board
-            .pending
-            .extend(new.into_iter().map(|task| (task.place.clone(), task)));
+        board.pending.extend(new.into_iter().map(|task| (task.place.clone(), task)));
         self.wake(&board);
         board
     }
 
     fn wake(&self, board: &Board) {
         if board.idle > 0 && board.ahead < AHEAD && !board.pending.is_empty() {
-            if board.pending.len() > 1 {
-                self.work.notify_all()
-            } else {
-                self.work.notify_one()
-            }
+            if board.pending.len() > 1 { self.work.notify_all() } else { self.work.notify_one() }
         }
     }
 
@@ -482,13 +429,7 @@ impl Crew {
             Job::List { parent, name } => (parent, name),
             Job::Look { dir, names, range } => {
                 let (items, new) = self.look(&dir, &names, range);
-                return (
-                    Part {
-                        level: Some(Level::new(dir, names, items)),
-                        problem: None,
-                    },
-                    new,
-                );
+                return (Part { level: Some(Level::new(dir, names, items)), problem: None }, new);
             }
         };
         let opened = match name {
@@ -500,13 +441,7 @@ impl Crew {
             Ok(listed) => listed,
             Err(error) => {
                 let problem = Some(Box::new(WalkProblem::reading(place.to_vec(), error)));
-                return (
-                    Part {
-                        level: None,
-                        problem,
-                    },
-                    Vec::new(),
-                );
+                return (Part { level: None, problem }, Vec::new());
             }
         };
         let mut names = Names::default();
@@ -515,9 +450,7 @@ impl Crew {
         if self.options.exclude_caches && is_cache(&dir, &names) {
             names.keep_only(CACHE_TAG);
         }
-        let problem = end
-            .err()
-            .map(|error| Box::new(WalkProblem::reading(place.to_vec(), error)));
+        let problem = end.err().map(|error| Box::new(WalkProblem::reading(place.to_vec(), error)));
         let (dir, names) = (dir, Arc::new(names));
         let count = names.count();
         let first = count.min(PART);
@@ -525,36 +458,18 @@ impl Crew {
         let mut level = Level::new(Arc::clone(&dir), Arc::clone(&names), items);
         let parts = (first..count).step_by(PART as usize).map(|start| {
             let range = start..count.min(start.saturating_add(PART));
-            let job = Job::Look {
-                dir: Arc::clone(&dir),
-                names: Arc::clone(&names),
-                range,
-            };
+            let job = Job::Look { dir: Arc::clone(&dir), names: Arc::clone(&names), range };
             let place = Place(join(place, names.get(start).to_bytes()));
-            Arc::new(Task {
-                place,
-                stage: Mutex::new(Stage::Waiting(job)),
-            })
+            Arc::new(Task { place, stage: Mutex::new(Stage::Waiting(job)) })
         });
         let parts: Vec<_> = parts.collect();
         new.extend(parts.iter().cloned());
         level.parts = parts.into_iter();
-        (
-            Part {
-                level: Some(level),
-                problem,
-            },
-            new,
-        )
+        (Part { level: Some(level), problem }, new)
     }
 
     /// `stat`s names of a folder.
-    fn look(
-        &self,
-        dir: &Arc<DirHandle>,
-        names: &Names,
-        range: Range<u32>,
-    ) -> (Vec<Item>, Vec<Arc<Task>>) {
+    fn look(&self, dir: &Arc<DirHandle>, names: &Names, range: Range<u32>) -> (Vec<Item>, Vec<Arc<Task>>) {
         let mut items = Vec::with_capacity(range.len());
         let mut new = Vec::new();
         let mut path = join(dir.path(), b"");
@@ -590,27 +505,16 @@ impl Crew {
                 continue;
             }
             let Some(kind) = meta.kind else {
-                items.push(problem(
-                    ProblemKind::Unsupported,
-                    io::Error::other("a kind of file that nobody knows"),
-                ));
+                items.push(problem(ProblemKind::Unsupported, io::Error::other("a kind of file that nobody knows")));
                 continue;
             };
             if !fits_manifest(&path) {
-                items.push(problem(
-                    ProblemKind::Unsupported,
-                    io::Error::other("the path is too long"),
-                ));
+                items.push(problem(ProblemKind::Unsupported, io::Error::other("the path is too long")));
                 continue;
             }
             let mut extra = Extra::None;
             match kind {
-                Kind::File
-                    if self
-                        .options
-                        .exclude_larger_than
-                        .is_some_and(|most| meta.size > most) =>
-                {
+                Kind::File if self.options.exclude_larger_than.is_some_and(|most| meta.size > most) => {
                     continue;
                 }
                 Kind::Dir if self.options.forbidden.contains(&(meta.device, meta.inode)) => {
@@ -619,14 +523,8 @@ impl Crew {
                 // Only folders are mount points that matter; on overlay file systems the devices of files differ too.
                 Kind::Dir if self.options.one_file_system && meta.device != self.device => {}
                 Kind::Dir => {
-                    let job = Job::List {
-                        parent: Arc::clone(dir),
-                        name: Some(text.into()),
-                    };
-                    let task = Task {
-                        place: Place(path.clone()),
-                        stage: Mutex::new(Stage::Waiting(job)),
-                    };
+                    let job = Job::List { parent: Arc::clone(dir), name: Some(text.into()) };
+                    let task = Task { place: Place(path.clone()), stage: Mutex::new(Stage::Waiting(job)) };
                     let task = Arc::new(task);
                     new.push(Arc::clone(&task));
                     extra = Extra::Enter(task);
@@ -644,12 +542,7 @@ impl Crew {
                 },
                 _ => {}
             }
-            items.push(Item {
-                name,
-                kind,
-                extra,
-                meta,
-            });
+            items.push(Item { name, kind, extra, meta });
         }
         (items, new)
     }
@@ -661,12 +554,7 @@ impl Crew {
 
 impl Level {
     fn new(dir: Arc<DirHandle>, names: Arc<Names>, items: Vec<Item>) -> Self {
-        Self {
-            dir,
-            names,
-            items: items.into_iter(),
-            parts: Vec::new().into_iter(),
-        }
+        Self { dir, names, items: items.into_iter(), parts: Vec::new().into_iter() }
     }
 }
 
@@ -753,28 +641,18 @@ impl Names {
         let mut prefix = [0; 8];
         let known = bytes.len().min(8);
         prefix[..known].copy_from_slice(&bytes[..known]);
-        let (Ok(start), Ok(len)) = (u32::try_from(self.text.len()), u16::try_from(bytes.len()))
-        else {
-            return Err(io::Error::other(
-                "the folder holds more than 4 GiB of names",
-            ));
+        let (Ok(start), Ok(len)) = (u32::try_from(self.text.len()), u16::try_from(bytes.len())) else {
+            return Err(io::Error::other("the folder holds more than 4 GiB of names"));
         };
-        self.order.push(Name {
-            prefix: u64::from_be_bytes(prefix),
-            start,
-            len,
-            hint,
-        });
+        self.order.push(Name { prefix: u64::from_be_bytes(prefix), start, len, hint });
         self.text.extend_from_slice(name.to_bytes_with_nul());
         Ok(())
     }
 
     fn sort(&mut self) {
         let text = &self.text;
-        let tail =
-            |name: &Name| &text[name.start as usize..name.start as usize + usize::from(name.len)];
-        self.order
-            .sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| tail(a).cmp(tail(b))));
+        let tail = |name: &Name| &text[name.start as usize..name.start as usize + usize::from(name.len)];
+        self.order.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| tail(a).cmp(tail(b))));
     }
 
     fn find(&self, name: &CStr) -> Option<usize> {
@@ -788,11 +666,7 @@ impl Names {
     }
 
     fn keep_only(&mut self, name: &CStr) {
-        self.order = self
-            .find(name)
-            .map(|at| self.order[at])
-            .into_iter()
-            .collect();
+        self.order = self.find(name).map(|at| self.order[at]).into_iter().collect();
     }
 }
 
@@ -818,8 +692,7 @@ fn is_cache(dir: &Arc<DirHandle>, names: &Names) -> bool {
 /// Whether a manifest can hold the path. The file system sets no limit, and the path is stored with all below it.
 pub(crate) fn fits_manifest(path: &[u8]) -> bool {
     // Every component but the last takes two bytes at least.
-    path.len() < 2 * DEPTH
-        || path.len() <= PATH_BYTES && path.iter().filter(|&&byte| byte == b'/').count() < DEPTH
+    path.len() < 2 * DEPTH || path.len() <= PATH_BYTES && path.iter().filter(|&&byte| byte == b'/').count() < DEPTH
 }
 
 fn join(above: &[u8], name: &[u8]) -> Vec<u8> {
@@ -859,45 +732,19 @@ mod tests {
     #[test]
     fn paths_fit_up_to_the_limits_of_the_manifest() {
         let deep = |levels| vec!["a"; levels].join("/");
-        assert!(
-            fits_manifest(b"")
-                && fits_manifest(&[b'x'; PATH_BYTES])
-                && !fits_manifest(&[b'x'; PATH_BYTES + 1])
-        );
-        assert!(
-            fits_manifest(deep(DEPTH).as_bytes()) && !fits_manifest(deep(DEPTH + 1).as_bytes())
-        );
+        assert!(fits_manifest(b"") && fits_manifest(&[b'x'; PATH_BYTES]) && !fits_manifest(&[b'x'; PATH_BYTES + 1]));
+        assert!(fits_manifest(deep(DEPTH).as_bytes()) && !fits_manifest(deep(DEPTH + 1).as_bytes()));
     }
 
     #[test]
     fn names_are_sorted_as_bytes_beyond_what_their_keys_hold() {
         let mut names = Names::default();
-        for name in [
-            c"same-start-b",
-            c"same-start",
-            c"\xff",
-            c"a",
-            c"same-start-a",
-            c"a\x01",
-            c"A",
-            c".",
-        ] {
+        for name in [c"same-start-b", c"same-start", c"\xff", c"a", c"same-start-a", c"a\x01", c"A", c"."] {
             names.push(name, FileType::Unknown).expect("few names");
         }
         names.sort();
         let sorted: Vec<_> = (0..names.count()).map(|at| names.get(at)).collect();
-        assert_eq!(
-            sorted,
-            [
-                c"A",
-                c"a",
-                c"a\x01",
-                c"same-start",
-                c"same-start-a",
-                c"same-start-b",
-                c"\xff"
-            ]
-        );
+        assert_eq!(sorted, [c"A", c"a", c"a\x01", c"same-start", c"same-start-a", c"same-start-b", c"\xff"]);
         assert!(names.find(c"same-start-b").is_some() && names.find(c"same").is_none());
     }
 }

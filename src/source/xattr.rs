@@ -73,10 +73,7 @@ fn collect(found: &mut Found, subject: Subject<'_>, problems: &mut Vec<WalkProbl
         Ok(list) => list,
         Err(error) => return problems.push(unreadable(found, error.into())),
     };
-    let mut names: Vec<&CStr> = list
-        .split_inclusive(|&byte| byte == 0)
-        .flat_map(CStr::from_bytes_with_nul)
-        .collect();
+    let mut names: Vec<&CStr> = list.split_inclusive(|&byte| byte == 0).flat_map(CStr::from_bytes_with_nul).collect();
     names.sort_unstable();
     let mut total = 0;
     for name in names {
@@ -90,19 +87,12 @@ fn collect(found: &mut Found, subject: Subject<'_>, problems: &mut Vec<WalkProbl
                 found.entry.xattrs.push((name.to_bytes().to_vec(), value));
             }
             Ok(_) | Err(Errno::TOOBIG | Errno::RANGE) => {
-                problems.push(WalkProblem::new(
-                    found.entry.path.clone(),
-                    ProblemKind::XattrTooLarge,
-                    shown(name),
-                ));
+                problems.push(WalkProblem::new(found.entry.path.clone(), ProblemKind::XattrTooLarge, shown(name)));
             }
             // Removed since it was listed.
             Err(Errno::NODATA) => {}
             Err(error) => {
-                let error = io::Error::new(
-                    io::Error::from(error).kind(),
-                    format!("{}: {error}", shown(name)),
-                );
+                let error = io::Error::new(io::Error::from(error).kind(), format!("{}: {error}", shown(name)));
                 problems.push(unreadable(found, error));
             }
         }
@@ -129,11 +119,7 @@ fn shown(name: &CStr) -> String {
 }
 
 fn unreadable(found: &Found, error: io::Error) -> WalkProblem {
-    WalkProblem {
-        path: found.entry.path.clone(),
-        kind: ProblemKind::XattrUnreadable,
-        error,
-    }
+    WalkProblem { path: found.entry.path.clone(), kind: ProblemKind::XattrUnreadable, error }
 }
 
 /// Folder of this process's open descriptors.

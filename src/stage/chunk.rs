@@ -28,10 +28,7 @@ impl Chunker {
         if end > MIN_CHUNK {
             let middle = end.min(NORMAL_CHUNK);
             let mut hash = 0;
-            if let Some(len) = self
-                .gear
-                .scan(&data[MIN_CHUNK..middle], &mut hash, HARD_MASK)
-            {
+            if let Some(len) = self.gear.scan(&data[MIN_CHUNK..middle], &mut hash, HARD_MASK) {
                 return Some(MIN_CHUNK + len);
             }
             if let Some(len) = self.gear.scan(&data[middle..end], &mut hash, EASY_MASK) {
@@ -99,12 +96,7 @@ mod tests {
     const NO_BORDERS: [u8; 2048] = [0x55; 2048];
 
     fn chunker() -> Chunker {
-        Chunker::new(
-            random_bytes(99, 2048)
-                .as_slice()
-                .try_into()
-                .expect("2048 bytes"),
-        )
+        Chunker::new(random_bytes(99, 2048).as_slice().try_into().expect("2048 bytes"))
     }
 
     fn lengths(chunker: &Chunker, mut data: &[u8]) -> Vec<usize> {
@@ -149,10 +141,7 @@ mod tests {
             }
             rest = &rest[len..];
         }
-        assert!(
-            hard > 2 && easy > 20,
-            "both masks were at work: {hard}, {easy}"
-        );
+        assert!(hard > 2 && easy > 20, "both masks were at work: {hard}, {easy}");
     }
 
     #[test]
@@ -170,10 +159,7 @@ mod tests {
     #[test]
     fn content_without_borders_is_cut_at_the_maximum() {
         let data = vec![0_u8; 3 * MAX_CHUNK + 5];
-        assert_eq!(
-            lengths(&Chunker::new(&NO_BORDERS), &data),
-            [MAX_CHUNK, MAX_CHUNK, MAX_CHUNK, 5]
-        );
+        assert_eq!(lengths(&Chunker::new(&NO_BORDERS), &data), [MAX_CHUNK, MAX_CHUNK, MAX_CHUNK, 5]);
     }
 
     #[test]
@@ -210,11 +196,7 @@ mod tests {
         for insertion in [1, 100, 70_000] {
             let shifted = [random_bytes(4, insertion), data.clone()].concat();
             let common = ends(&shifted, insertion).intersection(&plain).count();
-            assert!(
-                common * 10 >= plain.len() * 8,
-                "{common} of {} borders after {insertion} bytes",
-                plain.len()
-            );
+            assert!(common * 10 >= plain.len() * 8, "{common} of {} borders after {insertion} bytes", plain.len());
         }
     }
 

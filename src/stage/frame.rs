@@ -19,11 +19,7 @@ pub struct ObjectKeys {
 impl ObjectKeys {
     /// `c` is the hash of all that stands before the commitment, or of a blob's context.
     pub fn new(provider: &'static Provider, dek: &Key, c: [u8; 32], object_type: u8) -> ObjectKeys {
-        let derive = |purpose: Purpose| {
-            provider
-                .kdf
-                .derive(purpose.label(provider.suite), dek.expose(), &[], &[&c])
-        };
+        let derive = |purpose: Purpose| provider.kdf.derive(purpose.label(provider.suite), dek.expose(), &[], &[&c]);
         ObjectKeys {
             provider,
             dek: dek.duplicate(),
@@ -41,11 +37,7 @@ impl ObjectKeys {
 
     /// Refuses another key or another header. To be called before any frame is opened.
     pub fn check_commit(&self, stored: &[u8]) -> Result<(), SealError> {
-        if ct_eq(&self.commit, stored) {
-            Ok(())
-        } else {
-            Err(SealError::Commitment)
-        }
+        if ct_eq(&self.commit, stored) { Ok(()) } else { Err(SealError::Commitment) }
     }
 
     /// The backend that these keys belong to.
@@ -107,11 +99,7 @@ impl ObjectKeys {
         out.resize(text_at, 0);
         write_text(codec, plain_len, body, text_len, out)?;
         let syn = self.syn(slot, &out[text_at..]);
-        let sealed = self.provider.aead.seal(
-            &self.frame_key(slot, &syn),
-            &self.aad(slot, last),
-            &mut out[text_at..],
-        );
+        let sealed = self.provider.aead.seal(&self.frame_key(slot, &syn), &self.aad(slot, last), &mut out[text_at..]);
         let sealed = sealed.map_err(SealError::Crypto)?;
         out[syn_at..syn_at + SYN_LEN].copy_from_slice(&syn);
         out[syn_at + SYN_LEN..text_at].copy_from_slice(sealed.nonce.as_slice());
@@ -120,18 +108,9 @@ impl ObjectKeys {
     }
 
     /// Opens the frame's ciphertext, which is in `text`, and leaves the text there.
-    fn open_text(
-        &self,
-        slot: u32,
-        last: bool,
-        frame: &Frame<'_>,
-        text: &mut [u8],
-    ) -> Result<(), SealError> {
+    fn open_text(&self, slot: u32, last: bool, frame: &Frame<'_>, text: &mut [u8]) -> Result<(), SealError> {
         let key = self.frame_key(slot, frame.syn);
-        let opened =
-            self.provider
-                .aead
-                .open(&key, frame.nonce, &self.aad(slot, last), text, frame.tag);
+        let opened = self.provider.aead.open(&key, frame.nonce, &self.aad(slot, last), text, frame.tag);
         opened.map_err(|error| match error {
             CryptoError::NotAuthentic => SealError::Tag { slot },
             other => SealError::Crypto(other),
@@ -143,9 +122,7 @@ impl ObjectKeys {
     }
 
     fn syn(&self, slot: u32, text: &[u8]) -> [u8; SYN_LEN] {
-        self.provider
-            .keyed_hash
-            .keyed_hash(&self.syn, &[&slot.to_le_bytes(), text])
+        self.provider.keyed_hash.keyed_hash(&self.syn, &[&slot.to_le_bytes(), text])
     }
 
     fn frame_key(&self, slot: u32, syn: &[u8; SYN_LEN]) -> Key {
@@ -154,9 +131,7 @@ impl ObjectKeys {
         context[1..5].copy_from_slice(&slot.to_le_bytes());
         context[5..].copy_from_slice(syn);
         let label = Purpose::Frame.label(self.provider.suite);
-        self.provider
-            .kdf
-            .derive(label, self.dek.expose(), &[], &[&context])
+        self.provider.kdf.derive(label, self.dek.expose(), &[], &[&context])
     }
 
     fn aad(&self, slot: u32, last: bool) -> [u8; 32 + 1 + 4 + 1] {
@@ -200,20 +175,13 @@ impl Opener {
         let text = parse_text(&self.text)?;
         let plain_len = text.plain_len as usize;
         if plain_len > max_plain {
-            return Err(FormatError::Limit {
-                what: "plain length",
-                limit: max_plain as u64,
-            }
-            .into());
+            return Err(FormatError::Limit { what: "plain length", limit: max_plain as u64 }.into());
         }
         match text.codec {
             Codec::Stored => Ok(text.body),
             Codec::Zstd => {
                 check_zstd(text.body, plain_len).map_err(|why| SealError::Zstd { slot, why })?;
-                let corrupt = SealError::Zstd {
-                    slot,
-                    why: "its blocks are corrupt",
-                };
+                let corrupt = SealError::Zstd { slot, why: "its blocks are corrupt" };
                 let zstd = match &mut self.zstd {
                     Some(zstd) => zstd,
                     none => none.insert(DCtx::try_create().ok_or(SealError::Memory)?),
@@ -337,25 +305,9 @@ mod tests {
         ObjectKeys::new(provider(), &Key::new([1; 32]), [2; 32], 1)
     }
 
-    fn seal(
-        keys: &ObjectKeys,
-        slot: u32,
-        last: bool,
-        codec: Codec,
-        plain_len: usize,
-        body: &[u8],
-    ) -> Vec<u8> {
+    fn seal(keys: &ObjectKeys, slot: u32, last: bool, codec: Codec, plain_len: usize, body: &[u8]) -> Vec<u8> {
         let mut frame = Vec::new();
-        keys.seal_frame(
-            slot,
-            last,
-            codec,
-            plain_len as u32,
-            body,
-            TEXT_HEAD + body.len(),
-            &mut frame,
-        )
-        .expect("seals");
+        keys.seal_frame(slot, last, codec, plain_len as u32, body, TEXT_HEAD + body.len(), &mut frame).expect("seals");
         frame
     }
 
@@ -365,38 +317,17 @@ mod tests {
         let mut opener = Opener::new();
         let mut compressor = Compressor::new(Some(3)).expect("a level");
         let mut out = b"before".to_vec();
-        for (n, plain) in [
-            text_bytes(1, 2 << 20),
-            random_bytes(1, 1 << 20),
-            vec![],
-            text_bytes(2, 5000),
-            vec![9; 1 << 20],
-        ]
-        .iter()
-        .enumerate()
+        for (n, plain) in
+            [text_bytes(1, 2 << 20), random_bytes(1, 1 << 20), vec![], text_bytes(2, 5000), vec![9; 1 << 20]]
+                .iter()
+                .enumerate()
         {
             let (codec, body) = compressor.compress(plain).expect("compresses");
             out.truncate(6);
-            keys.seal_frame(
-                n as u32,
-                n == 2,
-                codec,
-                plain.len() as u32,
-                body,
-                TEXT_HEAD + body.len() + n,
-                &mut out,
-            )
-            .expect("seals");
-            assert_eq!(
-                (&out[..6], out.len()),
-                (&b"before"[..], 6 + 72 + 9 + body.len() + n)
-            );
-            assert_eq!(
-                opener
-                    .open(&keys, n as u32, n == 2, &out[6..], plain.len())
-                    .expect("opens"),
-                plain
-            );
+            keys.seal_frame(n as u32, n == 2, codec, plain.len() as u32, body, TEXT_HEAD + body.len() + n, &mut out)
+                .expect("seals");
+            assert_eq!((&out[..6], out.len()), (&b"before"[..], 6 + 72 + 9 + body.len() + n));
+            assert_eq!(opener.open(&keys, n as u32, n == 2, &out[6..], plain.len()).expect("opens"), plain);
         }
         let buffers = (opener.text.as_ptr(), opener.plain.as_ptr());
         let frame = seal(&keys, 0, false, Codec::Stored, 1000, &[1; 1000]);
@@ -410,62 +341,37 @@ mod tests {
         let frame = seal(&keys(), 7, true, Codec::Stored, 4, b"body");
         let parts = Frame::split(provider.suite, &frame).expect("a frame");
         let text = b"\0\x04\0\0\0\x04\0\0\0body";
-        let syn_key = provider
-            .kdf
-            .derive("zvault v1 01 syn", &[1; 32], &[], &[&[2; 32]]);
-        let syn = provider
-            .keyed_hash
-            .keyed_hash(&syn_key, &[&[7, 0, 0, 0], text]);
+        let syn_key = provider.kdf.derive("zvault v1 01 syn", &[1; 32], &[], &[&[2; 32]]);
+        let syn = provider.keyed_hash.keyed_hash(&syn_key, &[&[7, 0, 0, 0], text]);
         let context = [&[1, 7, 0, 0, 0][..], &syn].concat();
-        let key = provider
-            .kdf
-            .derive("zvault v1 01 frame", &[1; 32], &[], &[&context]);
+        let key = provider.kdf.derive("zvault v1 01 frame", &[1; 32], &[], &[&context]);
         let aad = [&[2; 32][..], &[1, 7, 0, 0, 0, 1]].concat();
         let mut opened = parts.ciphertext.to_vec();
-        provider
-            .aead
-            .open(&key, parts.nonce, &aad, &mut opened, parts.tag)
-            .expect("opens by the book");
+        provider.aead.open(&key, parts.nonce, &aad, &mut opened, parts.tag).expect("opens by the book");
         assert_eq!((&opened[..], parts.syn), (&text[..], &syn));
-        let commit = provider
-            .kdf
-            .derive("zvault v1 01 commit", &[1; 32], &[], &[&[2; 32]]);
+        let commit = provider.kdf.derive("zvault v1 01 commit", &[1; 32], &[], &[&[2; 32]]);
         assert_eq!(&keys().commit(), commit.expose());
     }
 
     #[test]
     fn place_key_and_header_are_bound() {
         let frame = seal(&keys(), 3, false, Codec::Stored, 4, b"body");
-        let open = |keys: &ObjectKeys, slot, last, frame: &[u8]| {
-            keys.open_frame(slot, last, frame, 4, &mut Vec::new())
-        };
+        let open = |keys: &ObjectKeys, slot, last, frame: &[u8]| keys.open_frame(slot, last, frame, 4, &mut Vec::new());
         assert!(open(&keys(), 3, false, &frame).is_ok());
-        assert!(matches!(
-            open(&keys(), 4, false, &frame),
-            Err(SealError::Tag { slot: 4 })
-        ));
-        assert!(matches!(
-            open(&keys(), 3, true, &frame),
-            Err(SealError::Tag { slot: 3 })
-        ));
+        assert!(matches!(open(&keys(), 4, false, &frame), Err(SealError::Tag { slot: 4 })));
+        assert!(matches!(open(&keys(), 3, true, &frame), Err(SealError::Tag { slot: 3 })));
         for other in [
             ObjectKeys::new(provider(), &Key::new([0; 32]), [2; 32], 1),
             ObjectKeys::new(provider(), &Key::new([1; 32]), [0; 32], 1),
             ObjectKeys::new(provider(), &Key::new([1; 32]), [2; 32], 2),
         ] {
-            assert!(matches!(
-                open(&other, 3, false, &frame),
-                Err(SealError::Tag { .. })
-            ));
+            assert!(matches!(open(&other, 3, false, &frame), Err(SealError::Tag { .. })));
         }
         for at in 0..frame.len() {
             for bit in 0..8 {
                 let mut bad = frame.clone();
                 bad[at] ^= 1 << bit;
-                assert!(
-                    matches!(open(&keys(), 3, false, &bad), Err(SealError::Tag { .. })),
-                    "byte {at}"
-                );
+                assert!(matches!(open(&keys(), 3, false, &bad), Err(SealError::Tag { .. })), "byte {at}");
             }
         }
         for len in 0..frame.len() {
@@ -477,10 +383,7 @@ mod tests {
             Err(SealError::Format(FormatError::Limit { limit: 4, .. }))
         ));
         too_long.push(0);
-        assert!(matches!(
-            open(&keys(), 3, false, &too_long),
-            Err(SealError::Tag { .. })
-        ));
+        assert!(matches!(open(&keys(), 3, false, &too_long), Err(SealError::Tag { .. })));
     }
 
     #[test]
@@ -488,15 +391,9 @@ mod tests {
         // What a writer without regard for content would make: key, nonce and tag fit, the synthetic part does not.
         let (keys, syn) = (keys(), [5; SYN_LEN]);
         let mut text = b"\0\x04\0\0\0\x04\0\0\0body".to_vec();
-        let sealed = provider()
-            .aead
-            .seal(&keys.frame_key(0, &syn), &keys.aad(0, true), &mut text)
-            .expect("seals");
+        let sealed = provider().aead.seal(&keys.frame_key(0, &syn), &keys.aad(0, true), &mut text).expect("seals");
         let frame = [&syn, sealed.nonce.as_slice(), &text, &sealed.tag].concat();
-        assert!(matches!(
-            keys.open_frame(0, true, &frame, 4, &mut Vec::new()),
-            Err(SealError::Syn { slot: 0 })
-        ));
+        assert!(matches!(keys.open_frame(0, true, &frame, 4, &mut Vec::new()), Err(SealError::Syn { slot: 0 })));
     }
 
     #[test]
@@ -505,10 +402,7 @@ mod tests {
         let open = |text: &[u8]| {
             let mut text = text.to_vec();
             let syn = keys.syn(0, &text);
-            let sealed = provider()
-                .aead
-                .seal(&keys.frame_key(0, &syn), &keys.aad(0, true), &mut text)
-                .expect("seals");
+            let sealed = provider().aead.seal(&keys.frame_key(0, &syn), &keys.aad(0, true), &mut text).expect("seals");
             let frame = [&syn, sealed.nonce.as_slice(), &text, &sealed.tag].concat();
             keys.open_frame(0, true, &frame, 100, &mut Vec::new())
         };
@@ -519,34 +413,17 @@ mod tests {
         ));
         assert!(matches!(
             open(b"\x02\x04\0\0\0\x04\0\0\0body"),
-            Err(SealError::Format(FormatError::NewerFormat {
-                field: "codec",
-                value: 2
-            }))
+            Err(SealError::Format(FormatError::NewerFormat { field: "codec", value: 2 }))
         ));
-        assert!(matches!(
-            open(b"\0\x04\0\0\0\x05\0\0\0body"),
-            Err(SealError::Format(FormatError::Invalid { .. }))
-        ));
-        assert!(matches!(
-            open(b"\0\x05\0\0\0\x05\0\0\0body"),
-            Err(SealError::Format(FormatError::Truncated { .. }))
-        ));
+        assert!(matches!(open(b"\0\x04\0\0\0\x05\0\0\0body"), Err(SealError::Format(FormatError::Invalid { .. }))));
+        assert!(matches!(open(b"\0\x05\0\0\0\x05\0\0\0body"), Err(SealError::Format(FormatError::Truncated { .. }))));
     }
 
     #[test]
     fn failed_seals_leave_nothing_behind() {
         let mut out = b"before".to_vec();
-        assert!(
-            keys()
-                .seal_frame(0, true, Codec::Stored, 4, b"body", 12, &mut out)
-                .is_err()
-        );
-        assert!(
-            keys()
-                .seal_frame(0, true, Codec::Stored, 5, b"body", 13, &mut out)
-                .is_err()
-        );
+        assert!(keys().seal_frame(0, true, Codec::Stored, 4, b"body", 12, &mut out).is_err());
+        assert!(keys().seal_frame(0, true, Codec::Stored, 5, b"body", 13, &mut out).is_err());
         assert_eq!(out, b"before");
     }
 
@@ -575,27 +452,14 @@ mod tests {
 
         #[test]
         fn the_permitted_form_opens() {
-            for plain in [
-                text_bytes(1, 3 << 20),
-                text_bytes(2, 100),
-                text_bytes(3, 256),
-                text_bytes(4, 70_000),
-                vec![],
-            ] {
+            for plain in [text_bytes(1, 3 << 20), text_bytes(2, 100), text_bytes(3, 256), text_bytes(4, 70_000), vec![]]
+            {
                 for checksum in [false, true] {
-                    let body = compress(
-                        &plain,
-                        &[
-                            CParameter::WindowLog(21),
-                            CParameter::ChecksumFlag(checksum),
-                        ],
-                    );
+                    let body = compress(&plain, &[CParameter::WindowLog(21), CParameter::ChecksumFlag(checksum)]);
                     assert_eq!(check_zstd(&body, plain.len()), Ok(()));
                     let frame = seal(&keys(), 0, true, Codec::Zstd, plain.len(), &body);
                     let mut out = Vec::new();
-                    keys()
-                        .open_frame(0, true, &frame, plain.len(), &mut out)
-                        .expect("opens");
+                    keys().open_frame(0, true, &frame, plain.len(), &mut out).expect("opens");
                     assert_eq!(out, plain);
                 }
             }
@@ -605,26 +469,14 @@ mod tests {
         fn wrong_content_size() {
             let plain = text_bytes(1, 5000);
             let body = compress(&plain, &[]);
-            assert_eq!(
-                refusal(&body, 4999),
-                "its content size is not the stated length"
-            );
-            assert_eq!(
-                refusal(&body, 5001),
-                "its content size is not the stated length"
-            );
+            assert_eq!(refusal(&body, 4999), "its content size is not the stated length");
+            assert_eq!(refusal(&body, 5001), "its content size is not the stated length");
             let without = compress(&plain, &[CParameter::ContentSizeFlag(false)]);
-            assert_eq!(
-                refusal(&without, 5000),
-                "it does not state its content size"
-            );
+            assert_eq!(refusal(&without, 5000), "it does not state its content size");
             // The header lies about what the blocks hold: RFC 8878, two-byte sizes count from 256.
             for lie in [4999_u16, 5001, 60_000] {
                 let mut lying = body.clone();
-                let at = lying
-                    .windows(2)
-                    .position(|two| two == (5000_u16 - 256).to_le_bytes())
-                    .expect("the size");
+                let at = lying.windows(2).position(|two| two == (5000_u16 - 256).to_le_bytes()).expect("the size");
                 lying[at..at + 2].copy_from_slice(&(lie - 256).to_le_bytes());
                 assert_eq!(refusal(&lying, usize::from(lie)), "its blocks are corrupt");
             }
@@ -637,11 +489,7 @@ mod tests {
                 // Streaming without a pledged size keeps the window as asked for; the size is then put in by hand.
                 let body = compress(&plain, &[CParameter::WindowLog(log)]);
                 if log == 22 {
-                    assert_eq!(
-                        refusal(&body, plain.len()),
-                        "its window is too large",
-                        "a single segment of 3 MiB"
-                    );
+                    assert_eq!(refusal(&body, plain.len()), "its window is too large", "a single segment of 3 MiB");
                 }
                 let by_hand = [
                     &ZSTD_MAGIC.to_le_bytes()[..],
@@ -653,14 +501,9 @@ mod tests {
                 .concat();
                 assert_eq!(refusal(&by_hand, 4), "its window is too large");
             }
-            let just_right = [
-                &ZSTD_MAGIC.to_le_bytes()[..],
-                &[0x80, 11 << 3],
-                &4_u32.to_le_bytes(),
-                &[0b10_0001, 0, 0],
-                &[7; 4],
-            ]
-            .concat();
+            let just_right =
+                [&ZSTD_MAGIC.to_le_bytes()[..], &[0x80, 11 << 3], &4_u32.to_le_bytes(), &[0b10_0001, 0, 0], &[7; 4]]
+                    .concat();
             assert_eq!(check_zstd(&just_right, 4), Ok(()));
             let mut too_large = just_right.clone();
             too_large[5] |= 1;
@@ -671,22 +514,11 @@ mod tests {
         fn second_and_skippable_frames() {
             let body = compress(&text_bytes(1, 5000), &[]);
             let empty = compress(&[], &[]);
-            let skippable = [
-                &0x184d_2a50_u32.to_le_bytes()[..],
-                &3_u32.to_le_bytes(),
-                b"abc",
-            ]
-            .concat();
+            let skippable = [&0x184d_2a50_u32.to_le_bytes()[..], &3_u32.to_le_bytes(), b"abc"].concat();
             for second in [&body, &empty, &skippable, &vec![0]] {
-                assert_eq!(
-                    refusal(&[&body[..], second].concat(), 5000),
-                    "it is not exactly one frame"
-                );
+                assert_eq!(refusal(&[&body[..], second].concat(), 5000), "it is not exactly one frame");
             }
-            assert_eq!(
-                refusal(&[&skippable[..], &body].concat(), 5000),
-                "it is not a zstd frame"
-            );
+            assert_eq!(refusal(&[&skippable[..], &body].concat(), 5000), "it is not a zstd frame");
             assert_eq!(refusal(&skippable, 0), "it is not a zstd frame");
         }
 
@@ -719,10 +551,7 @@ mod tests {
         impl Aead for Recorder {
             fn seal(&self, key: &Key, aad: &[u8], buf: &mut [u8]) -> Result<Sealed, CryptoError> {
                 let sealed = self.0.aead.seal(key, aad, buf)?;
-                self.1
-                    .lock()
-                    .expect("no panic")
-                    .push((*key.expose(), sealed.nonce.as_slice().to_vec()));
+                self.1.lock().expect("no panic").push((*key.expose(), sealed.nonce.as_slice().to_vec()));
                 Ok(sealed)
             }
             fn open(
@@ -740,16 +569,9 @@ mod tests {
             }
         }
 
-        let replay: &'static testing::Replay =
-            Box::leak(Box::new(testing::Replay::of_seed(1, 1 << 16)));
-        let recorder: &'static Recorder = Box::leak(Box::new(Recorder(
-            testing::provider(replay),
-            Mutex::default(),
-        )));
-        let provider: &'static Provider = Box::leak(Box::new(Provider {
-            aead: recorder,
-            ..testing::provider(replay)
-        }));
+        let replay: &'static testing::Replay = Box::leak(Box::new(testing::Replay::of_seed(1, 1 << 16)));
+        let recorder: &'static Recorder = Box::leak(Box::new(Recorder(testing::provider(replay), Mutex::default())));
+        let provider: &'static Provider = Box::leak(Box::new(Provider { aead: recorder, ..testing::provider(replay) }));
         let plain = text_bytes(1, 100_000);
         let mut syns = HashSet::new();
         let mut frames = 0;
@@ -758,9 +580,7 @@ mod tests {
             let mut salt = [0; 32];
             provider.random.fill(&mut salt).expect("replayed");
             // The repeated salt gives the same DEK.
-            let dek = provider
-                .kdf
-                .derive("zvault v1 01 dek", &[1; 32], &salt, &[]);
+            let dek = provider.kdf.derive("zvault v1 01 dek", &[1; 32], &salt, &[]);
             let keys = ObjectKeys::new(provider, &dek, [2; 32], 1);
             let mut compressor = Compressor::new(Some(level)).expect("a level");
             let (codec, body) = compressor.compress(&plain).expect("compresses");
@@ -772,16 +592,8 @@ mod tests {
         }
         let used = recorder.1.lock().expect("no panic");
         let nonces: HashSet<_> = used.iter().map(|(_, nonce)| nonce).collect();
-        assert_eq!(
-            (used.len(), nonces.len()),
-            (frames, frames / 2),
-            "the randomness did repeat"
-        );
-        assert_eq!(
-            used.iter().collect::<HashSet<_>>().len(),
-            frames,
-            "no key with the same nonce twice"
-        );
+        assert_eq!((used.len(), nonces.len()), (frames, frames / 2), "the randomness did repeat");
+        assert_eq!(used.iter().collect::<HashSet<_>>().len(), frames, "no key with the same nonce twice");
         assert_eq!(syns.len(), frames);
     }
 }

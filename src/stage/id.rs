@@ -22,19 +22,9 @@ impl IdKeys {
     /// Derives them from the domain's key `D`.
     pub fn new(provider: &'static Provider, domain_key: &Key, scope: Scope) -> IdKeys {
         let label = Purpose::Id.label(provider.suite);
-        let keys = TYPES.map(|chunk_type| {
-            provider.kdf.derive(
-                label,
-                domain_key.expose(),
-                &[],
-                &[&scope.0, &[chunk_type as u8]],
-            )
-        });
-        IdKeys {
-            provider,
-            scope,
-            keys,
-        }
+        let keys = TYPES
+            .map(|chunk_type| provider.kdf.derive(label, domain_key.expose(), &[], &[&scope.0, &[chunk_type as u8]]));
+        IdKeys { provider, scope, keys }
     }
 
     /// The id of `data` as a chunk of this type.
@@ -58,11 +48,7 @@ pub struct IdKeyCache {
 impl IdKeyCache {
     /// For the domain whose key `D` this is.
     pub fn new(provider: &'static Provider, domain_key: Key) -> IdKeyCache {
-        IdKeyCache {
-            provider,
-            domain_key,
-            scopes: Mutex::default(),
-        }
+        IdKeyCache { provider, domain_key, scopes: Mutex::default() }
     }
 
     /// The keys of a scope.
@@ -77,12 +63,7 @@ impl IdKeyCache {
 }
 
 /// In the order of their codes, which begin at 1.
-const TYPES: [ChunkType; 4] = [
-    ChunkType::File,
-    ChunkType::List,
-    ChunkType::Leaf,
-    ChunkType::Node,
-];
+const TYPES: [ChunkType; 4] = [ChunkType::File, ChunkType::List, ChunkType::Leaf, ChunkType::Node];
 /// A hostile footer may name a new scope in every segment; four times the sources of a snapshot are plenty.
 const MAX_SCOPES: usize = 4 * vault_format::limits::SOURCES;
 
@@ -109,15 +90,9 @@ mod tests {
 
     #[test]
     fn ids_are_those_of_the_specification() {
-        let key = provider()
-            .kdf
-            .derive("zvault v1 01 id", &[1; 32], &[], &[&[9; 16], &[3]]);
+        let key = provider().kdf.derive("zvault v1 01 id", &[1; 32], &[], &[&[9; 16], &[3]]);
         let id = ChunkId(provider().keyed_hash.keyed_hash(&key, &[b"data"]));
-        assert_eq!(
-            IdKeys::new(provider(), &Key::new([1; 32]), Scope([9; 16]))
-                .id(ChunkType::Leaf, b"data"),
-            id
-        );
+        assert_eq!(IdKeys::new(provider(), &Key::new([1; 32]), Scope([9; 16])).id(ChunkType::Leaf, b"data"), id);
         assert_eq!(chunk_id(provider(), &key, b"data"), id);
     }
 
@@ -132,10 +107,7 @@ mod tests {
         assert!(cache.scopes.lock().expect("no panic").len() <= MAX_SCOPES);
         let direct = IdKeys::new(provider(), &Key::new([1; 32]), Scope([7; 16]));
         for _ in 0..2 {
-            assert_eq!(
-                cache.scope(Scope([7; 16])).id(ChunkType::File, b"x"),
-                direct.id(ChunkType::File, b"x")
-            );
+            assert_eq!(cache.scope(Scope([7; 16])).id(ChunkType::File, b"x"), direct.id(ChunkType::File, b"x"));
         }
     }
 }

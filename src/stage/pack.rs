@@ -9,12 +9,11 @@ use crypto_backends::{CryptoError, Key, Provider};
 use vault_format::frame::{TRAILER_SLOT, overhead};
 use vault_format::header::{COMMIT_LEN, HEADER_LEN};
 use vault_format::pack::{
-    CHUNK_LEN, Footer, FooterChunk, FooterSegment, SEGMENT_LEN, Trailer, min_frame_len,
-    trailer_frame_len,
+    CHUNK_LEN, Footer, FooterChunk, FooterSegment, SEGMENT_LEN, Trailer, min_frame_len, trailer_frame_len,
 };
 use vault_format::{
-    ChunkId, Codec, EpochId, Expected, FormatError, Header, ObjectHash, ObjectType, PackName,
-    Scope, Suite, limits, sizes,
+    ChunkId, Codec, EpochId, Expected, FormatError, Header, ObjectHash, ObjectType, PackName, Scope, Suite, limits,
+    sizes,
 };
 
 use super::frame::{ObjectKeys, Opener, SealError};
@@ -32,19 +31,10 @@ pub struct PackKeys {
 
 impl PackKeys {
     /// A reader's pack (mode 1) under `K_data`. Draws the salt of `header`.
-    pub fn symmetric(
-        provider: &'static Provider,
-        header: Header,
-        data_key: &Key,
-    ) -> Result<PackKeys, CryptoError> {
+    pub fn symmetric(provider: &'static Provider, header: Header, data_key: &Key) -> Result<PackKeys, CryptoError> {
         let header = salted(provider, header)?;
         let dek = dek(provider, data_key, &header.encode(), &header.salt);
-        Ok(PackKeys {
-            provider,
-            header,
-            kem_ct: Vec::new(),
-            dek,
-        })
+        Ok(PackKeys { provider, header, kem_ct: Vec::new(), dek })
     }
 
     /// A push-only device's pack (mode 2), sealed to the epoch's KEM key with the device's `P_kem`. Draws the salt of `header`.
@@ -58,12 +48,7 @@ impl PackKeys {
         let (kem_ct, shared) = provider.kem.encapsulate(epoch_public)?;
         let clear = [&header.encode()[..], &kem_ct].concat();
         let dek = sealed_dek(provider, &shared, psk, &clear);
-        Ok(PackKeys {
-            provider,
-            header,
-            kem_ct,
-            dek,
-        })
+        Ok(PackKeys { provider, header, kem_ct, dek })
     }
 }
 
@@ -83,21 +68,14 @@ impl PackWriter {
         PackWriter::with_buffer(keys, Vec::new())
     }
 
-    /// An empty pack in the buffer of one that is stored by now: fresh memory costs about as much as sealing into it.
+    /// An empty pack in the buffer of one that is stored by now: so a push holds a few such buffers and no more.
     pub fn with_buffer(keys: PackKeys, mut bytes: Vec<u8>) -> Result<PackWriter, PackError> {
-        let PackKeys {
-            provider,
-            header,
-            kem_ct,
-            dek,
-        } = keys;
+        let PackKeys { provider, header, kem_ct, dek } = keys;
         let clear = [&header.encode()[..], &kem_ct].concat();
         // What readers would refuse, such as a mode that does not fit the domain, is not written.
         Header::parse(&clear).map_err(PackError::Header)?;
         if clear.len() != header.sealed_len() {
-            return Err(PackError::Header(FormatError::Invalid {
-                what: "length of the KEM ciphertext",
-            }));
+            return Err(PackError::Header(FormatError::Invalid { what: "length of the KEM ciphertext" }));
         }
         let c = provider.hash.hash(&[&clear]);
         let keys = Arc::new(ObjectKeys::new(provider, &dek, c, header.object_type as u8));
@@ -105,14 +83,7 @@ impl PackWriter {
         bytes.reserve_exact(sizes::PACK);
         bytes.extend_from_slice(&clear);
         bytes.extend_from_slice(&keys.commit());
-        Ok(PackWriter {
-            keys,
-            header,
-            bytes,
-            segments: Vec::new(),
-            filled: Vec::new(),
-            footer_len: FOOTER_HEAD,
-        })
+        Ok(PackWriter { keys, header, bytes, segments: Vec::new(), filled: Vec::new(), footer_len: FOOTER_HEAD })
     }
 
     /// The longest body that a further segment of `chunks` chunks may have.
@@ -143,12 +114,7 @@ impl PackWriter {
             plain_len: segment.plain_len,
             chunks: segment.chunks.to_vec(),
         });
-        Some(Ticket {
-            keys: Arc::clone(&self.keys),
-            slot,
-            offset,
-            frame_len,
-        })
+        Some(Ticket { keys: Arc::clone(&self.keys), slot, offset, frame_len })
     }
 
     /// Copies a verified frame to its place. Any order.
@@ -174,14 +140,8 @@ impl PackWriter {
         }
         let provider = self.keys.provider();
         let suite = provider.suite;
-        let total = if full {
-            sizes::PACK
-        } else {
-            sizes::pack_class(self.least_len())
-        };
-        let footer = Footer {
-            segments: std::mem::take(&mut self.segments),
-        };
+        let total = if full { sizes::PACK } else { sizes::pack_class(self.least_len()) };
+        let footer = Footer { segments: std::mem::take(&mut self.segments) };
         let footer_bytes = footer.encode().map_err(PackError::Footer)?;
         let footer_frame_len = min_frame_len(suite) + footer_bytes.len();
         let count = footer.segments.len() as u32;
@@ -190,15 +150,7 @@ impl PackWriter {
         let mut seal = |part, slot, last, plain: &[u8], frame_len| {
             let text_len = frame_len - overhead(suite);
             let len = plain.len() as u32;
-            let sealed = self.keys.seal_frame(
-                slot,
-                last,
-                Codec::Stored,
-                len,
-                plain,
-                text_len,
-                &mut self.bytes,
-            );
+            let sealed = self.keys.seal_frame(slot, last, Codec::Stored, len, plain, text_len, &mut self.bytes);
             sealed.map_err(|source| PackError::Frame { part, source })
         };
         seal(Part::Pad, count, false, &[], pad_len)?;
@@ -207,42 +159,20 @@ impl PackWriter {
             footer_len: footer_frame_len as u32,
             segment_count: count,
         };
-        seal(
-            Part::Footer,
-            count + 1,
-            false,
-            &footer_bytes,
-            footer_frame_len,
-        )?;
-        seal(
-            Part::Trailer,
-            TRAILER_SLOT,
-            true,
-            &trailer.encode(),
-            trailer_frame_len(suite),
-        )?;
+        seal(Part::Footer, count + 1, false, &footer_bytes, footer_frame_len)?;
+        seal(Part::Trailer, TRAILER_SLOT, true, &trailer.encode(), trailer_frame_len(suite))?;
 
         // A pack whose footer does not open is as lost as one whose segments do not.
-        let head = PackHead {
-            header: self.header,
-            keys: self.keys,
-        };
-        if !matches!(head.read_tail(&mut Opener::new(), total, &self.bytes)?, Tail::Footer(read) if read == footer)
-        {
-            return Err(PackError::Footer(FormatError::Mismatch {
-                field: "footer after sealing",
-            }));
+        let head = PackHead { header: self.header, keys: self.keys };
+        if !matches!(head.read_tail(&mut Opener::new(), total, &self.bytes)?, Tail::Footer(read) if read == footer) {
+            return Err(PackError::Footer(FormatError::Mismatch { field: "footer after sealing" }));
         }
         let name = PackName {
             tree: is_tree(&head.header),
             device: head.header.writer,
             hash: ObjectHash(provider.hash.hash(&[&self.bytes])),
         };
-        Ok(FullPack {
-            bytes: self.bytes,
-            name,
-            segments: footer.segments,
-        })
+        Ok(FullPack { bytes: self.bytes, name, segments: footer.segments })
     }
 
     /// Bytes of the pack if it ended now with the shortest pad frame.
@@ -288,12 +218,7 @@ impl SegmentSealer {
         segment: &CompressedSegment<'_>,
         ids: &IdKeys,
     ) -> Result<SealedSegment<'_>, PackError> {
-        let Ticket {
-            keys,
-            slot,
-            frame_len,
-            ..
-        } = &ticket;
+        let Ticket { keys, slot, frame_len, .. } = &ticket;
         let part = Part::Segment(*slot);
         self.frame.clear();
         keys.seal_frame(
@@ -309,18 +234,9 @@ impl SegmentSealer {
         if self.frame.len() != *frame_len {
             return Err(PackError::ForeignTicket);
         }
-        let plain = open_segment(
-            &mut self.opener,
-            keys,
-            *slot,
-            &self.frame,
-            segment.plain_len,
-        )?;
+        let plain = open_segment(&mut self.opener, keys, *slot, &self.frame, segment.plain_len)?;
         check_ids(*slot, plain, segment.chunks, ids)?;
-        Ok(SealedSegment {
-            ticket,
-            frame: &self.frame,
-        })
+        Ok(SealedSegment { ticket, frame: &self.frame })
     }
 }
 
@@ -357,13 +273,8 @@ impl PackHead {
     ) -> Result<PackHead, PackError> {
         let header = Header::parse(start).map_err(PackError::Header)?;
         header.expect(expected).map_err(PackError::Header)?;
-        if !matches!(
-            header.object_type,
-            ObjectType::DataPack | ObjectType::TreePack
-        ) {
-            return Err(PackError::Header(FormatError::Mismatch {
-                field: "object type",
-            }));
+        if !matches!(header.object_type, ObjectType::DataPack | ObjectType::TreePack) {
+            return Err(PackError::Header(FormatError::Mismatch { field: "object type" }));
         }
         let truncated = PackError::Header(FormatError::Truncated { what: "header" });
         let Some((clear, commit)) = start.split_at_checked(header.sealed_len()) else {
@@ -372,25 +283,10 @@ impl PackHead {
         let Some(commit) = commit.get(..COMMIT_LEN) else {
             return Err(truncated);
         };
-        let dek = dek(&header, clear).map_err(|source| PackError::Key {
-            epoch: header.epoch,
-            source,
-        })?;
-        let keys = ObjectKeys::new(
-            provider,
-            &dek,
-            provider.hash.hash(&[clear]),
-            header.object_type as u8,
-        );
-        keys.check_commit(commit)
-            .map_err(|source| PackError::Frame {
-                part: Part::Commitment,
-                source,
-            })?;
-        Ok(PackHead {
-            header,
-            keys: Arc::new(keys),
-        })
+        let dek = dek(&header, clear).map_err(|source| PackError::Key { epoch: header.epoch, source })?;
+        let keys = ObjectKeys::new(provider, &dek, provider.hash.hash(&[clear]), header.object_type as u8);
+        keys.check_commit(commit).map_err(|source| PackError::Frame { part: Part::Commitment, source })?;
+        Ok(PackHead { header, keys: Arc::new(keys) })
     }
 
     /// The longest header with commitment of any suite and mode.
@@ -407,12 +303,7 @@ impl PackHead {
     }
 
     /// Reads trailer and footer of a pack of `pack_len` bytes. `tail` is any end of it; if the footer begins before, [`Tail::From`] says where.
-    pub fn read_tail(
-        &self,
-        opener: &mut Opener,
-        pack_len: usize,
-        tail: &[u8],
-    ) -> Result<Tail, PackError> {
+    pub fn read_tail(&self, opener: &mut Opener, pack_len: usize, tail: &[u8]) -> Result<Tail, PackError> {
         Ok(match self.read_ends(opener, pack_len, tail)? {
             Ok((_, footer)) => Tail::Footer(footer),
             Err(from) => Tail::From(from),
@@ -446,13 +337,7 @@ impl PackHead {
             return Ok(Err(pack_len.saturating_sub(trailer_len)));
         };
         let plain = opener
-            .open(
-                &self.keys,
-                TRAILER_SLOT,
-                true,
-                &tail[trailer_at..],
-                trailer_len,
-            )
+            .open(&self.keys, TRAILER_SLOT, true, &tail[trailer_at..], trailer_len)
             .map_err(|source| frame(Part::Trailer, source))?;
         let trailer = Trailer::parse(plain, suite, pack_len).map_err(PackError::Trailer)?;
 
@@ -460,23 +345,10 @@ impl PackHead {
             return Ok(Err(trailer.footer_offset as usize));
         };
         let plain = opener
-            .open(
-                &self.keys,
-                trailer.segment_count + 1,
-                false,
-                &tail[footer_at..trailer_at],
-                limits::PACK,
-            )
+            .open(&self.keys, trailer.segment_count + 1, false, &tail[footer_at..trailer_at], limits::PACK)
             .map_err(|source| frame(Part::Footer, source))?;
         let footer = Footer::parse(plain, pack_len).map_err(PackError::Footer)?;
-        footer
-            .expect(
-                suite,
-                self.header.sealed_len(),
-                is_tree(&self.header),
-                &trailer,
-            )
-            .map_err(PackError::Footer)?;
+        footer.expect(suite, self.header.sealed_len(), is_tree(&self.header), &trailer).map_err(PackError::Footer)?;
         Ok(Ok((trailer, footer)))
     }
 }
@@ -491,11 +363,7 @@ pub enum Tail {
 }
 
 /// Opens everything in a pack and recomputes every id. That the name is the hash of `pack` is the caller's to check.
-pub fn verify_pack(
-    head: &PackHead,
-    pack: &[u8],
-    ids: &dyn Fn(Scope) -> Arc<IdKeys>,
-) -> Result<Footer, PackError> {
+pub fn verify_pack(head: &PackHead, pack: &[u8], ids: &dyn Fn(Scope) -> Arc<IdKeys>) -> Result<Footer, PackError> {
     let mut opener = Opener::new();
     let Ok((trailer, footer)) = head.read_ends(&mut opener, pack.len(), pack)? else {
         return Err(PackError::Size { len: pack.len() });
@@ -510,10 +378,7 @@ pub fn verify_pack(
     let pad = &pack[footer.end() as usize..trailer.footer_offset as usize];
     let pad = opener
         .open(&head.keys, trailer.segment_count, false, pad, limits::PACK)
-        .map_err(|source| PackError::Frame {
-            part: Part::Pad,
-            source,
-        })?;
+        .map_err(|source| PackError::Frame { part: Part::Pad, source })?;
     if pad.iter().any(|byte| *byte != 0) {
         return Err(PackError::Pad);
     }
@@ -623,30 +488,18 @@ fn open_segment<'a>(
 ) -> Result<&'a [u8], PackError> {
     let part = Part::Segment(slot);
     let limit = limits::SEGMENT_PLAIN;
-    let plain = opener
-        .open(keys, slot, false, frame, limit)
-        .map_err(|source| PackError::Frame { part, source })?;
+    let plain = opener.open(keys, slot, false, frame, limit).map_err(|source| PackError::Frame { part, source })?;
     if plain.len() != plain_len as usize {
-        return Err(PackError::PlainLen {
-            slot,
-            expected: plain_len,
-            found: plain.len(),
-        });
+        return Err(PackError::PlainLen { slot, expected: plain_len, found: plain.len() });
     }
     Ok(plain)
 }
 
-fn check_ids(
-    slot: u32,
-    mut plain: &[u8],
-    chunks: &[FooterChunk],
-    ids: &IdKeys,
-) -> Result<(), PackError> {
+fn check_ids(slot: u32, mut plain: &[u8], chunks: &[FooterChunk], ids: &IdKeys) -> Result<(), PackError> {
     for chunk in chunks {
         let content;
-        (content, plain) = plain
-            .split_at_checked(chunk.len as usize)
-            .ok_or(PackError::ChunkId { slot, id: chunk.id })?;
+        (content, plain) =
+            plain.split_at_checked(chunk.len as usize).ok_or(PackError::ChunkId { slot, id: chunk.id })?;
         if ids.id(chunk.chunk_type, content) != chunk.id {
             return Err(PackError::ChunkId { slot, id: chunk.id });
         }
@@ -685,11 +538,7 @@ mod tests {
             mode,
             vault: VaultId([1; 32]),
             epoch: EpochId([2; 16]),
-            domain: if mode == Mode::Sealed {
-                writer.into()
-            } else {
-                Domain::SHARED
-            },
+            domain: if mode == Mode::Sealed { writer.into() } else { Domain::SHARED },
             writer,
             salt: [0; 32],
         }
@@ -715,11 +564,7 @@ mod tests {
     }
 
     fn writer() -> PackWriter {
-        let keys = PackKeys::symmetric(
-            provider(),
-            header(ObjectType::DataPack, Mode::Symmetric),
-            &data_key(),
-        );
+        let keys = PackKeys::symmetric(provider(), header(ObjectType::DataPack, Mode::Symmetric), &data_key());
         PackWriter::new(keys.expect("keys")).expect("a pack")
     }
 
@@ -745,21 +590,14 @@ mod tests {
     }
 
     /// Reserves, seals, verifies and fills; false if there is no room.
-    fn add(
-        writer: &mut PackWriter,
-        segment: &SegmentBuilder,
-        level: Option<i32>,
-        scope: Scope,
-    ) -> bool {
+    fn add(writer: &mut PackWriter, segment: &SegmentBuilder, level: Option<i32>, scope: Scope) -> bool {
         let mut compressor = Compressor::new(level).expect("a level");
         let compressed = segment.compress(&mut compressor).expect("compresses");
         let Some(ticket) = writer.reserve(&compressed) else {
             return false;
         };
         let mut sealer = SegmentSealer::new();
-        let sealed = sealer
-            .seal(ticket, &compressed, &ids().scope(scope))
-            .expect("seals and verifies");
+        let sealed = sealer.seal(ticket, &compressed, &ids().scope(scope)).expect("seals and verifies");
         writer.fill(sealed).expect("its own ticket");
         true
     }
@@ -769,20 +607,11 @@ mod tests {
         let other = Scope([9; 16]);
         assert!(add(
             &mut writer,
-            &segment(
-                Scope::VAULT,
-                ChunkType::File,
-                &[text_bytes(1, 40_000), text_bytes(2, 5)]
-            ),
+            &segment(Scope::VAULT, ChunkType::File, &[text_bytes(1, 40_000), text_bytes(2, 5)]),
             Some(3),
             Scope::VAULT
         ));
-        assert!(add(
-            &mut writer,
-            &segment(other, ChunkType::File, &[random_bytes(3, 3_000)]),
-            Some(3),
-            other
-        ));
+        assert!(add(&mut writer, &segment(other, ChunkType::File, &[random_bytes(3, 3_000)]), Some(3), other));
         assert!(add(
             &mut writer,
             &segment(Scope::VAULT, ChunkType::File, &[random_bytes(4, 3_000)]),
@@ -797,38 +626,23 @@ mod tests {
         let pack = small_pack();
         assert_eq!(pack.bytes.len(), 64 << 10);
         assert_eq!(pack.name.hash.0, provider().hash.hash(&[&pack.bytes]));
-        assert_eq!(
-            (pack.name.tree, pack.name.device),
-            (false, DeviceId([3; 16]))
-        );
-        assert_eq!(
-            verify(&pack.bytes).expect("verifies").segments,
-            pack.segments
-        );
+        assert_eq!((pack.name.tree, pack.name.device), (false, DeviceId([3; 16])));
+        assert_eq!(verify(&pack.bytes).expect("verifies").segments, pack.segments);
 
         let head = head(&pack.bytes).expect("opens");
         assert!(head.header().salt != [0; 32], "the salt was drawn");
         let mut opener = Opener::new();
         let segment = &pack.segments[0];
         let frame = &pack.bytes[segment.offset as usize..][..segment.frame_len as usize];
-        let plain = head
-            .open_segment(&mut opener, 0, frame, segment.plain_len)
-            .expect("opens");
+        let plain = head.open_segment(&mut opener, 0, frame, segment.plain_len).expect("opens");
         assert_eq!(plain, [text_bytes(1, 40_000), text_bytes(2, 5)].concat());
         assert!(matches!(
             head.open_segment(&mut opener, 0, frame, 40_004),
-            Err(PackError::PlainLen {
-                slot: 0,
-                expected: 40_004,
-                found: 40_005
-            })
+            Err(PackError::PlainLen { slot: 0, expected: 40_004, found: 40_005 })
         ));
         assert!(matches!(
             head.open_segment(&mut opener, 1, frame, 40_005),
-            Err(PackError::Frame {
-                part: Part::Segment(1),
-                source: SealError::Tag { slot: 1 }
-            })
+            Err(PackError::Frame { part: Part::Segment(1), source: SealError::Tag { slot: 1 } })
         ));
     }
 
@@ -836,11 +650,7 @@ mod tests {
     fn buffers_are_used_again() {
         let pack = small_pack();
         let buffer = pack.bytes.as_ptr();
-        let keys = PackKeys::symmetric(
-            provider(),
-            header(ObjectType::DataPack, Mode::Symmetric),
-            &data_key(),
-        );
+        let keys = PackKeys::symmetric(provider(), header(ObjectType::DataPack, Mode::Symmetric), &data_key());
         let mut writer = PackWriter::with_buffer(keys.expect("keys"), pack.bytes).expect("a pack");
         assert!(add(
             &mut writer,
@@ -849,14 +659,8 @@ mod tests {
             Scope::VAULT
         ));
         let again = writer.finish(true).expect("a pack");
-        assert_eq!(
-            (again.bytes.as_ptr(), again.bytes.len()),
-            (buffer, sizes::PACK)
-        );
-        assert_eq!(
-            verify(&again.bytes).expect("verifies").segments,
-            again.segments
-        );
+        assert_eq!((again.bytes.as_ptr(), again.bytes.len()), (buffer, sizes::PACK));
+        assert_eq!(verify(&again.bytes).expect("verifies").segments, again.segments);
     }
 
     #[test]
@@ -866,10 +670,7 @@ mod tests {
         let mut opener = Opener::new();
         let mut from = pack.len();
         let footer = loop {
-            match head
-                .read_tail(&mut opener, pack.len(), &pack[from..])
-                .expect("opens")
-            {
+            match head.read_tail(&mut opener, pack.len(), &pack[from..]).expect("opens") {
                 Tail::Footer(footer) => break footer,
                 Tail::From(more) => {
                     assert!(more < from);
@@ -878,57 +679,36 @@ mod tests {
             }
         };
         assert_eq!(footer, verify(&pack).expect("verifies"));
-        assert!(matches!(
-            head.read_tail(&mut opener, pack.len() - 1, &pack),
-            Err(PackError::Size { .. })
-        ));
+        assert!(matches!(head.read_tail(&mut opener, pack.len() - 1, &pack), Err(PackError::Size { .. })));
         assert!(head.read_tail(&mut opener, pack.len() * 2, &pack).is_err());
     }
 
     #[test]
     fn every_byte_is_bound() {
         let pack = small_pack();
-        let segments_end = pack
-            .segments
-            .last()
-            .map_or(0, |last| last.offset + last.frame_len) as usize;
+        let segments_end = pack.segments.last().map_or(0, |last| last.offset + last.frame_len) as usize;
         let trailer_at = pack.bytes.len() - trailer_frame_len(Suite::Default);
-        let footer_at = trailer_at
-            - min_frame_len(Suite::Default)
-            - (Footer {
-                segments: pack.segments.clone(),
-            })
-            .encoded_len();
+        let footer_at =
+            trailer_at - min_frame_len(Suite::Default) - (Footer { segments: pack.segments.clone() }).encoded_len();
         // Every byte of what is clear, the ends of every frame (syn, nonce, head of the text; tag), samples of the long rest.
-        let mut places: HashSet<usize> = (0..160)
-            .chain(trailer_at..pack.bytes.len())
-            .chain((0..pack.bytes.len()).step_by(997))
-            .collect();
-        for border in pack
-            .segments
-            .iter()
-            .map(|segment| segment.offset as usize)
-            .chain([segments_end, footer_at, trailer_at])
+        let mut places: HashSet<usize> =
+            (0..160).chain(trailer_at..pack.bytes.len()).chain((0..pack.bytes.len()).step_by(997)).collect();
+        for border in
+            pack.segments.iter().map(|segment| segment.offset as usize).chain([segments_end, footer_at, trailer_at])
         {
             places.extend(border - 20..border + 75);
         }
         for at in places {
             let mut bad = pack.bytes.clone();
             bad[at] ^= 0x10;
-            let error = verify(&bad)
-                .err()
-                .unwrap_or_else(|| panic!("byte {at} is not bound"));
+            let error = verify(&bad).err().unwrap_or_else(|| panic!("byte {at} is not bound"));
             let part = |wanted: Part| matches!(&error, PackError::Frame { part, source: SealError::Tag { .. } } if *part == wanted);
             let right = match at {
                 0..40 | 56..88 => matches!(error, PackError::Header(_)),
                 // Epoch and salt, which no place demands, and the commitment itself.
-                40..56 | 88..152 => matches!(
-                    error,
-                    PackError::Frame {
-                        part: Part::Commitment,
-                        source: SealError::Commitment
-                    }
-                ),
+                40..56 | 88..152 => {
+                    matches!(error, PackError::Frame { part: Part::Commitment, source: SealError::Commitment })
+                }
                 _ if at >= trailer_at => part(Part::Trailer),
                 _ if at >= footer_at => part(Part::Footer),
                 _ if at >= segments_end => part(Part::Pad),
@@ -969,25 +749,14 @@ mod tests {
                 matches!(head(&bad).err(), Some(PackError::Header(FormatError::NewerFormat { field: found, value: 9 })) if found == field)
             );
         }
-        let no_key = PackHead::parse(
-            provider(),
-            &pack,
-            &expected(&header(ObjectType::DataPack, Mode::Symmetric)),
-            |_, _| Err("unknown".into()),
-        );
-        assert!(matches!(
-            no_key.err(),
-            Some(PackError::Key {
-                epoch: EpochId([2, ..]),
-                ..
-            })
-        ));
+        let no_key =
+            PackHead::parse(provider(), &pack, &expected(&header(ObjectType::DataPack, Mode::Symmetric)), |_, _| {
+                Err("unknown".into())
+            });
+        assert!(matches!(no_key.err(), Some(PackError::Key { epoch: EpochId([2, ..]), .. })));
         for len in [0, 119, 120, 151] {
             assert!(
-                matches!(
-                    head(&pack[..len]).err(),
-                    Some(PackError::Header(FormatError::Truncated { .. }))
-                ),
+                matches!(head(&pack[..len]).err(), Some(PackError::Header(FormatError::Truncated { .. }))),
                 "{len}"
             );
         }
@@ -1001,81 +770,37 @@ mod tests {
         assert_ne!(one.name, two.name, "a salt of its own");
         assert_eq!(one.bytes.len(), two.bytes.len());
         let trailer_at = one.bytes.len() - trailer_frame_len(Suite::Default);
-        let footer_at = trailer_at
-            - min_frame_len(Suite::Default)
-            - (Footer {
-                segments: one.segments.clone(),
-            })
-            .encoded_len();
+        let footer_at =
+            trailer_at - min_frame_len(Suite::Default) - (Footer { segments: one.segments.clone() }).encoded_len();
         let mix = |range: std::ops::Range<usize>| {
             let mut mixed = one.bytes.clone();
             mixed[range.clone()].copy_from_slice(&two.bytes[range]);
             verify(&mixed).expect_err("mixed")
         };
-        assert!(matches!(
-            mix(trailer_at..one.bytes.len()),
-            PackError::Frame {
-                part: Part::Trailer,
-                ..
-            }
-        ));
-        assert!(matches!(
-            mix(footer_at..trailer_at),
-            PackError::Frame {
-                part: Part::Footer,
-                ..
-            }
-        ));
-        assert!(matches!(
-            mix(footer_at..one.bytes.len()),
-            PackError::Frame {
-                part: Part::Trailer,
-                ..
-            }
-        ));
+        assert!(matches!(mix(trailer_at..one.bytes.len()), PackError::Frame { part: Part::Trailer, .. }));
+        assert!(matches!(mix(footer_at..trailer_at), PackError::Frame { part: Part::Footer, .. }));
+        assert!(matches!(mix(footer_at..one.bytes.len()), PackError::Frame { part: Part::Trailer, .. }));
         let last = &one.segments[2];
         let pad_at = (last.offset + last.frame_len) as usize;
-        assert!(matches!(
-            mix(pad_at..footer_at),
-            PackError::Frame {
-                part: Part::Pad,
-                ..
-            }
-        ));
-        assert!(matches!(
-            mix(0..152),
-            PackError::Frame {
-                part: Part::Trailer,
-                ..
-            }
-        ));
+        assert!(matches!(mix(pad_at..footer_at), PackError::Frame { part: Part::Pad, .. }));
+        assert!(matches!(mix(0..152), PackError::Frame { part: Part::Trailer, .. }));
 
         // Segments 1 and 2 have frames of one length.
         let (a, b) = (&one.segments[1], &one.segments[2]);
         assert_eq!(a.frame_len, b.frame_len);
         let mut swapped = one.bytes.clone();
-        swapped[a.offset as usize..(b.offset + b.frame_len) as usize]
-            .rotate_left(a.frame_len as usize);
+        swapped[a.offset as usize..(b.offset + b.frame_len) as usize].rotate_left(a.frame_len as usize);
         assert!(matches!(
             verify(&swapped),
-            Err(PackError::Frame {
-                part: Part::Segment(1),
-                source: SealError::Tag { slot: 1 }
-            })
+            Err(PackError::Frame { part: Part::Segment(1), source: SealError::Tag { slot: 1 } })
         ));
 
-        assert!(matches!(
-            verify(&one.bytes[..one.bytes.len() - 1]),
-            Err(PackError::Size { .. })
-        ));
+        assert!(matches!(verify(&one.bytes[..one.bytes.len() - 1]), Err(PackError::Size { .. })));
         let longer = [&one.bytes[..], &one.bytes].concat();
         assert!(matches!(verify(&longer), Err(PackError::Trailer(_))));
         assert!(matches!(
             verify(&[&one.bytes[..], &[0; 64 << 10]].concat()),
-            Err(PackError::Frame {
-                part: Part::Trailer,
-                ..
-            })
+            Err(PackError::Frame { part: Part::Trailer, .. })
         ));
     }
 
@@ -1094,47 +819,18 @@ mod tests {
             let mut writer = writer();
             assert!(add(
                 &mut writer,
-                &segment(
-                    Scope::VAULT,
-                    ChunkType::File,
-                    &[random_bytes(1, 50), random_bytes(2, 60)]
-                ),
+                &segment(Scope::VAULT, ChunkType::File, &[random_bytes(1, 50), random_bytes(2, 60)]),
                 None,
                 Scope::VAULT
             ));
             lie(&mut writer);
             verify(&writer.finish(false).expect("a pack").bytes).expect_err("a lie")
         };
-        assert!(matches!(
-            build(&wrong_id),
-            PackError::ChunkId {
-                slot: 0,
-                id: ChunkId([0, ..])
-            }
-        ));
-        assert!(matches!(
-            build(&swapped),
-            PackError::ChunkId { slot: 0, .. }
-        ));
-        assert!(matches!(
-            build(&other_scope),
-            PackError::ChunkId { slot: 0, .. }
-        ));
-        assert!(matches!(
-            build(&longer),
-            PackError::PlainLen {
-                slot: 0,
-                expected: 111,
-                found: 110
-            }
-        ));
-        assert!(matches!(
-            build(&gap),
-            PackError::Frame {
-                part: Part::Segment(0),
-                ..
-            }
-        ));
+        assert!(matches!(build(&wrong_id), PackError::ChunkId { slot: 0, id: ChunkId([0, ..]) }));
+        assert!(matches!(build(&swapped), PackError::ChunkId { slot: 0, .. }));
+        assert!(matches!(build(&other_scope), PackError::ChunkId { slot: 0, .. }));
+        assert!(matches!(build(&longer), PackError::PlainLen { slot: 0, expected: 111, found: 110 }));
+        assert!(matches!(build(&gap), PackError::Frame { part: Part::Segment(0), .. }));
 
         let honest = small_pack();
         let head = head(&honest.bytes).expect("opens");
@@ -1144,15 +840,10 @@ mod tests {
         let footer_at = honest.bytes.len()
             - trailer_len
             - min_frame_len(Suite::Default)
-            - (Footer {
-                segments: honest.segments.clone(),
-            })
-            .encoded_len();
+            - (Footer { segments: honest.segments.clone() }).encoded_len();
         let mut bad = honest.bytes[..pad_at].to_vec();
         let text_len = footer_at - pad_at - overhead(Suite::Default);
-        head.keys()
-            .seal_frame(3, false, Codec::Stored, 1, &[1], text_len, &mut bad)
-            .expect("seals");
+        head.keys().seal_frame(3, false, Codec::Stored, 1, &[1], text_len, &mut bad).expect("seals");
         bad.extend_from_slice(&honest.bytes[footer_at..]);
         assert!(matches!(verify(&bad), Err(PackError::Pad)));
     }
@@ -1165,20 +856,9 @@ mod tests {
         let compressed = chunks.compress(&mut off).expect("stored");
         let mut writer = writer();
         let ticket = writer.reserve(&compressed).expect("room");
-        let error = SegmentSealer::new()
-            .seal(ticket, &compressed, &ids().scope(Scope::VAULT))
-            .err();
-        assert!(matches!(
-            error,
-            Some(PackError::ChunkId {
-                slot: 0,
-                id: ChunkId([1, ..])
-            })
-        ));
-        assert!(matches!(
-            writer.finish(false).err(),
-            Some(PackError::NotFilled { slot: 0 })
-        ));
+        let error = SegmentSealer::new().seal(ticket, &compressed, &ids().scope(Scope::VAULT)).err();
+        assert!(matches!(error, Some(PackError::ChunkId { slot: 0, id: ChunkId([1, ..]) })));
+        assert!(matches!(writer.finish(false).err(), Some(PackError::NotFilled { slot: 0 })));
     }
 
     #[test]
@@ -1187,26 +867,16 @@ mod tests {
             segment(Scope::VAULT, ChunkType::File, &[vec![1; 10]]),
             segment(Scope::VAULT, ChunkType::File, &[vec![1; 11]]),
         );
-        let (mut a, mut b) = (
-            Compressor::new(None).expect("off"),
-            Compressor::new(None).expect("off"),
-        );
-        let (small, large) = (
-            small.compress(&mut a).expect("stored"),
-            large.compress(&mut b).expect("stored"),
-        );
+        let (mut a, mut b) = (Compressor::new(None).expect("off"), Compressor::new(None).expect("off"));
+        let (small, large) = (small.compress(&mut a).expect("stored"), large.compress(&mut b).expect("stored"));
         let (mut one, mut two) = (writer(), writer());
         let keys = ids().scope(Scope::VAULT);
         let mut sealer = SegmentSealer::new();
-        let sealed = sealer
-            .seal(one.reserve(&small).expect("room"), &small, &keys)
-            .expect("seals");
+        let sealed = sealer.seal(one.reserve(&small).expect("room"), &small, &keys).expect("seals");
         assert!(two.reserve(&small).is_some());
         assert!(matches!(two.fill(sealed), Err(PackError::ForeignTicket)));
         assert!(matches!(
-            sealer
-                .seal(one.reserve(&large).expect("room"), &small, &keys)
-                .err(),
+            sealer.seal(one.reserve(&large).expect("room"), &small, &keys).err(),
             Some(PackError::ForeignTicket)
         ));
     }
@@ -1214,25 +884,15 @@ mod tests {
     #[test]
     fn full_packs_have_exactly_16_mib_and_others_a_size_of_the_table() {
         let noise = random_bytes(1, 2_000_000);
-        for (segments, chunk) in [
-            (1, 1),
-            (1, 12_000),
-            (1, 125_000),
-            (9, 125_000),
-            (99, 140_000),
-        ] {
+        for (segments, chunk) in [(1, 1), (1, 12_000), (1, 125_000), (9, 125_000), (99, 140_000)] {
             for full in [false, true] {
                 let mut writer = writer();
                 for start in 0..segments {
-                    let chunks: Vec<Vec<u8>> = (0..8)
-                        .map(|n| noise[start + n * chunk..][..chunk].to_vec())
-                        .collect();
+                    let chunks: Vec<Vec<u8>> = (0..8).map(|n| noise[start + n * chunk..][..chunk].to_vec()).collect();
                     let mut chunks = segment(Scope::VAULT, ChunkType::File, &chunks);
                     if !add(&mut writer, &chunks, None, Scope::VAULT) {
                         // Data that does not compress fills a pack up to less than one chunk.
-                        let front = chunks
-                            .split_off_front(|count| writer.room(count))
-                            .expect("some fit");
+                        let front = chunks.split_off_front(|count| writer.room(count)).expect("some fit");
                         assert!(add(&mut writer, &front, None, Scope::VAULT));
                         assert!(writer.room(1) < chunk);
                         break;
@@ -1241,10 +901,7 @@ mod tests {
                 let pack = writer.finish(full).expect("a pack");
                 assert!(sizes::is_pack_class(pack.bytes.len()));
                 assert_eq!(pack.bytes.len() == 16 << 20, full || segments == 99);
-                assert_eq!(
-                    verify(&pack.bytes).expect("verifies").segments,
-                    pack.segments
-                );
+                assert_eq!(verify(&pack.bytes).expect("verifies").segments, pack.segments);
             }
         }
     }
@@ -1253,19 +910,10 @@ mod tests {
     fn room_is_exact() {
         for missing in [0, 1] {
             let mut writer = writer();
-            assert!(add(
-                &mut writer,
-                &segment(Scope::VAULT, ChunkType::File, &[vec![1; 100]]),
-                None,
-                Scope::VAULT
-            ));
+            assert!(add(&mut writer, &segment(Scope::VAULT, ChunkType::File, &[vec![1; 100]]), None, Scope::VAULT));
             // Not a segment that readers accept: only its length counts here.
             let body = vec![7; writer.room(1) + missing];
-            let chunk = [FooterChunk {
-                id: ChunkId([1; 32]),
-                chunk_type: ChunkType::File,
-                len: 5,
-            }];
+            let chunk = [FooterChunk { id: ChunkId([1; 32]), chunk_type: ChunkType::File, len: 5 }];
             let huge = CompressedSegment {
                 scope: Scope::VAULT,
                 codec: Codec::Zstd,
@@ -1277,9 +925,7 @@ mod tests {
             if missing == 0 {
                 assert_eq!((writer.room(0), writer.least_len()), (0, sizes::PACK));
                 writer.filled.fill(true);
-                let pack = writer
-                    .finish(true)
-                    .expect("a pack with the shortest padding");
+                let pack = writer.finish(true).expect("a pack with the shortest padding");
                 assert_eq!(pack.bytes.len(), sizes::PACK);
             }
         }
@@ -1303,62 +949,30 @@ mod tests {
         let pack = writer.finish(false).expect("a pack");
         assert!(pack.name.tree);
         let open = |psk: &Key| {
-            PackHead::parse(
-                provider(),
-                &pack.bytes,
-                &expected(&header),
-                |header, clear| {
-                    let shared = provider()
-                        .kem
-                        .decapsulate(secret.expose(), &clear[HEADER_LEN..])?;
-                    assert_eq!(header.mode, Mode::Sealed);
-                    Ok(sealed_dek(provider(), &shared, psk, clear))
-                },
-            )
+            PackHead::parse(provider(), &pack.bytes, &expected(&header), |header, clear| {
+                let shared = provider().kem.decapsulate(secret.expose(), &clear[HEADER_LEN..])?;
+                assert_eq!(header.mode, Mode::Sealed);
+                Ok(sealed_dek(provider(), &shared, psk, clear))
+            })
         };
         let cache = ids();
-        let footer = verify_pack(&open(&psk).expect("opens"), &pack.bytes, &|scope| {
-            cache.scope(scope)
-        })
-        .expect("verifies");
+        let footer =
+            verify_pack(&open(&psk).expect("opens"), &pack.bytes, &|scope| cache.scope(scope)).expect("verifies");
         assert_eq!(footer.segments, pack.segments);
         assert!(
-            matches!(
-                open(&Key::new([4; 32])).err(),
-                Some(PackError::Frame {
-                    part: Part::Commitment,
-                    ..
-                })
-            ),
+            matches!(open(&Key::new([4; 32])).err(), Some(PackError::Frame { part: Part::Commitment, .. })),
             "the KEM alone opens nothing"
         );
     }
 
     #[test]
     fn what_readers_would_refuse_is_not_written() {
-        let sealed_for_readers = Header {
-            domain: Domain::SHARED,
-            ..header(ObjectType::DataPack, Mode::Sealed)
-        };
+        let sealed_for_readers = Header { domain: Domain::SHARED, ..header(ObjectType::DataPack, Mode::Sealed) };
         let keys = PackKeys::symmetric(provider(), sealed_for_readers, &data_key()).expect("keys");
-        assert!(matches!(
-            PackWriter::new(keys).err(),
-            Some(PackError::Header(_))
-        ));
-        assert!(
-            matches!(writer().finish(false).err(), Some(PackError::Footer(_))),
-            "no segments"
-        );
+        assert!(matches!(PackWriter::new(keys).err(), Some(PackError::Header(_))));
+        assert!(matches!(writer().finish(false).err(), Some(PackError::Footer(_))), "no segments");
         let mut wrong_kind = writer();
-        assert!(add(
-            &mut wrong_kind,
-            &segment(Scope::VAULT, ChunkType::Leaf, &[vec![1; 10]]),
-            None,
-            Scope::VAULT
-        ));
-        assert!(
-            matches!(wrong_kind.finish(false).err(), Some(PackError::Footer(_))),
-            "nodes in a data pack"
-        );
+        assert!(add(&mut wrong_kind, &segment(Scope::VAULT, ChunkType::Leaf, &[vec![1; 10]]), None, Scope::VAULT));
+        assert!(matches!(wrong_kind.finish(false).err(), Some(PackError::Footer(_))), "nodes in a data pack");
     }
 }

@@ -16,22 +16,14 @@ pub struct SegmentBuilder {
 impl SegmentBuilder {
     /// For the chunks of one source. Two sources never share a segment: its compressed length would tell one about the other.
     pub fn new(scope: Scope) -> SegmentBuilder {
-        SegmentBuilder {
-            scope,
-            plain: Vec::new(),
-            chunks: Vec::new(),
-        }
+        SegmentBuilder { scope, plain: Vec::new(), chunks: Vec::new() }
     }
 
     /// Appends a chunk of at most `ChunkType::limit` bytes. Not to an already full segment: see [`SegmentBuilder::is_full`].
     pub fn push(&mut self, id: ChunkId, chunk_type: ChunkType, data: &[u8]) {
         debug_assert!(!self.is_full() && data.len() <= chunk_type.limit());
         self.plain.extend_from_slice(data);
-        self.chunks.push(FooterChunk {
-            id,
-            chunk_type,
-            len: data.len() as u32,
-        });
+        self.chunks.push(FooterChunk { id, chunk_type, len: data.len() as u32 });
     }
 
     /// Whether the segment ends here: it has its target length, or as many chunks as may be.
@@ -67,10 +59,7 @@ impl SegmentBuilder {
     }
 
     /// Compresses everything at once, or says that it does not pay.
-    pub fn compress<'a>(
-        &'a self,
-        compressor: &'a mut Compressor,
-    ) -> Result<CompressedSegment<'a>, SealError> {
+    pub fn compress<'a>(&'a self, compressor: &'a mut Compressor) -> Result<CompressedSegment<'a>, SealError> {
         let (codec, body) = compressor.compress(&self.plain)?;
         Ok(CompressedSegment {
             scope: self.scope,
@@ -147,10 +136,7 @@ impl Compressor {
     /// `None` never compresses; levels are 1 to 22.
     pub fn new(level: Option<i32>) -> Result<Compressor, SealError> {
         let zstd = level.map(context).transpose()?;
-        Ok(Compressor {
-            zstd,
-            body: Vec::new(),
-        })
+        Ok(Compressor { zstd, body: Vec::new() })
     }
 
     /// The body to store and its codec: compressed where that saves at least a 64th.
@@ -161,9 +147,7 @@ impl Compressor {
         self.body.clear();
         self.body.reserve(compress_bound(plain.len()));
         let result = zstd.compress2(&mut self.body, plain);
-        result.map_err(|code| SealError::Compress {
-            why: zstd::zstd_safe::get_error_name(code),
-        })?;
+        result.map_err(|code| SealError::Compress { why: zstd::zstd_safe::get_error_name(code) })?;
         if self.body.len() + plain.len() / 64 >= plain.len() {
             return Ok((Codec::Stored, plain));
         }
@@ -173,9 +157,7 @@ impl Compressor {
 
 fn context(level: i32) -> Result<CCtx<'static>, SealError> {
     if !(1..=22).contains(&level) {
-        return Err(SealError::Compress {
-            why: "levels are 1 to 22",
-        });
+        return Err(SealError::Compress { why: "levels are 1 to 22" });
     }
     let mut zstd = CCtx::try_create().ok_or(SealError::Memory)?;
     for parameter in [
@@ -187,9 +169,7 @@ fn context(level: i32) -> Result<CCtx<'static>, SealError> {
         CParameter::DictIdFlag(false),
     ] {
         let set = zstd.set_parameter(parameter);
-        set.map_err(|code| SealError::Compress {
-            why: zstd::zstd_safe::get_error_name(code),
-        })?;
+        set.map_err(|code| SealError::Compress { why: zstd::zstd_safe::get_error_name(code) })?;
     }
     Ok(zstd)
 }
@@ -229,37 +209,19 @@ mod tests {
             for _ in 0..2 {
                 let segment = segment(&[&text]);
                 let compressed = segment.compress(&mut compressor).expect("compresses");
-                assert_eq!(
-                    (compressed.codec, compressed.plain_len),
-                    (Codec::Zstd, 300_000)
-                );
+                assert_eq!((compressed.codec, compressed.plain_len), (Codec::Zstd, 300_000));
                 assert!(compressed.body.len() < 150_000);
-                assert_eq!(
-                    compressor.compress(&noise).expect("compresses"),
-                    (Codec::Stored, &noise[..])
-                );
+                assert_eq!(compressor.compress(&noise).expect("compresses"), (Codec::Stored, &noise[..]));
             }
             // One byte in 70 saved is not enough.
             let mixed = [&noise[..], &[0; 4_000]].concat();
-            assert_eq!(
-                compressor.compress(&mixed).expect("compresses").0,
-                Codec::Stored
-            );
-            assert_eq!(
-                compressor.compress(&[]).expect("compresses"),
-                (Codec::Stored, &[][..])
-            );
+            assert_eq!(compressor.compress(&mixed).expect("compresses").0, Codec::Stored);
+            assert_eq!(compressor.compress(&[]).expect("compresses"), (Codec::Stored, &[][..]));
         }
         let mut off = Compressor::new(None).expect("off");
-        assert_eq!(
-            off.compress(&text).expect("stored"),
-            (Codec::Stored, &text[..])
-        );
+        assert_eq!(off.compress(&text).expect("stored"), (Codec::Stored, &text[..]));
         for level in [-1, 0, 23] {
-            assert!(matches!(
-                Compressor::new(Some(level)),
-                Err(SealError::Compress { .. })
-            ));
+            assert!(matches!(Compressor::new(Some(level)), Err(SealError::Compress { .. })));
         }
     }
 
@@ -270,14 +232,7 @@ mod tests {
         assert!(whole().split_off_front(|_| 999).is_none());
         assert!(whole().split_off_front(|_| 4000).is_none());
         // Room shrinks by a row for every chunk.
-        assert_eq!(
-            whole()
-                .split_off_front(|n| 3100 - 36 * n)
-                .expect("two or three")
-                .chunks
-                .len(),
-            2
-        );
+        assert_eq!(whole().split_off_front(|n| 3100 - 36 * n).expect("two or three").chunks.len(), 2);
         let mut rest = whole();
         let front = rest.split_off_front(|n| 3108 - 36 * n).expect("three");
         assert_eq!((front.chunks.len(), rest.chunks.len()), (3, 1));

@@ -17,9 +17,7 @@ impl Upload {
     /// Waits until one of the few places for uploads is free: the bound on the memory of packs in flight.
     pub(super) fn start(inner: Arc<Inner>, pack: FullPack) -> Self {
         let name = ObjectName::Pack(pack.name);
-        let place = inner
-            .runtime
-            .block_on(inner.uploads.clone().acquire_owned());
+        let place = inner.runtime.block_on(inner.uploads.clone().acquire_owned());
         let place = place.expect("the semaphore of uploads is never closed");
         let task = inner.runtime.spawn({
             let inner = inner.clone();
@@ -42,10 +40,7 @@ impl Upload {
         let Self { inner, name, task } = self;
         match inner.runtime.block_on(task) {
             Ok(result) => result,
-            Err(source) => Err(StoreError::Other {
-                at: inner.at(&name),
-                source: source.into(),
-            }),
+            Err(source) => Err(StoreError::Other { at: inner.at(&name), source: source.into() }),
         }
     }
 }

@@ -166,10 +166,7 @@ mod tests {
     use super::*;
 
     fn wrapped(raw: i32) -> object_store::Error {
-        object_store::Error::Generic {
-            store: "test",
-            source: Box::new(io::Error::from_raw_os_error(raw)),
-        }
+        object_store::Error::Generic { store: "test", source: Box::new(io::Error::from_raw_os_error(raw)) }
     }
 
     /// Numbers of Linux and macOS alike, but for quota.
@@ -180,10 +177,7 @@ mod tests {
         #[cfg(target_os = "linux")]
         assert!(matches!(sorted(122), StoreError::NoSpace { .. }), "EDQUOT");
         assert!(matches!(sorted(30), StoreError::ReadOnly { .. }), "EROFS");
-        assert!(
-            matches!(sorted(13), StoreError::PermissionDenied { .. }),
-            "EACCES"
-        );
+        assert!(matches!(sorted(13), StoreError::PermissionDenied { .. }), "EACCES");
         assert!(matches!(sorted(2), StoreError::NotFound { .. }), "ENOENT");
         assert!(matches!(sorted(5), StoreError::Other { .. }), "EIO");
         assert!(!sorted(28).is_transient());

@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-    path::Path,
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,10 +65,7 @@ impl Faults {
 
     /// `inner` with these faults, to be opened by [`Store::from_object_store`](super::Store::from_object_store).
     pub fn wrap(&self, inner: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
-        Arc::new(FaultyStore {
-            inner,
-            faults: self.clone(),
-        })
+        Arc::new(FaultyStore { inner, faults: self.clone() })
     }
 
     /// The `n`-th operation of a kind, counted from 1 since the last [`Faults::reset`].
@@ -110,11 +106,7 @@ impl Faults {
         let count = state.counts.entry(operation).or_default();
         *count += 1;
         let n = *count;
-        let fault = state
-            .planned
-            .get(&(operation, n))
-            .or(state.always.get(&operation))
-            .copied();
+        let fault = state.planned.get(&(operation, n)).or(state.always.get(&operation)).copied();
         state.dead = matches!(fault, Some(Fault::KillBefore | Fault::KillAfter));
         match fault {
             Some(Fault::Fail | Fault::KillBefore) => Err(reset("injected failure")),
@@ -154,10 +146,7 @@ fn reset(text: &'static str) -> Error {
 }
 
 fn generic(source: io::Error) -> Error {
-    Error::Generic {
-        store: "faulty",
-        source: source.into(),
-    }
+    Error::Generic { store: "faulty", source: source.into() }
 }
 
 struct FaultyStore {
@@ -181,12 +170,7 @@ impl FaultyStore {
 
 #[async_trait]
 impl ObjectStore for FaultyStore {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        opts: PutOptions,
-    ) -> Result<PutResult> {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let fault = self.faults.next(Operation::Put)?;
         {
             let mut state = self.faults.state();
@@ -198,11 +182,7 @@ impl ObjectStore for FaultyStore {
         reply(fault, self.inner.put_opts(location, payload, opts).await?)
     }
 
-    async fn put_multipart_opts(
-        &self,
-        path: &Path,
-        opts: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, path: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         self.faults.next(Operation::Put)?;
         self.inner.put_multipart_opts(path, opts).await
     }
@@ -213,27 +193,14 @@ impl ObjectStore for FaultyStore {
         if options.head || fault.is_none() {
             return Ok(result);
         }
-        let (meta, range, attributes) = (
-            result.meta.clone(),
-            result.range.clone(),
-            result.attributes.clone(),
-        );
+        let (meta, range, attributes) = (result.meta.clone(), result.range.clone(), result.attributes.clone());
         let extensions = std::mem::take(&mut result.extensions);
         let bytes = spoil(fault, result.bytes().await?);
         let payload = GetResultPayload::Stream(stream::once(async move { Ok(bytes) }).boxed());
-        Ok(GetResult {
-            payload,
-            meta,
-            range,
-            attributes,
-            extensions,
-        })
+        Ok(GetResult { payload, meta, range, attributes, extensions })
     }
 
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let (inner, faults) = (self.inner.clone(), self.faults.clone());
         let delete = move |location| {
             let (inner, faults) = (inner.clone(), faults.clone());
@@ -247,14 +214,9 @@ impl ObjectStore for FaultyStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let this = Self {
-            inner: self.inner.clone(),
-            faults: self.faults.clone(),
-        };
+        let this = Self { inner: self.inner.clone(), faults: self.faults.clone() };
         let prefix = prefix.cloned();
-        stream::once(async move { this.listed(prefix.as_ref()).await.map(stream::iter) })
-            .try_flatten()
-            .boxed()
+        stream::once(async move { this.listed(prefix.as_ref()).await.map(stream::iter) }).try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -268,11 +230,7 @@ impl ObjectStore for FaultyStore {
                 _ => objects.push(meta.clone()),
             }
         }
-        Ok(ListResult {
-            common_prefixes: folders.into_iter().collect(),
-            objects,
-            extensions: Default::default(),
-        })
+        Ok(ListResult { common_prefixes: folders.into_iter().collect(), objects, extensions: Default::default() })
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {

@@ -20,10 +20,7 @@ impl Folder {
     pub(super) fn open(root: &Path, create: bool) -> io::Result<Self> {
         if create {
             let objects = root.join(vault_format::name::prefix());
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&objects)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&objects)?;
         }
         let root = root.canonicalize()?;
         let identity = identity(&root)?;
@@ -38,12 +35,7 @@ impl Folder {
     /// Everything below a prefix.
     pub(super) fn list(&self, prefix: &str) -> io::Result<Listing> {
         let mut listing = Listing::default();
-        walk(
-            &self.root.join(prefix),
-            prefix,
-            DEPTH - prefix.split('/').count(),
-            &mut listing,
-        )?;
+        walk(&self.root.join(prefix), prefix, DEPTH - prefix.split('/').count(), &mut listing)?;
         self.check_present()?;
         Ok(listing)
     }
@@ -65,18 +57,14 @@ impl Folder {
     pub(super) fn sync(&self, path: &str) -> io::Result<()> {
         let file = self.root.join(path);
         fs::File::open(&file)?.sync_all()?;
-        file.parent()
-            .map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
+        file.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
     }
 
     /// Nothing is "not there" unless the folder itself is.
     pub(super) fn check_present(&self) -> io::Result<()> {
         match identity(&self.root) {
             Ok(now) if now == self.identity => Ok(()),
-            Ok(_) => Err(io::Error::new(
-                io::ErrorKind::NotConnected,
-                "another folder is there now",
-            )),
+            Ok(_) => Err(io::Error::new(io::ErrorKind::NotConnected, "another folder is there now")),
             Err(source) => Err(io::Error::new(io::ErrorKind::NotConnected, source)),
         }
     }
@@ -112,14 +100,9 @@ fn walk(folder: &Path, prefix: &str, depth: usize, listing: &mut Listing) -> io:
             Err(error) => return Err(error),
         };
         match file.to_str() {
-            Some(_) if metadata.is_dir() && depth > 0 => {
-                walk(&entry.path(), &name, depth - 1, listing)?
-            }
+            Some(_) if metadata.is_dir() && depth > 0 => walk(&entry.path(), &name, depth - 1, listing)?,
             Some(_) if metadata.is_file() => match ObjectName::parse(&name) {
-                Some(name) => listing.objects.push(Listed {
-                    name,
-                    size: metadata.len(),
-                }),
+                Some(name) => listing.objects.push(Listed { name, size: metadata.len() }),
                 None if is_leftover(&name) => listing.leftovers.push(name),
                 None => listing.strange.push(name),
             },
@@ -132,9 +115,7 @@ fn walk(folder: &Path, prefix: &str, depth: usize, listing: &mut Listing) -> io:
 /// `object_store` writes to `<name>#<digits>` and then links or renames.
 fn is_leftover(name: &str) -> bool {
     name.rsplit_once('#').is_some_and(|(name, digits)| {
-        !digits.is_empty()
-            && digits.bytes().all(|b| b.is_ascii_digit())
-            && ObjectName::parse(name).is_some()
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && ObjectName::parse(name).is_some()
     })
 }
 

@@ -23,8 +23,8 @@ use bytes::Bytes;
 use folder::Folder;
 use futures::TryStreamExt;
 use object_store::{
-    Error as LibraryError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, local::LocalFileSystem, memory::InMemory, path::Path,
+    Error as LibraryError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    local::LocalFileSystem, memory::InMemory, path::Path,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -77,10 +77,8 @@ impl Store {
         match url {
             StoreUrl::Folder(path) => {
                 let failed = |source| StoreError::sort_io(label.clone(), source);
-                let folder =
-                    Folder::open(path, mode == OpenMode::Create).map_err(|e| failed(e.into()))?;
-                let objects = LocalFileSystem::new_with_prefix(folder.root())
-                    .map_err(|e| failed(e.into()))?;
+                let folder = Folder::open(path, mode == OpenMode::Create).map_err(|e| failed(e.into()))?;
+                let objects = LocalFileSystem::new_with_prefix(folder.root()).map_err(|e| failed(e.into()))?;
                 Self::new(Arc::new(objects.with_fsync(true)), label, Some(folder))
             }
             StoreUrl::Memory(name) => {
@@ -98,10 +96,7 @@ impl Store {
     }
 
     /// A store of the caller's own, such as one that fails on demand. `label` is what errors call it.
-    pub fn from_object_store(
-        objects: Arc<dyn ObjectStore>,
-        label: &str,
-    ) -> Result<Self, StoreError> {
+    pub fn from_object_store(objects: Arc<dyn ObjectStore>, label: &str) -> Result<Self, StoreError> {
         Self::new(objects, label.to_owned(), None)
     }
 
@@ -137,6 +132,21 @@ impl Store {
         }
     }
 
+    /// Names beside the vault's prefix in a store that is to belong to one vault; a few are enough.
+    pub fn strangers(&self) -> Result<Vec<String>, StoreError> {
+        let Some(folder) = self.folder() else { return Ok(Vec::new()) };
+        let failed = |error: std::io::Error| StoreError::sort_io(self.label().to_owned(), error.into());
+        let mut strangers = Vec::new();
+        for entry in std::fs::read_dir(folder).map_err(failed)?.take(64) {
+            let name = entry.map_err(failed)?.file_name();
+            // A file system of its own comes with this folder.
+            if name != name::prefix().trim_end_matches('/') && name != "lost+found" {
+                strangers.push(name.to_string_lossy().into_owned());
+            }
+        }
+        Ok(strangers)
+    }
+
     /// The folder that this store is, if it is one.
     pub fn folder(&self) -> Option<&std::path::Path> {
         self.0.folder.as_ref().map(Folder::root)
@@ -157,9 +167,7 @@ impl Store {
     ) -> Result<StoredDelta, StoreError> {
         let name = ObjectName::Delta { device, hash };
         if packs.is_empty() || packs.iter().any(|pack| pack.name().device != device) {
-            return Err(StoreError::OutOfOrder {
-                at: self.0.at(&name),
-            });
+            return Err(StoreError::OutOfOrder { at: self.0.at(&name) });
         }
         let size = bytes.len() as u64;
         self.run(self.0.put(&name, bytes))?;
@@ -168,28 +176,18 @@ impl Store {
 
     /// Puts the right bytes back under a name whose object is damaged: the one permitted overwrite (SPEC section 2).
     /// `bytes` must hash to the name.
-    pub fn heal(
-        &self,
-        name: &ObjectName,
-        bytes: Bytes,
-        hash: HashFn<'_>,
-    ) -> Result<(), StoreError> {
+    pub fn heal(&self, name: &ObjectName, bytes: Bytes, hash: HashFn<'_>) -> Result<(), StoreError> {
         if hash(&bytes) != name.hash().0 {
-            return Err(self
-                .0
-                .damaged(name, "the bytes to heal it with do not have its hash"));
+            return Err(self.0.damaged(name, "the bytes to heal it with do not have its hash"));
         }
-        self.run(self.0.write(name, bytes, PutMode::Overwrite))
-            .map_err(|e| self.0.sort(name, e))
+        self.run(self.0.write(name, bytes, PutMode::Overwrite)).map_err(|e| self.0.sort(name, e))
     }
 
     /// A whole object, checked against its name by the hash of the vault's suite.
     pub fn get(&self, name: &ObjectName, hash: HashFn<'_>) -> Result<Bytes, StoreError> {
         let bytes = self.get_unverified(name)?;
         if hash(&bytes) != name.hash().0 {
-            return Err(self
-                .0
-                .damaged(name, "its bytes do not have the hash in its name"));
+            return Err(self.0.damaged(name, "its bytes do not have the hash in its name"));
         }
         Ok(bytes)
     }
@@ -209,18 +207,9 @@ impl Store {
 
     /// `len` bytes from `offset`, unverified, of an object of `object_size` bytes. Fetches whole aligned windows of
     /// 1 MiB, so that request sizes tell nothing of chunks (SPEC section 6).
-    pub fn get_windows(
-        &self,
-        name: &ObjectName,
-        offset: u64,
-        len: u64,
-        object_size: u64,
-    ) -> Result<Bytes, StoreError> {
+    pub fn get_windows(&self, name: &ObjectName, offset: u64, len: u64, object_size: u64) -> Result<Bytes, StoreError> {
         let end = offset.checked_add(len).filter(|end| *end <= object_size);
-        let end = end.ok_or_else(|| {
-            self.0
-                .damaged(name, "it is shorter than what is said to be in it")
-        })?;
+        let end = end.ok_or_else(|| self.0.damaged(name, "it is shorter than what is said to be in it"))?;
         let windows = offset - offset % WINDOW..end.next_multiple_of(WINDOW).min(object_size);
         let start = (offset - windows.start) as usize;
         let bytes = self.get_range(name, windows)?;
@@ -238,9 +227,7 @@ impl Store {
         let offset = (from_seq > 0).then(|| format!("{prefix}/{from_seq:016x}"));
         let mut listing = self.list_from(&prefix, offset)?;
         // Stores disagree on whether the offset itself is included, and some have none at all.
-        listing
-            .objects
-            .retain(|o| matches!(o.name, ObjectName::Log { seq, .. } if seq >= from_seq));
+        listing.objects.retain(|o| matches!(o.name, ObjectName::Log { seq, .. } if seq >= from_seq));
         Ok(listing)
     }
 
@@ -248,9 +235,7 @@ impl Store {
     pub fn list_devices_with_logs(&self) -> Result<Vec<DeviceId>, StoreError> {
         let prefix = name::logs_prefix();
         let folders = match &self.0.folder {
-            Some(folder) => folder
-                .folders(&prefix)
-                .map_err(|e| self.0.sort_list(&prefix, e.into()))?,
+            Some(folder) => folder.folders(&prefix).map_err(|e| self.0.sort_list(&prefix, e.into()))?,
             None => {
                 let path = Path::from(prefix.as_str());
                 let result = self.run(self.0.objects.list_with_delimiter(Some(&path)));
@@ -259,10 +244,7 @@ impl Store {
                 result.common_prefixes.iter().map(last).collect()
             }
         };
-        let mut devices: Vec<DeviceId> = folders
-            .iter()
-            .filter_map(|folder| folder.parse().ok())
-            .collect();
+        let mut devices: Vec<DeviceId> = folders.iter().filter_map(|folder| folder.parse().ok()).collect();
         devices.sort_unstable();
         devices.dedup();
         Ok(devices)
@@ -286,33 +268,16 @@ impl Store {
 
     /// Deletes an object. One that is not there is deleted.
     pub fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
-        match self
-            .run(self.0.objects.delete(&Inner::path(name)))
-            .map_err(|e| self.0.sort(name, e))
-        {
+        match self.run(self.0.objects.delete(&Inner::path(name))).map_err(|e| self.0.sort(name, e)) {
             Err(StoreError::NotFound { .. }) => Ok(()),
             result => result,
         }
     }
 
-    fn new(
-        objects: Arc<dyn ObjectStore>,
-        label: String,
-        folder: Option<Folder>,
-    ) -> Result<Self, StoreError> {
-        let runtime = runtime().map_err(|e| StoreError::Other {
-            at: label.clone(),
-            source: e.into(),
-        })?;
+    fn new(objects: Arc<dyn ObjectStore>, label: String, folder: Option<Folder>) -> Result<Self, StoreError> {
+        let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
         let uploads = Arc::new(Semaphore::new(UPLOADS));
-        let inner = Inner {
-            objects,
-            folder,
-            label,
-            runtime,
-            uploads,
-            creates: AtomicBool::new(true),
-        };
+        let inner = Inner { objects, folder, label, runtime, uploads, creates: AtomicBool::new(true) };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -322,12 +287,8 @@ impl Store {
 
     fn list_from(&self, prefix: &str, offset: Option<String>) -> Result<Listing, StoreError> {
         let mut listing = match &self.0.folder {
-            Some(folder) => folder
-                .list(prefix)
-                .map_err(|e| self.0.sort_list(prefix, e.into()))?,
-            None => self
-                .run(self.0.list(prefix, offset))
-                .map_err(|e| self.0.sort_list(prefix, e.into()))?,
+            Some(folder) => folder.list(prefix).map_err(|e| self.0.sort_list(prefix, e.into()))?,
+            None => self.run(self.0.list(prefix, offset)).map_err(|e| self.0.sort_list(prefix, e.into()))?,
         };
         listing.objects.sort_unstable();
         listing.objects.dedup_by_key(|object| object.name);
@@ -360,17 +321,9 @@ impl Inner {
     async fn put(&self, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
         let size = bytes.len() as u64;
         if size > limit(name) {
-            return Err(StoreError::TooLarge {
-                at: self.at(name),
-                size,
-                limit: limit(name),
-            });
+            return Err(StoreError::TooLarge { at: self.at(name), size, limit: limit(name) });
         }
-        let mode = if self.creates.load(Relaxed) {
-            PutMode::Create
-        } else {
-            PutMode::Overwrite
-        };
+        let mode = if self.creates.load(Relaxed) { PutMode::Create } else { PutMode::Overwrite };
         match self.write(name, bytes.clone(), mode).await {
             Ok(()) => Ok(()),
             Err(LibraryError::AlreadyExists { .. } | LibraryError::Precondition { .. }) => {
@@ -378,9 +331,7 @@ impl Inner {
             }
             Err(error) if refuses_create(&error) => {
                 self.creates.store(false, Relaxed);
-                self.write(name, bytes, PutMode::Overwrite)
-                    .await
-                    .map_err(|e| self.sort(name, e))
+                self.write(name, bytes, PutMode::Overwrite).await.map_err(|e| self.sort(name, e))
             }
             Err(error) => match self.sort(name, error) {
                 // The reply may be lost and not the write: look before deciding.
@@ -392,20 +343,9 @@ impl Inner {
         }
     }
 
-    async fn write(
-        &self,
-        name: &ObjectName,
-        bytes: Bytes,
-        mode: PutMode,
-    ) -> Result<(), LibraryError> {
-        let options = PutOptions {
-            mode,
-            ..PutOptions::default()
-        };
-        self.objects
-            .put_opts(&Self::path(name), bytes.into(), options)
-            .await
-            .map(|_| ())
+    async fn write(&self, name: &ObjectName, bytes: Bytes, mode: PutMode) -> Result<(), LibraryError> {
+        let options = PutOptions { mode, ..PutOptions::default() };
+        self.objects.put_opts(&Self::path(name), bytes.into(), options).await.map(|_| ())
     }
 
     /// Whether what is stored is what was to be stored.
@@ -414,25 +354,15 @@ impl Inner {
             return Err(self.damaged(name, "other bytes are stored under its name"));
         }
         let sync = |folder: &Folder| folder.sync(&name.to_path());
-        self.folder
-            .as_ref()
-            .map_or(Ok(()), sync)
-            .map_err(|e| StoreError::sort_io(self.at(name), e.into()))
+        self.folder.as_ref().map_or(Ok(()), sync).map_err(|e| StoreError::sort_io(self.at(name), e.into()))
     }
 
     async fn get(&self, name: &ObjectName) -> Result<Bytes, StoreError> {
-        let result = self
-            .objects
-            .get_opts(&Self::path(name), GetOptions::default())
-            .await;
+        let result = self.objects.get_opts(&Self::path(name), GetOptions::default()).await;
         let result = result.map_err(|e| self.sort(name, e))?;
         let (size, limit) = (result.meta.size, limit(name));
         if size > limit {
-            return Err(StoreError::TooLarge {
-                at: self.at(name),
-                size,
-                limit,
-            });
+            return Err(StoreError::TooLarge { at: self.at(name), size, limit });
         }
         result.bytes().await.map_err(|e| self.sort(name, e))
     }
@@ -440,18 +370,11 @@ impl Inner {
     async fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<Bytes, StoreError> {
         let len = range.end - range.start;
         if len > limit(name) {
-            return Err(StoreError::TooLarge {
-                at: self.at(name),
-                size: len,
-                limit: limit(name),
-            });
+            return Err(StoreError::TooLarge { at: self.at(name), size: len, limit: limit(name) });
         }
         let end = range.end;
         let short = || self.damaged(name, "it is shorter than what is said to be in it");
-        let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
-            ..GetOptions::default()
-        };
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
         let bytes = match self.objects.get_opts(&Self::path(name), options).await {
             Ok(result) => result.bytes().await,
             Err(error) => Err(error),
@@ -470,17 +393,12 @@ impl Inner {
     async fn list(&self, prefix: &str, offset: Option<String>) -> Result<Listing, LibraryError> {
         let prefix = Path::from(prefix);
         let metas = match offset {
-            Some(offset) => self
-                .objects
-                .list_with_offset(Some(&prefix), &Path::from(offset)),
+            Some(offset) => self.objects.list_with_offset(Some(&prefix), &Path::from(offset)),
             None => self.objects.list(Some(&prefix)),
         };
         let sort = |mut listing: Listing, meta: ObjectMeta| {
             match ObjectName::parse(meta.location.as_ref()) {
-                Some(name) => listing.objects.push(Listed {
-                    name,
-                    size: meta.size,
-                }),
+                Some(name) => listing.objects.push(Listed { name, size: meta.size }),
                 None => listing.strange.push(meta.location.to_string()),
             }
             futures::future::ready(Ok(listing))
@@ -497,11 +415,7 @@ impl Inner {
     }
 
     fn damaged(&self, name: &ObjectName, what: &'static str) -> StoreError {
-        StoreError::Damaged {
-            at: self.at(name),
-            name: *name,
-            what,
-        }
+        StoreError::Damaged { at: self.at(name), name: *name, what }
     }
 
     /// "Not found" is what the store says, and not what an unplugged disk does.
@@ -509,10 +423,7 @@ impl Inner {
         match (StoreError::sort(self.at(name), error), &self.folder) {
             (StoreError::NotFound { at }, Some(folder)) => match folder.check_present() {
                 Ok(()) => StoreError::NotFound { at },
-                Err(source) => StoreError::Unreachable {
-                    at: self.label.clone(),
-                    source: source.into(),
-                },
+                Err(source) => StoreError::Unreachable { at: self.label.clone(), source: source.into() },
             },
             (error, _) => error,
         }
@@ -543,12 +454,9 @@ fn limit(name: &ObjectName) -> u64 {
 /// say "not implemented". Names are unique, so an overwrite does no harm there.
 fn refuses_create(error: &LibraryError) -> bool {
     const EPERM: i32 = 1;
-    matches!(
-        error,
-        LibraryError::NotImplemented { .. } | LibraryError::NotSupported { .. }
-    ) || error::io_error(error).is_some_and(|e| {
-        e.kind() == std::io::ErrorKind::Unsupported || e.raw_os_error() == Some(EPERM)
-    })
+    matches!(error, LibraryError::NotImplemented { .. } | LibraryError::NotSupported { .. })
+        || error::io_error(error)
+            .is_some_and(|e| e.kind() == std::io::ErrorKind::Unsupported || e.raw_os_error() == Some(EPERM))
 }
 
 /// One for the process, made when the first store is opened.
@@ -596,13 +504,7 @@ mod tests {
     }
 
     fn record(n: u32, content: &[u8]) -> (ObjectName, Bytes) {
-        (
-            ObjectName::Roster {
-                n,
-                hash: ObjectHash(hash(content)),
-            },
-            Bytes::copy_from_slice(content),
-        )
+        (ObjectName::Roster { n, hash: ObjectHash(hash(content)) }, Bytes::copy_from_slice(content))
     }
 
     fn folder() -> (tempfile::TempDir, Store) {
@@ -615,10 +517,7 @@ mod tests {
     fn faulty() -> (Faults, Store) {
         let faults = Faults::new();
         let objects = faults.wrap(Arc::new(InMemory::new()));
-        (
-            faults,
-            Store::from_object_store(objects, "faulty").expect("open"),
-        )
+        (faults, Store::from_object_store(objects, "faulty").expect("open"))
     }
 
     #[test]
@@ -626,54 +525,28 @@ mod tests {
         let (dir, store) = folder();
         contract::run(&store, &hash);
         let plain = Arc::new(LocalFileSystem::new_with_prefix(dir.path()).expect("folder"));
-        contract::run(
-            &Store::from_object_store(plain, "library listing").expect("open"),
-            &hash,
-        );
+        contract::run(&Store::from_object_store(plain, "library listing").expect("open"), &hash);
         let memory = StoreUrl::parse("memory://contract").expect("url");
-        contract::run(
-            &Store::open(&memory, OpenMode::Create).expect("open"),
-            &hash,
-        );
+        contract::run(&Store::open(&memory, OpenMode::Create).expect("open"), &hash);
         contract::run(&faulty().1, &hash);
     }
 
     #[test]
     fn memory_stores_are_found_by_name_and_made_on_request() {
         let url = StoreUrl::parse("memory://by-name").expect("url");
-        assert!(matches!(
-            Store::open(&url, OpenMode::Existing),
-            Err(StoreError::NotFound { .. })
-        ));
+        assert!(matches!(Store::open(&url, OpenMode::Existing), Err(StoreError::NotFound { .. })));
         let (name, bytes) = record(1, b"x");
-        Store::open(&url, OpenMode::Create)
-            .expect("open")
-            .put(&name, bytes)
-            .expect("put");
-        assert!(
-            Store::open(&url, OpenMode::Existing)
-                .expect("open")
-                .exists(&name)
-                .expect("exists")
-        );
+        Store::open(&url, OpenMode::Create).expect("open").put(&name, bytes).expect("put");
+        assert!(Store::open(&url, OpenMode::Existing).expect("open").exists(&name).expect("exists"));
     }
 
     #[test]
     fn a_folder_is_private_and_must_exist() {
         let (dir, _store) = folder();
-        let mode = |path: &str| {
-            fs::metadata(dir.path().join(path))
-                .expect(path)
-                .permissions()
-                .mode()
-                & 0o777
-        };
+        let mode = |path: &str| fs::metadata(dir.path().join(path)).expect(path).permissions().mode() & 0o777;
         assert_eq!([mode("vault"), mode("vault/zv1")], [0o700, 0o700]);
         let missing = StoreUrl::Folder(dir.path().join("typo"));
-        assert!(matches!(
-            Store::open(&missing, OpenMode::Existing),
-            Err(StoreError::NotFound { .. })
-        ));
+        assert!(matches!(Store::open(&missing, OpenMode::Existing), Err(StoreError::NotFound { .. })));
         assert!(!dir.path().join("typo").exists());
         let file = dir.path().join("file");
         fs::write(&file, "x").expect("write");
@@ -700,11 +573,7 @@ mod tests {
         assert_eq!(listing.objects.len(), 1);
         assert_eq!(listing.leftovers, [format!("{}#1", name.to_path())]);
         for strange in ["zv1/broken", "zv1/r/.DS_Store", "zv1/r/\u{fffd}"] {
-            assert!(
-                listing.strange.iter().any(|s| s == strange),
-                "{strange} in {:?}",
-                listing.strange
-            );
+            assert!(listing.strange.iter().any(|s| s == strange), "{strange} in {:?}", listing.strange);
         }
         assert_eq!(store.list_devices_with_logs().expect("list"), []);
     }
@@ -716,28 +585,10 @@ mod tests {
         store.put(&name, bytes).expect("put");
         fs::rename(dir.path().join("vault"), dir.path().join("unplugged")).expect("rename");
         let gone = |what| {
-            assert!(
-                matches!(
-                    store.list(&name::prefix()),
-                    Err(StoreError::Unreachable { .. })
-                ),
-                "{what}"
-            );
-            assert!(
-                matches!(
-                    store.list_devices_with_logs(),
-                    Err(StoreError::Unreachable { .. })
-                ),
-                "{what}"
-            );
-            assert!(
-                matches!(store.get(&name, &hash), Err(StoreError::Unreachable { .. })),
-                "{what}"
-            );
-            assert!(
-                matches!(store.exists(&name), Err(StoreError::Unreachable { .. })),
-                "{what}"
-            );
+            assert!(matches!(store.list(&name::prefix()), Err(StoreError::Unreachable { .. })), "{what}");
+            assert!(matches!(store.list_devices_with_logs(), Err(StoreError::Unreachable { .. })), "{what}");
+            assert!(matches!(store.get(&name, &hash), Err(StoreError::Unreachable { .. })), "{what}");
+            assert!(matches!(store.exists(&name), Err(StoreError::Unreachable { .. })), "{what}");
         };
         gone("no folder");
         fs::create_dir(dir.path().join("vault")).expect("mkdir");
@@ -750,21 +601,10 @@ mod tests {
             return; // Nothing is refused to root; `sort_io` has tests of its own.
         }
         let (dir, store) = folder();
-        fs::set_permissions(
-            dir.path().join("vault/zv1"),
-            fs::Permissions::from_mode(0o500),
-        )
-        .expect("chmod");
+        fs::set_permissions(dir.path().join("vault/zv1"), fs::Permissions::from_mode(0o500)).expect("chmod");
         let (name, bytes) = record(1, b"x");
-        assert!(matches!(
-            store.put(&name, bytes),
-            Err(StoreError::PermissionDenied { .. })
-        ));
-        fs::set_permissions(
-            dir.path().join("vault/zv1"),
-            fs::Permissions::from_mode(0o700),
-        )
-        .expect("chmod");
+        assert!(matches!(store.put(&name, bytes), Err(StoreError::PermissionDenied { .. })));
+        fs::set_permissions(dir.path().join("vault/zv1"), fs::Permissions::from_mode(0o700)).expect("chmod");
     }
 
     #[test]
@@ -777,23 +617,12 @@ mod tests {
         faults.reset();
         let (name, bytes) = record(2, b"y");
         faults.always(Operation::Put, Fault::Fail);
-        assert!(
-            store
-                .put(&name, bytes.clone())
-                .expect_err("not stored")
-                .is_transient()
-        );
+        assert!(store.put(&name, bytes.clone()).expect_err("not stored").is_transient());
         faults.always(Operation::Put, Fault::NoSpace);
-        assert!(matches!(
-            store.put(&name, bytes.clone()),
-            Err(StoreError::NoSpace { .. })
-        ));
+        assert!(matches!(store.put(&name, bytes.clone()), Err(StoreError::NoSpace { .. })));
         faults.always(Operation::Put, Fault::Truncate);
         store.put(&name, bytes.clone()).expect("the store lies");
-        assert!(
-            matches!(store.put(&name, bytes), Err(StoreError::Damaged { .. })),
-            "and is found out"
-        );
+        assert!(matches!(store.put(&name, bytes), Err(StoreError::Damaged { .. })), "and is found out");
     }
 
     #[test]
@@ -803,24 +632,10 @@ mod tests {
         store.put(&name, bytes).expect("put");
         for fault in [Fault::FlipBit, Fault::Truncate] {
             faults.always(Operation::Get, fault);
-            assert!(
-                matches!(store.get(&name, &hash), Err(StoreError::Damaged { .. })),
-                "{fault:?}"
-            );
+            assert!(matches!(store.get(&name, &hash), Err(StoreError::Damaged { .. })), "{fault:?}");
         }
-        assert!(
-            matches!(
-                store.get_range(&name, 0..4),
-                Err(StoreError::Damaged { .. })
-            ),
-            "short range"
-        );
-        for fault in [
-            Fault::Fail,
-            Fault::Truncate,
-            Fault::LoseReply,
-            Fault::NoSpace,
-        ] {
+        assert!(matches!(store.get_range(&name, 0..4), Err(StoreError::Damaged { .. })), "short range");
+        for fault in [Fault::Fail, Fault::Truncate, Fault::LoseReply, Fault::NoSpace] {
             faults.always(Operation::List, fault);
             assert!(store.list(&name::prefix()).is_err(), "{fault:?}");
             assert!(store.list_devices_with_logs().is_err(), "{fault:?}");
@@ -831,20 +646,10 @@ mod tests {
         let (second, bytes) = record(2, b"later");
         store.put(&second, bytes).expect("put");
         assert!(store.exists(&second).expect("exists"));
-        assert_eq!(
-            store
-                .list(&name::prefix())
-                .expect("an old listing")
-                .objects
-                .len(),
-            1
-        );
+        assert_eq!(store.list(&name::prefix()).expect("an old listing").objects.len(), 1);
         faults.at(Operation::Get, 2, Fault::KillAfter);
         assert!(store.exists(&name).is_err());
-        assert!(
-            store.list(&name::prefix()).is_err() && store.exists(&name).is_err(),
-            "dead for good"
-        );
+        assert!(store.list(&name::prefix()).is_err() && store.exists(&name).is_err(), "dead for good");
     }
 
     /// A store without conditional writes, such as a file system without hard links.
@@ -856,16 +661,10 @@ mod tests {
         store.put(&name, bytes.clone()).expect("put");
         store.put(&name, bytes).expect("put");
         assert!(dir.path().join("vault").join(name.to_path()).exists());
-        let error = |raw| LibraryError::Generic {
-            store: "",
-            source: std::io::Error::from_raw_os_error(raw).into(),
-        };
+        let error = |raw| LibraryError::Generic { store: "", source: std::io::Error::from_raw_os_error(raw).into() };
         assert!(refuses_create(&error(1)), "EPERM of link() on FAT");
         assert!(!refuses_create(&error(13)), "EACCES is about the folder");
-        assert!(refuses_create(&LibraryError::NotImplemented {
-            operation: "".into(),
-            implementer: "".into()
-        }));
+        assert!(refuses_create(&LibraryError::NotImplemented { operation: "".into(), implementer: "".into() }));
     }
 
     #[test]
@@ -876,25 +675,13 @@ mod tests {
         let uploads: Vec<_> = (0..8u8)
             .map(|n| {
                 let bytes = Bytes::from(vec![n; 1000]);
-                let name = PackName {
-                    tree: false,
-                    device,
-                    hash: ObjectHash(hash(&bytes)),
-                };
-                let upload = store.put_in_background(FullPack {
-                    name,
-                    bytes,
-                    segments: Vec::new(),
-                });
+                let name = PackName { tree: false, device, hash: ObjectHash(hash(&bytes)) };
+                let upload = store.put_in_background(FullPack { name, bytes, segments: Vec::new() });
                 assert!(store.0.uploads.available_permits() <= UPLOADS);
                 upload
             })
             .collect();
-        let failed = uploads
-            .into_iter()
-            .map(Upload::wait)
-            .filter(Result::is_err)
-            .count();
+        let failed = uploads.into_iter().map(Upload::wait).filter(Result::is_err).count();
         assert_eq!(failed, 1);
         assert_eq!(store.list(&name::prefix()).expect("list").objects.len(), 7);
     }
@@ -913,27 +700,14 @@ mod tests {
             store.list(&name::prefix()).expect("list");
             let listed = start.elapsed();
             store.put(&name, bytes).expect("put");
-            eprintln!(
-                "open {opened:?}, + list {listed:?}, + put {:?}",
-                start.elapsed()
-            );
+            eprintln!("open {opened:?}, + list {listed:?}, + put {:?}", start.elapsed());
         }
         let store = Store::open(&url, OpenMode::Existing).expect("open");
         for n in 0..4u8 {
             let bytes = Bytes::from(vec![n; 16 << 20]);
-            let name = PackName {
-                tree: false,
-                device: DeviceId([1; 16]),
-                hash: ObjectHash([n; 32]),
-            };
+            let name = PackName { tree: false, device: DeviceId([1; 16]), hash: ObjectHash([n; 32]) };
             let start = Instant::now();
-            store
-                .put_pack(FullPack {
-                    name,
-                    bytes,
-                    segments: Vec::new(),
-                })
-                .expect("put");
+            store.put_pack(FullPack { name, bytes, segments: Vec::new() }).expect("put");
             eprintln!("pack {:?}", start.elapsed());
         }
     }

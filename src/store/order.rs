@@ -32,10 +32,7 @@ pub struct StoredPack {
 
 impl StoredPack {
     pub(super) fn new(name: PackName, size: u64, segments: Vec<FooterSegment>) -> Self {
-        Self {
-            receipt: PackReceipt { name, size },
-            segments,
-        }
+        Self { receipt: PackReceipt { name, size }, segments }
     }
 
     /// The name.

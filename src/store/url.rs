@@ -53,14 +53,10 @@ impl StoreUrl {
             return Err(UrlError::Empty);
         }
         match scheme(text) {
-            None => std::path::absolute(text)
-                .map(Self::Folder)
-                .map_err(UrlError::NoCurrentFolder),
+            None => std::path::absolute(text).map(Self::Folder).map_err(UrlError::NoCurrentFolder),
             Some("file") => folder(text),
             Some("memory") => memory(text),
-            Some(scheme) => Err(UrlError::Unsupported {
-                scheme: scheme.to_owned(),
-            }),
+            Some(scheme) => Err(UrlError::Unsupported { scheme: scheme.to_owned() }),
         }
     }
 
@@ -98,9 +94,7 @@ impl std::str::FromStr for StoreUrl {
 fn scheme(text: &str) -> Option<&str> {
     let (scheme, rest) = text.split_once(':')?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c));
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+.-".contains(c));
     (is_scheme && (rest.starts_with("//") || KNOWN.contains(&scheme))).then_some(scheme)
 }
 
@@ -114,22 +108,15 @@ fn folder(text: &str) -> Result<StoreUrl, UrlError> {
         return Err(malformed("the path must be absolute: file:///path"));
     }
     refuse_options(&url, text, "folder")?;
-    url.to_file_path()
-        .map(StoreUrl::Folder)
-        .map_err(|()| malformed("the path must be absolute: file:///path"))
+    url.to_file_path().map(StoreUrl::Folder).map_err(|()| malformed("the path must be absolute: file:///path"))
 }
 
 fn memory(text: &str) -> Result<StoreUrl, UrlError> {
     let malformed = |why| malformed(text, why);
-    let name = text
-        .strip_prefix("memory://")
-        .ok_or_else(|| malformed("write memory://name"))?;
+    let name = text.strip_prefix("memory://").ok_or_else(|| malformed("write memory://name"))?;
     let url = url::Url::parse(text).map_err(|_| malformed("write memory://name"))?;
     refuse_options(&url, text, "memory")?;
-    if !name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b))
-    {
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b)) {
         return Err(malformed("a name has letters, digits and /-_. only"));
     }
     Ok(StoreUrl::Memory(name.to_owned()))
@@ -138,10 +125,7 @@ fn memory(text: &str) -> Result<StoreUrl, UrlError> {
 /// No kind of this build has options. An option that is ignored is a wish that is ignored.
 fn refuse_options(url: &url::Url, text: &str, kind: &'static str) -> Result<(), UrlError> {
     if let Some((option, _)) = url.query_pairs().next() {
-        return Err(UrlError::UnknownOption {
-            option: option.into_owned(),
-            kind,
-        });
+        return Err(UrlError::UnknownOption { option: option.into_owned(), kind });
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(malformed(text, "? and # are written %3F and %23"));
@@ -180,11 +164,7 @@ mod tests {
             let StoreUrl::Folder(path) = StoreUrl::parse(relative).expect(relative) else {
                 panic!("{relative} is no folder");
             };
-            assert!(
-                path.is_absolute() && path.starts_with(&here),
-                "{}",
-                path.display()
-            );
+            assert!(path.is_absolute() && path.starts_with(&here), "{}", path.display());
         }
     }
 
@@ -193,30 +173,13 @@ mod tests {
         let error = |text: &str| StoreUrl::parse(text).expect_err(text);
         assert!(matches!(error(" "), UrlError::Empty));
         for text in ["s3://bucket/prefix", "s3:/bucket", "gs://b", "webdav://h/p"] {
-            assert!(
-                matches!(error(text), UrlError::Unsupported { .. }),
-                "{text}"
-            );
+            assert!(matches!(error(text), UrlError::Unsupported { .. }), "{text}");
         }
-        assert!(
-            error("s3://b")
-                .to_string()
-                .contains("not supported by this build yet")
-        );
+        assert!(error("s3://b").to_string().contains("not supported by this build yet"));
         for text in ["file:///p?fsync=no", "memory://m?x"] {
-            assert!(
-                matches!(error(text), UrlError::UnknownOption { .. }),
-                "{text}"
-            );
+            assert!(matches!(error(text), UrlError::UnknownOption { .. }), "{text}");
         }
-        for text in [
-            "file://host/p",
-            "file:relative",
-            "file:///p#x",
-            "file:///p?",
-            "memory:m",
-            "memory://a b",
-        ] {
+        for text in ["file://host/p", "file:relative", "file:///p#x", "file:///p?", "memory:m", "memory://a b"] {
             assert!(matches!(error(text), UrlError::Malformed { .. }), "{text}");
         }
     }

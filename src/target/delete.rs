@@ -28,24 +28,15 @@ impl Root {
         &self,
         keep: impl IntoIterator<Item = Result<(Vec<u8>, Kind), E>>,
     ) -> Result<Vec<Extra>, E> {
-        let mut keep = Keep {
-            items: keep.into_iter(),
-            next: None,
-        };
+        let mut keep = Keep { items: keep.into_iter(), next: None };
         keep.advance()?;
         match &keep.next {
             Some((path, Kind::Dir)) if path.is_empty() => {}
             // A source that is a single file has nothing below it.
             Some((path, _)) if path.is_empty() => return Ok(Vec::new()),
             other => {
-                let path = other
-                    .as_ref()
-                    .map(|(path, _)| path.clone())
-                    .unwrap_or_default();
-                return Err(TargetError::KeepOrder {
-                    path: RawPath(path),
-                }
-                .into());
+                let path = other.as_ref().map(|(path, _)| path.clone()).unwrap_or_default();
+                return Err(TargetError::KeepOrder { path: RawPath(path) }.into());
             }
         }
         let mut extras = Vec::new();
@@ -79,18 +70,10 @@ impl Root {
         let remove = |extra: &&Extra| {
             let removed = match join(&self.base, &extra.path) {
                 Ok(path) if !extra.path.is_empty() => self.shared.remove_tree(&path),
-                Ok(path) => Err(TargetError::BadPath {
-                    path: RawPath(path),
-                    what: "the root itself stays",
-                }),
+                Ok(path) => Err(TargetError::BadPath { path: RawPath(path), what: "the root itself stays" }),
                 Err(error) => Err(error),
             };
-            removed
-                .map_err(|error| {
-                    self.shared
-                        .problem(&extra.path, "remove it", std::io::Error::other(error))
-                })
-                .is_ok()
+            removed.map_err(|error| self.shared.problem(&extra.path, "remove it", std::io::Error::other(error))).is_ok()
         };
         extras.iter().filter(remove).cloned().collect()
     }
@@ -99,9 +82,9 @@ impl Root {
     fn level(&self, path: Vec<u8>) -> Result<Level, TargetError> {
         let full = join(&self.base, &path)?;
         let names = match self.shared.find_folder(&full)? {
-            Some(folder) if !folder.is_fresh() && !self.shared.was_fresh(&full) => folder
-                .list()
-                .map_err(|error| TargetError::io(&full, "list the folder", error))?,
+            Some(folder) if !folder.is_fresh() && !self.shared.was_fresh(&full) => {
+                folder.list().map_err(|error| TargetError::io(&full, "list the folder", error))?
+            }
             _ => Vec::new(),
         };
         Ok((path, names.into_iter()))
@@ -114,11 +97,8 @@ impl Root {
         let Some(folder) = self.shared.find_folder(folder)? else {
             return Ok(false);
         };
-        let seen = Seen::at(&*folder, name)
-            .map_err(|error| TargetError::io(&full, "look at it", error))?;
-        Ok(seen.is_some_and(|seen| {
-            (seen.links < 2 || seen.kind == Kind::Dir) && lock(&self.shared.made).has(&seen)
-        }))
+        let seen = Seen::at(&*folder, name).map_err(|error| TargetError::io(&full, "look at it", error))?;
+        Ok(seen.is_some_and(|seen| (seen.links < 2 || seen.kind == Kind::Dir) && lock(&self.shared.made).has(&seen)))
     }
 }
 
@@ -135,8 +115,7 @@ impl Shared {
             None => return Ok(()),
             Some(seen) if seen.kind == Kind::Dir => {}
             Some(_) => {
-                return rustix::fs::unlinkat(&*folder, name, AtFlags::empty())
-                    .map_err(|error| failed(path, error));
+                return rustix::fs::unlinkat(&*folder, name, AtFlags::empty()).map_err(|error| failed(path, error));
             }
         }
         // No recursion and no open folder a level: hostile trees are deep.
@@ -148,15 +127,13 @@ impl Shared {
                     let names = self.names_to_remove(&child, device)?;
                     levels.push((child, names));
                 } else if let Some(folder) = self.find_folder(here)? {
-                    rustix::fs::unlinkat(&*folder, &name, AtFlags::empty())
-                        .map_err(|error| failed(&child, error))?;
+                    rustix::fs::unlinkat(&*folder, &name, AtFlags::empty()).map_err(|error| failed(&child, error))?;
                 }
                 continue;
             }
             let (folder_path, name) = split(here);
             if let Some(folder) = self.find_folder(folder_path)? {
-                rustix::fs::unlinkat(&*folder, name, AtFlags::REMOVEDIR)
-                    .map_err(|error| failed(here, error))?;
+                rustix::fs::unlinkat(&*folder, name, AtFlags::REMOVEDIR).map_err(|error| failed(here, error))?;
             }
             self.forget_folders(here);
             levels.pop();
@@ -164,24 +141,14 @@ impl Shared {
         Ok(())
     }
 
-    fn names_to_remove(
-        &self,
-        path: &[u8],
-        device: u64,
-    ) -> Result<std::vec::IntoIter<(Vec<u8>, Kind)>, TargetError> {
+    fn names_to_remove(&self, path: &[u8], device: u64) -> Result<std::vec::IntoIter<(Vec<u8>, Kind)>, TargetError> {
         let Some(folder) = self.find_folder(path)? else {
             return Ok(Vec::new().into_iter());
         };
         if folder.id.0 != device {
-            return Err(TargetError::io(
-                path,
-                "enter another file system",
-                Errno::XDEV,
-            ));
+            return Err(TargetError::io(path, "enter another file system", Errno::XDEV));
         }
-        let names = folder
-            .list()
-            .map_err(|error| TargetError::io(path, "list the folder", error))?;
+        let names = folder.list().map_err(|error| TargetError::io(path, "list the folder", error))?;
         Ok(names.into_iter())
     }
 }
@@ -202,10 +169,7 @@ impl<E: From<TargetError>, I: Iterator<Item = Result<(Vec<u8>, Kind), E>>> Keep<
         if let (Some((last, _)), Some((next, _))) = (&last, &self.next)
             && path_cmp(last, next) != Ordering::Less
         {
-            return Err(TargetError::KeepOrder {
-                path: RawPath(next.clone()),
-            }
-            .into());
+            return Err(TargetError::KeepOrder { path: RawPath(next.clone()) }.into());
         }
         Ok(())
     }
@@ -230,40 +194,21 @@ mod tests {
     use std::fs;
 
     fn keep(items: &[(&str, Kind)]) -> Vec<Result<(Vec<u8>, Kind), TargetError>> {
-        items
-            .iter()
-            .map(|(path, kind)| Ok((path.as_bytes().to_vec(), *kind)))
-            .collect()
+        items.iter().map(|(path, kind)| Ok((path.as_bytes().to_vec(), *kind))).collect()
     }
 
     fn paths(extras: &[Extra]) -> Vec<String> {
-        extras
-            .iter()
-            .map(|extra| String::from_utf8_lossy(&extra.path).into_owned())
-            .collect()
+        extras.iter().map(|extra| String::from_utf8_lossy(&extra.path).into_owned()).collect()
     }
 
     fn tree() -> Place {
         let place = Place::new();
         fs::create_dir(place.outside()).unwrap();
         fs::write(place.outside().join("precious"), "x").unwrap();
-        for folder in [
-            "home/u/app/a",
-            "home/u/app/gone/deep",
-            "home/u/sibling",
-            "home/u/app-2",
-        ] {
+        for folder in ["home/u/app/a", "home/u/app/gone/deep", "home/u/sibling", "home/u/app-2"] {
             fs::create_dir_all(place.path(folder)).unwrap();
         }
-        for file in [
-            "app/a/keep",
-            "app/a/extra",
-            "app/a-b",
-            "app/gone/deep/f",
-            "sibling/f",
-            "app-2/f",
-            "f",
-        ] {
+        for file in ["app/a/keep", "app/a/extra", "app/a-b", "app/gone/deep/f", "sibling/f", "app-2/f", "f"] {
             fs::write(place.path("home/u").join(file), "x").unwrap();
         }
         link_to(&place.outside(), place.path("home/u/app/gone/link"));
@@ -288,10 +233,7 @@ mod tests {
         ]);
         let extras = root.find_extra(list).unwrap();
         assert_eq!(paths(&extras), ["a/extra", "gone"]);
-        assert!(
-            place.path("home/u/app/gone/deep/f").exists(),
-            "finding removes nothing"
-        );
+        assert!(place.path("home/u/app/gone/deep/f").exists(), "finding removes nothing");
         assert_eq!(root.remove_extra(&extras), extras);
         assert_eq!(place.names("home/u/app"), ["a", "a-b", "kept-link"]);
         assert_eq!(place.names("home/u/app/a"), ["keep"]);
@@ -304,41 +246,17 @@ mod tests {
     #[test]
     fn a_list_that_is_not_whole_deletes_nothing() {
         let place = tree();
-        let root = place
-            .target(Overwrite::Always)
-            .root(b"home/u/app", OwnerMap::numeric())
-            .unwrap();
+        let root = place.target(Overwrite::Always).root(b"home/u/app", OwnerMap::numeric()).unwrap();
         let order = |list| matches!(root.find_extra(list), Err(TargetError::KeepOrder { .. }));
         assert!(order(keep(&[])));
         assert!(order(keep(&[("a", Kind::Dir)])));
-        assert!(order(keep(&[
-            ("", Kind::Dir),
-            ("z", Kind::File),
-            ("a", Kind::Dir)
-        ])));
-        assert!(order(keep(&[
-            ("", Kind::Dir),
-            ("a-b", Kind::File),
-            ("a/keep", Kind::File)
-        ])));
-        assert!(order(keep(&[
-            ("", Kind::Dir),
-            ("zz", Kind::File),
-            ("zz", Kind::File)
-        ])));
+        assert!(order(keep(&[("", Kind::Dir), ("z", Kind::File), ("a", Kind::Dir)])));
+        assert!(order(keep(&[("", Kind::Dir), ("a-b", Kind::File), ("a/keep", Kind::File)])));
+        assert!(order(keep(&[("", Kind::Dir), ("zz", Kind::File), ("zz", Kind::File)])));
         let mut broken = keep(&[("", Kind::Dir), ("zz", Kind::File)]);
-        broken.push(Err(TargetError::NoSpace {
-            path: RawPath(Vec::new()),
-        }));
-        assert!(matches!(
-            root.find_extra(broken),
-            Err(TargetError::NoSpace { .. })
-        ));
-        assert!(
-            root.find_extra(keep(&[("", Kind::File)]))
-                .unwrap()
-                .is_empty()
-        );
+        broken.push(Err(TargetError::NoSpace { path: RawPath(Vec::new()) }));
+        assert!(matches!(root.find_extra(broken), Err(TargetError::NoSpace { .. })));
+        assert!(root.find_extra(keep(&[("", Kind::File)])).unwrap().is_empty());
     }
 
     #[test]
@@ -346,24 +264,12 @@ mod tests {
         let place = tree();
         let target = place.target(Overwrite::Always);
         let root = target.root(b"home/u/app", OwnerMap::numeric()).unwrap();
-        for path in [
-            "",
-            "..",
-            "../sibling",
-            "a/../../sibling",
-            "/home",
-            "kept-link/precious",
-        ] {
-            let extra = Extra {
-                path: path.into(),
-                kind: Kind::Dir,
-            };
+        for path in ["", "..", "../sibling", "a/../../sibling", "/home", "kept-link/precious"] {
+            let extra = Extra { path: path.into(), kind: Kind::Dir };
             assert!(root.remove_extra(&[extra]).is_empty(), "{path}");
         }
         assert_eq!(target.take_problems().len(), 6);
-        assert!(
-            place.path("home/u/sibling/f").exists() && place.path("home/u/app/a/keep").exists()
-        );
+        assert!(place.path("home/u/sibling/f").exists() && place.path("home/u/app/a/keep").exists());
         assert!(place.outside().join("precious").exists());
     }
 
@@ -375,13 +281,7 @@ mod tests {
         // As on a file system that folds case: the name on disk is not the one in the list.
         root.write_small(&file("a/extra", 1), b"y").unwrap();
         root.write_small(&file("new/x", 1), b"y").unwrap();
-        let extras = root
-            .find_extra(keep(&[
-                ("", Kind::Dir),
-                ("a", Kind::Dir),
-                ("new", Kind::Dir),
-            ]))
-            .unwrap();
+        let extras = root.find_extra(keep(&[("", Kind::Dir), ("a", Kind::Dir), ("new", Kind::Dir)])).unwrap();
         assert_eq!(paths(&extras), ["a/keep", "a-b", "gone", "kept-link"]);
     }
 }

@@ -71,9 +71,7 @@ pub enum TargetError {
         what: &'static str,
     },
     /// A symbolic link stands where a folder is needed. It is never followed.
-    #[error(
-        "{path}: the path goes through the symbolic link {link}; remove the link or restore into another folder"
-    )]
+    #[error("{path}: the path goes through the symbolic link {link}; remove the link or restore into another folder")]
     ThroughSymlink {
         /// The path that was to be reached.
         path: RawPath,
@@ -95,9 +93,7 @@ pub enum TargetError {
         path: RawPath,
     },
     /// The name leads to something that this very restore has made under another name.
-    #[error(
-        "{path}: this file system does not tell the name from that of another entry; the first one was kept"
-    )]
+    #[error("{path}: this file system does not tell the name from that of another entry; the first one was kept")]
     Collision {
         /// The path below the target.
         path: RawPath,
@@ -157,11 +153,7 @@ impl TargetError {
         match error {
             Errno::NOSPC | Errno::DQUOT => Self::NoSpace { path: path.into() },
             Errno::ISDIR => Self::FolderInTheWay { path: path.into() },
-            _ => Self::Io {
-                path: path.into(),
-                doing,
-                source: error.into(),
-            },
+            _ => Self::Io { path: path.into(), doing, source: error.into() },
         }
     }
 }
@@ -189,9 +181,7 @@ fn is_direction(letter: char) -> bool {
 }
 
 fn open_in(process: Option<u32>) -> String {
-    process
-        .map(|id| format!(" in process {id}"))
-        .unwrap_or_default()
+    process.map(|id| format!(" in process {id}")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -24,11 +24,7 @@ pub(super) struct Folder {
 impl Folder {
     pub(super) fn new(fd: OwnedFd) -> Result<Self, Errno> {
         let id = Seen::of_fd(&fd)?.id;
-        Ok(Self {
-            fd,
-            id,
-            fresh: OnceLock::new(),
-        })
+        Ok(Self { fd, id, fresh: OnceLock::new() })
     }
 
     /// Whether nothing was inside before this run, so that whatever is inside now was made by it.
@@ -91,11 +87,7 @@ impl Cache {
 
     fn put(&mut self, path: &[u8], folder: Arc<Folder>) {
         if self.open.len() >= OPEN_FOLDERS
-            && let Some(oldest) = self
-                .open
-                .iter()
-                .min_by_key(|(_, (_, used))| *used)
-                .map(|(path, _)| path.clone())
+            && let Some(oldest) = self.open.iter().min_by_key(|(_, (_, used))| *used).map(|(path, _)| path.clone())
         {
             self.open.remove(&oldest);
         }
@@ -142,8 +134,7 @@ impl Made {
 impl Shared {
     /// The folder at `path`, made with its parents where missing.
     pub(super) fn make_folder(&self, path: &[u8]) -> Result<Arc<Folder>, TargetError> {
-        self.walk(path, true)?
-            .ok_or_else(|| TargetError::io(path, "make the folder", Errno::NOENT))
+        self.walk(path, true)?.ok_or_else(|| TargetError::io(path, "make the folder", Errno::NOENT))
     }
 
     /// The folder at `path` if it is there. Remembers nothing about it.
@@ -153,17 +144,13 @@ impl Shared {
 
     /// Whether nothing was in the folder before this run wrote into it.
     pub(super) fn was_fresh(&self, path: &[u8]) -> bool {
-        lock(&self.made)
-            .folders
-            .get(path)
-            .is_some_and(|state| state.fresh)
+        lock(&self.made).folders.get(path).is_some_and(|state| state.fresh)
     }
 
     /// Forgets open folders at and below a path that now means something else.
     pub(super) fn forget_folders(&self, path: &[u8]) {
         lock(&self.cache).open.retain(|open, _| {
-            !(open.starts_with(path)
-                && (path.is_empty() || open.len() == path.len() || open[path.len()] == b'/'))
+            !(open.starts_with(path) && (path.is_empty() || open.len() == path.len() || open[path.len()] == b'/'))
         });
     }
 
@@ -178,10 +165,7 @@ impl Shared {
         }
         let mut done = path.len();
         let mut folder = loop {
-            done = path[..done]
-                .iter()
-                .rposition(|&byte| byte == b'/')
-                .unwrap_or(0);
+            done = path[..done].iter().rposition(|&byte| byte == b'/').unwrap_or(0);
             if done == 0 {
                 break match &self.root {
                     Some(root) => root.clone(),
@@ -197,13 +181,9 @@ impl Shared {
         }
         while done < path.len() {
             let start = if done == 0 { 0 } else { done + 1 };
-            done = path[start..]
-                .iter()
-                .position(|&byte| byte == b'/')
-                .map_or(path.len(), |at| start + at);
+            done = path[start..].iter().position(|&byte| byte == b'/').map_or(path.len(), |at| start + at);
             let here = &path[..done];
-            let Some((child, made)) = self.step(&folder, &path[start..done], here, path, make)?
-            else {
+            let Some((child, made)) = self.step(&folder, &path[start..done], here, path, make)? else {
                 return Ok(None);
             };
             if make {
@@ -228,8 +208,7 @@ impl Shared {
         loop {
             match rustix::fs::openat(parent, name, FOLDER, Mode::empty()) {
                 Ok(fd) => {
-                    let folder = Folder::new(fd)
-                        .map_err(|error| TargetError::io(here, "open the folder", error))?;
+                    let folder = Folder::new(fd).map_err(|error| TargetError::io(here, "open the folder", error))?;
                     return Ok(Some((folder, made)));
                 }
                 Err(Errno::NOENT) if !make => return Ok(None),
@@ -239,19 +218,10 @@ impl Shared {
                     Err(error) => return Err(TargetError::io(here, "make the folder", error)),
                 },
                 Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
-                    let link = Seen::at(parent, name)
-                        .ok()
-                        .flatten()
-                        .is_some_and(|seen| seen.kind == Kind::Symlink);
+                    let link = Seen::at(parent, name).ok().flatten().is_some_and(|seen| seen.kind == Kind::Symlink);
                     return Err(match link {
-                        true => TargetError::ThroughSymlink {
-                            path: path.into(),
-                            link: here.into(),
-                        },
-                        false => TargetError::FileInTheWay {
-                            path: path.into(),
-                            file: here.into(),
-                        },
+                        true => TargetError::ThroughSymlink { path: path.into(), link: here.into() },
+                        false => TargetError::FileInTheWay { path: path.into(), file: here.into() },
                     });
                 }
                 Err(error) => return Err(TargetError::io(here, "open the folder", error)),
@@ -271,19 +241,10 @@ impl Shared {
                 return Err(TargetError::Collision { path: path.into() });
             }
             None => {
-                let fresh = made
-                    || folder
-                        .is_empty()
-                        .map_err(|error| TargetError::io(path, "list the folder", error))?;
+                let fresh =
+                    made || folder.is_empty().map_err(|error| TargetError::io(path, "list the folder", error))?;
                 run.ids.insert(folder.id);
-                run.folders.insert(
-                    path.to_vec(),
-                    FolderState {
-                        fresh,
-                        made,
-                        meta: None,
-                    },
-                );
+                run.folders.insert(path.to_vec(), FolderState { fresh, made, meta: None });
                 fresh
             }
         };
@@ -313,26 +274,19 @@ pub(super) fn join(base: &[u8], path: &[u8]) -> Result<Vec<u8>, TargetError> {
     } else if full.contains(&0) {
         Some("a name contains a NUL byte")
     } else {
-        full.split(|&byte| byte == b'/')
-            .find_map(|name| match name {
-                b"" => Some("a name is empty or the path absolute"),
-                b"." | b".." => Some("a name is `.` or `..`"),
-                _ => None,
-            })
+        full.split(|&byte| byte == b'/').find_map(|name| match name {
+            b"" => Some("a name is empty or the path absolute"),
+            b"." | b".." => Some("a name is `.` or `..`"),
+            _ => None,
+        })
     };
     match what {
-        Some(what) => Err(TargetError::BadPath {
-            path: RawPath(full),
-            what,
-        }),
+        Some(what) => Err(TargetError::BadPath { path: RawPath(full), what }),
         None => Ok(full),
     }
 }
 
-const FOLDER: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// Folders are private until their own metadata is set, last of all.
 pub(super) const PRIVATE: Mode = Mode::RWXU;
 /// Far below the usual limit of 1,024 descriptors, deep enough for most trees.
@@ -344,36 +298,10 @@ mod tests {
 
     #[test]
     fn hostile_paths_are_refused() {
-        for path in [
-            "..",
-            "a/../b",
-            ".",
-            "./a",
-            "a/.",
-            "/etc/passwd",
-            "a//b",
-            "a/",
-            "a\0b",
-            "../../x",
-        ] {
-            assert!(
-                matches!(
-                    join(b"base", path.as_bytes()),
-                    Err(TargetError::BadPath { .. })
-                ),
-                "{path:?}"
-            );
-            assert!(
-                matches!(join(b"", path.as_bytes()), Err(TargetError::BadPath { .. })),
-                "{path:?}"
-            );
-            assert!(
-                matches!(
-                    join(path.as_bytes(), b"x"),
-                    Err(TargetError::BadPath { .. })
-                ),
-                "{path:?}"
-            );
+        for path in ["..", "a/../b", ".", "./a", "a/.", "/etc/passwd", "a//b", "a/", "a\0b", "../../x"] {
+            assert!(matches!(join(b"base", path.as_bytes()), Err(TargetError::BadPath { .. })), "{path:?}");
+            assert!(matches!(join(b"", path.as_bytes()), Err(TargetError::BadPath { .. })), "{path:?}");
+            assert!(matches!(join(path.as_bytes(), b"x"), Err(TargetError::BadPath { .. })), "{path:?}");
         }
         assert_eq!(join(b"a/b", b"c/..d").unwrap(), b"a/b/c/..d");
         assert_eq!(join(b"a", b"").unwrap(), b"a");

@@ -33,20 +33,11 @@ impl OwnerMap {
         if !rustix::process::geteuid().is_root() {
             return Self::numeric();
         }
-        let user =
-            |name: &[u8]| uzers::get_user_by_name(OsStr::from_bytes(name)).map(|user| user.uid());
-        let group = |name: &[u8]| {
-            uzers::get_group_by_name(OsStr::from_bytes(name)).map(|group| group.gid())
-        };
+        let user = |name: &[u8]| uzers::get_user_by_name(OsStr::from_bytes(name)).map(|user| user.uid());
+        let group = |name: &[u8]| uzers::get_group_by_name(OsStr::from_bytes(name)).map(|group| group.gid());
         Self {
-            users: users
-                .into_iter()
-                .filter_map(|(id, name)| Some((id, user(lookable(name)?)?)))
-                .collect(),
-            groups: groups
-                .into_iter()
-                .filter_map(|(id, name)| Some((id, group(lookable(name)?)?)))
-                .collect(),
+            users: users.into_iter().filter_map(|(id, name)| Some((id, user(lookable(name)?)?))).collect(),
+            groups: groups.into_iter().filter_map(|(id, name)| Some((id, group(lookable(name)?)?))).collect(),
         }
     }
 
@@ -106,10 +97,7 @@ impl Seen {
             uid: stat.st_uid as u32,
             gid: stat.st_gid as u32,
             size: stat.st_size as u64,
-            mtime: Time {
-                secs: stat.st_mtime as i64,
-                nanos: stat.st_mtime_nsec as u32,
-            },
+            mtime: Time { secs: stat.st_mtime as i64, nanos: stat.st_mtime_nsec as u32 },
             rdev: stat.st_rdev as u64,
             links: stat.st_nlink as u64,
             id: (stat.st_dev as u64, stat.st_ino as u64),
@@ -152,18 +140,10 @@ impl Shared {
     /// Puts metadata on an open file or folder: owner first (it clears set-id bits and capabilities), then attributes
     /// (an ACL changes the mode), then mode, and times last. Nothing here fails: see [`super::TargetProblem`].
     pub(super) fn set_metadata(&self, fd: BorrowedFd<'_>, seen: &Seen, meta: &Meta, path: &[u8]) {
-        let (changed, owned) = self.set_owner(seen, meta, path, |uid, gid| {
-            rustix::fs::fchown(fd, uid, gid)
-        });
+        let (changed, owned) = self.set_owner(seen, meta, path, |uid, gid| rustix::fs::fchown(fd, uid, gid));
         for (name, value) in &meta.xattrs {
-            if let Err(error) =
-                rustix::fs::fsetxattr(fd, name.as_slice(), value, XattrFlags::empty())
-            {
-                self.problem(
-                    path,
-                    format!("set the attribute {}", name.escape_ascii()),
-                    error,
-                );
+            if let Err(error) = rustix::fs::fsetxattr(fd, name.as_slice(), value, XattrFlags::empty()) {
+                self.problem(path, format!("set the attribute {}", name.escape_ascii()), error);
             }
         }
         let mode = self.allowed_mode(meta.mode, owned, path);
@@ -180,13 +160,7 @@ impl Shared {
     }
 
     /// The same for what must not be opened: symbolic links, pipes and devices, just made as `name` in `folder`.
-    pub(super) fn set_metadata_at(
-        &self,
-        folder: BorrowedFd<'_>,
-        name: &[u8],
-        meta: &Meta,
-        path: &[u8],
-    ) {
+    pub(super) fn set_metadata_at(&self, folder: BorrowedFd<'_>, name: &[u8], meta: &Meta, path: &[u8]) {
         let seen = match Seen::at(folder, name) {
             Ok(Some(seen)) => seen,
             Ok(None) => return self.problem(path, "set metadata", Errno::NOENT),
@@ -198,14 +172,12 @@ impl Shared {
         let mode = self.allowed_mode(meta.mode, owned, path);
         let set_mode = seen.kind != Kind::Symlink && (changed || mode != seen.mode);
         if (set_mode || !meta.xattrs.is_empty())
-            && let Err(error) =
-                set_unopened(folder, name, &seen, set_mode.then_some(mode), &meta.xattrs)
+            && let Err(error) = set_unopened(folder, name, &seen, set_mode.then_some(mode), &meta.xattrs)
         {
             self.problem(path, "set mode and attributes", error);
         }
         if let Some(times) = self.times(meta.mtime, path)
-            && let Err(error) =
-                rustix::fs::utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+            && let Err(error) = rustix::fs::utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)
         {
             self.problem(path, "set the time", error);
         }
@@ -232,11 +204,7 @@ impl Shared {
             chown(Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)))
         };
         if let Err(error) = result {
-            self.problem(
-                path,
-                format!("set the owner {}:{}", meta.uid, meta.gid),
-                error,
-            );
+            self.problem(path, format!("set the owner {}:{}", meta.uid, meta.gid), error);
         }
         (true, result.is_ok())
     }
@@ -257,14 +225,8 @@ impl Shared {
             return None;
         }
         Some(Timestamps {
-            last_access: Timespec {
-                tv_sec: 0,
-                tv_nsec: rustix::fs::UTIME_OMIT as _,
-            },
-            last_modification: Timespec {
-                tv_sec: mtime.secs,
-                tv_nsec: mtime.nanos as _,
-            },
+            last_access: Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT as _ },
+            last_modification: Timespec { tv_sec: mtime.secs, tv_nsec: mtime.nanos as _ },
         })
     }
 }
@@ -289,12 +251,7 @@ fn set_unopened(
         rustix::fs::setxattr(&inode, name.as_slice(), value, XattrFlags::empty())?;
     }
     mode.map_or(Ok(()), |mode| {
-        rustix::fs::chmodat(
-            rustix::fs::CWD,
-            &inode,
-            Mode::from_raw_mode(mode),
-            AtFlags::empty(),
-        )
+        rustix::fs::chmodat(rustix::fs::CWD, &inode, Mode::from_raw_mode(mode), AtFlags::empty())
     })
 }
 
@@ -307,18 +264,9 @@ fn set_unopened(
     xattrs: &[(Vec<u8>, Vec<u8>)],
 ) -> Result<(), Errno> {
     if let Some(mode) = mode {
-        rustix::fs::chmodat(
-            folder,
-            name,
-            Mode::from_raw_mode(mode as _),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )?;
+        rustix::fs::chmodat(folder, name, Mode::from_raw_mode(mode as _), AtFlags::SYMLINK_NOFOLLOW)?;
     }
-    if xattrs.is_empty() {
-        Ok(())
-    } else {
-        Err(Errno::NOTSUP)
-    }
+    if xattrs.is_empty() { Ok(()) } else { Err(Errno::NOTSUP) }
 }
 
 /// Names with a NUL would panic on their way to the C library.

@@ -137,37 +137,20 @@ impl Target {
     /// Opens the folder, and makes it with its parents (mode 0700) where missing, unless in a dry run. Symbolic links in
     /// `path` itself are the user's and are followed.
     pub fn open(path: &Path, options: TargetOptions) -> Result<Self, TargetError> {
-        let failed = |source: std::io::Error| TargetError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source: std::io::Error| TargetError::Open { path: path.to_owned(), source };
         let exists = path.try_exists().map_err(failed)?;
         if !exists && !options.dry_run {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-                .map_err(failed)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         }
         let root = if exists || !options.dry_run {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let fd = rustix::fs::open(path, flags, Mode::empty())
-                .map_err(|error| failed(error.into()))?;
-            Some(Arc::new(
-                Folder::new(fd).map_err(|error| failed(error.into()))?,
-            ))
+            let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+            Some(Arc::new(Folder::new(fd).map_err(|error| failed(error.into()))?))
         } else {
             None
         };
-        let place = if root.is_some() {
-            path.canonicalize().map_err(failed)?
-        } else {
-            path.to_owned()
-        };
-        let me = (
-            rustix::process::geteuid().as_raw(),
-            rustix::process::getegid().as_raw(),
-        );
+        let place = if root.is_some() { path.canonicalize().map_err(failed)? } else { path.to_owned() };
+        let me = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let shared = Shared {
             options,
             me,
@@ -181,17 +164,13 @@ impl Target {
         if let Some(root) = shared.root.as_ref().filter(|_| !exists) {
             shared.note(root, b"", true)?;
         }
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Whether nothing is in the folder.
     pub fn is_empty(&self) -> Result<bool, TargetError> {
         match &self.shared.root {
-            Some(root) => root
-                .is_empty()
-                .map_err(|error| TargetError::io(b"", "list the folder", error)),
+            Some(root) => root.is_empty().map_err(|error| TargetError::io(b"", "list the folder", error)),
             None => Ok(true),
         }
     }
@@ -200,40 +179,25 @@ impl Target {
     /// itself. Makes nothing yet. Folders above entries that never get an entry of their own are made with mode 0700.
     pub fn root(&self, base: &[u8], owners: OwnerMap) -> Result<Root, TargetError> {
         let base = join(base, b"")?;
-        Ok(Root {
-            shared: self.shared.clone(),
-            base: base.into(),
-            owners: Arc::new(owners),
-        })
+        Ok(Root { shared: self.shared.clone(), base: base.into(), owners: Arc::new(owners) })
     }
 
     /// Puts the metadata on all folders begun so far, deepest first. To be called when everything inside them is done.
     pub fn finish_folders(&self) {
         let mut pending: Vec<(Vec<u8>, Box<Meta>)> = {
             let mut made = lock(&self.shared.made);
-            made.folders
-                .iter_mut()
-                .filter_map(|(path, state)| Some((path.clone(), state.meta.take()?)))
-                .collect()
+            made.folders.iter_mut().filter_map(|(path, state)| Some((path.clone(), state.meta.take()?))).collect()
         };
         pending.sort_unstable_by(|(a, _), (b, _)| path_cmp(b, a));
         for (path, meta) in pending {
             let found = self.shared.find_folder(&path).and_then(|folder| {
-                let folder = folder
-                    .ok_or(Errno::NOENT)
-                    .map_err(|error| TargetError::io(&path, "open it", error))?;
-                let seen = Seen::of_fd(&*folder)
-                    .map_err(|error| TargetError::io(&path, "look at it", error))?;
+                let folder = folder.ok_or(Errno::NOENT).map_err(|error| TargetError::io(&path, "open it", error))?;
+                let seen = Seen::of_fd(&*folder).map_err(|error| TargetError::io(&path, "look at it", error))?;
                 Ok((folder, seen))
             });
             match found {
-                Ok((folder, seen)) => self
-                    .shared
-                    .set_metadata(folder.as_fd(), &seen, &meta, &path),
-                Err(error) => {
-                    self.shared
-                        .problem(&path, SET_METADATA, std::io::Error::other(error))
-                }
+                Ok((folder, seen)) => self.shared.set_metadata(folder.as_fd(), &seen, &meta, &path),
+                Err(error) => self.shared.problem(&path, SET_METADATA, std::io::Error::other(error)),
             }
         }
     }
@@ -272,23 +236,13 @@ impl Root {
     /// set the times, close.
     pub fn write_small(&self, entry: &Entry, content: &[u8]) -> Result<Outcome, TargetError> {
         let path = self.full(entry)?;
-        let holes: u64 = entry
-            .holes
-            .iter()
-            .fold(0, |sum, (_, len)| sum.saturating_add(*len));
+        let holes: u64 = entry.holes.iter().fold(0, |sum, (_, len)| sum.saturating_add(*len));
         if entry.kind != Kind::File || entry.size.checked_sub(holes) != Some(content.len() as u64) {
-            return Err(TargetError::BadEntry {
-                path: RawPath(path),
-                what: "the content has another size",
-            });
+            return Err(TargetError::BadEntry { path: RawPath(path), what: "the content has another size" });
         }
         // The final mode at once where nobody gets more from it than in the end. Attributes need write permission.
         let plain = entry.xattrs.is_empty() && !self.shared.gives_away(entry, &self.owners);
-        let mode = if plain {
-            Mode::from_raw_mode((entry.mode & 0o777) as _)
-        } else {
-            PRIVATE_FILE
-        };
+        let mode = if plain { Mode::from_raw_mode((entry.mode & 0o777) as _) } else { PRIVATE_FILE };
         match self.begin_file(entry, path, mode)? {
             Begin::Settled(outcome) => Ok(outcome),
             Begin::File(sink) => {
@@ -308,25 +262,20 @@ impl Root {
         if shared.options.dry_run {
             return self.plan(entry, &path);
         }
-        let other = || TargetError::LinkSource {
-            path: path.as_slice().into(),
-            first: first.as_slice().into(),
-        };
+        let other = || TargetError::LinkSource { path: path.as_slice().into(), first: first.as_slice().into() };
         let from = shared.find_folder(first_folder)?.ok_or_else(other)?;
         let seen = Seen::at(&*from, first_name)
             .map_err(|error| TargetError::io(&first, "look at the file", error))?
             .filter(|seen| seen.kind != Kind::Dir && looks_same(&from, first_name, seen, entry))
             .ok_or_else(other)?;
         let folder = shared.make_folder(folder_path)?;
-        let link =
-            |name: &[u8]| rustix::fs::linkat(&*from, first_name, &*folder, name, AtFlags::empty());
+        let link = |name: &[u8]| rustix::fs::linkat(&*from, first_name, &*folder, name, AtFlags::empty());
         match link(name) {
             Ok(()) => return Ok(Outcome::Done(Action::Create)),
             Err(Errno::EXIST) => {}
             Err(error) => return Err(TargetError::io(&path, "link the file", error)),
         }
-        let existing = Seen::at(&*folder, name)
-            .map_err(|error| TargetError::io(&path, "look at the file", error))?;
+        let existing = Seen::at(&*folder, name).map_err(|error| TargetError::io(&path, "look at the file", error))?;
         let mut over_folder = false;
         if let Some(existing) = existing {
             if existing.id == seen.id {
@@ -348,10 +297,7 @@ impl Root {
     fn full(&self, entry: &Entry) -> Result<Vec<u8>, TargetError> {
         let path = join(&self.base, &entry.path)?;
         if path.is_empty() && entry.kind != Kind::Dir {
-            return Err(TargetError::BadPath {
-                path: RawPath(path),
-                what: "the target itself is a folder",
-            });
+            return Err(TargetError::BadPath { path: RawPath(path), what: "the target itself is a folder" });
         }
         Ok(path)
     }
@@ -372,8 +318,7 @@ impl Root {
             }
             folder => folder?,
         };
-        let seen = Seen::of_fd(&*folder)
-            .map_err(|error| TargetError::io(path, "look at the folder", error))?;
+        let seen = Seen::of_fd(&*folder).map_err(|error| TargetError::io(path, "look at the folder", error))?;
         let mut made = lock(&shared.made);
         let Some(state) = made.folders.get_mut(path) else {
             return Ok(Outcome::Done(action));
@@ -403,9 +348,7 @@ impl Root {
         let shared = &*self.shared;
         let (folder_path, name) = split(path);
         let folder = shared.make_folder(folder_path)?;
-        let Some(seen) =
-            Seen::at(&*folder, name).map_err(|error| TargetError::io(path, "look at it", error))?
-        else {
+        let Some(seen) = Seen::at(&*folder, name).map_err(|error| TargetError::io(path, "look at it", error))? else {
             return Ok(None);
         };
         shared.refuse_collision(&folder, &seen, path)?;
@@ -434,33 +377,22 @@ impl Root {
         let database = matches!(entry.capture, Capture::Sqlite { .. });
         let open = |name: &[u8]| rustix::fs::openat(&*folder, name, NEW_FILE, mode);
         // A database waits beside until it is checked, even where nothing is.
-        let existing = if database {
-            Err(Errno::EXIST)
-        } else {
-            open(name)
-        };
+        let existing = if database { Err(Errno::EXIST) } else { open(name) };
         match existing {
             Ok(fd) => {
-                return FileSink::start(self, folder, fd, path, None, layout, entry)
-                    .map(Begin::File);
+                return FileSink::start(self, folder, fd, path, None, layout, entry).map(Begin::File);
             }
             Err(Errno::EXIST) => {}
             Err(error) => return Err(TargetError::io(&path, "make the file", error)),
         }
-        let mut place = sink::Beside {
-            action: Action::Create,
-            over_folder: false,
-            database,
-            old: None,
-        };
-        if let Some(seen) = Seen::at(&*folder, name)
-            .map_err(|error| TargetError::io(&path, "look at the file", error))?
+        let mut place = sink::Beside { action: Action::Create, over_folder: false, database, old: None };
+        if let Some(seen) =
+            Seen::at(&*folder, name).map_err(|error| TargetError::io(&path, "look at the file", error))?
         {
             shared.refuse_collision(&folder, &seen, &path)?;
             place.action = Action::Replace;
             match self.decide(&folder, name, &seen, entry, &path)? {
-                Verdict::Skip(SkipReason::Unchanged)
-                    if !self.refresh(&folder, name, &seen, entry, &path) => {}
+                Verdict::Skip(SkipReason::Unchanged) if !self.refresh(&folder, name, &seen, entry, &path) => {}
                 Verdict::Skip(reason) => {
                     lock(&shared.made).claim(&seen);
                     return Ok(Begin::Settled(Outcome::Skipped(reason)));
@@ -479,22 +411,11 @@ impl Root {
 
     /// Brings the metadata of a file up to date whose content is right. False if that would reach other names of it: then
     /// it is to be replaced.
-    fn refresh(
-        &self,
-        folder: &Folder,
-        name: &[u8],
-        seen: &Seen,
-        entry: &Entry,
-        path: &[u8],
-    ) -> bool {
+    fn refresh(&self, folder: &Folder, name: &[u8], seen: &Seen, entry: &Entry, path: &[u8]) -> bool {
         let meta = Meta::of(entry, &self.owners);
         let owner_same = (meta.uid, meta.gid) == (seen.uid, seen.gid);
         let keeps_owner = owner_same || !self.shared.options.owners;
-        let mode = if owner_same || self.shared.options.owners {
-            meta.mode
-        } else {
-            meta.mode & 0o1777
-        };
+        let mode = if owner_same || self.shared.options.owners { meta.mode } else { meta.mode & 0o1777 };
         if keeps_owner && mode == seen.mode {
             return true;
         }
@@ -534,9 +455,7 @@ impl Root {
             Err(error) => return Err(TargetError::io(path, "make it", error)),
         }
         let mut over_folder = false;
-        if let Some(seen) =
-            Seen::at(&*folder, name).map_err(|error| TargetError::io(path, "look at it", error))?
-        {
+        if let Some(seen) = Seen::at(&*folder, name).map_err(|error| TargetError::io(path, "look at it", error))? {
             shared.refuse_collision(&folder, &seen, path)?;
             match self.decide(&folder, name, &seen, entry, path)? {
                 Verdict::Skip(reason) => {
@@ -558,19 +477,11 @@ impl Root {
         let (folder_path, name) = split(path);
         let looked = |error| TargetError::io(path, "look at it", error);
         let seen = if name.is_empty() {
-            self.shared
-                .root
-                .as_deref()
-                .map(Seen::of_fd)
-                .transpose()
-                .map_err(looked)?
-                .map(|seen| (None, seen))
+            self.shared.root.as_deref().map(Seen::of_fd).transpose().map_err(looked)?.map(|seen| (None, seen))
         } else {
             match self.shared.find_folder(folder_path) {
                 Ok(None) => None,
-                Ok(Some(folder)) => Seen::at(&*folder, name)
-                    .map_err(looked)?
-                    .map(|seen| (Some(folder), seen)),
+                Ok(Some(folder)) => Seen::at(&*folder, name).map_err(looked)?.map(|seen| (Some(folder), seen)),
                 Err(error) => return Err(error),
             }
         };
@@ -580,9 +491,7 @@ impl Root {
         if entry.kind == Kind::Dir && seen.kind == Kind::Dir {
             return Ok(match self.shared.options.overwrite {
                 Overwrite::Never => Outcome::Skipped(SkipReason::Exists),
-                Overwrite::IfNewer if entry.mtime <= seen.mtime => {
-                    Outcome::Skipped(SkipReason::NotNewer)
-                }
+                Overwrite::IfNewer if entry.mtime <= seen.mtime => Outcome::Skipped(SkipReason::NotNewer),
                 _ => Outcome::Planned(Action::Update),
             });
         }
@@ -590,10 +499,7 @@ impl Root {
             return Ok(Outcome::Planned(Action::Update));
         };
         if entry.kind == Kind::Dir && seen.kind == Kind::Symlink {
-            return Err(TargetError::ThroughSymlink {
-                path: path.into(),
-                link: path.into(),
-            });
+            return Err(TargetError::ThroughSymlink { path: path.into(), link: path.into() });
         }
         Ok(match self.decide(&folder, name, &seen, entry, path)? {
             Verdict::Skip(reason) => Outcome::Skipped(reason),
@@ -615,16 +521,12 @@ impl Root {
         Ok(match options.overwrite {
             Overwrite::Never => Verdict::Skip(SkipReason::Exists),
             Overwrite::IfNewer if entry.mtime <= seen.mtime => Verdict::Skip(SkipReason::NotNewer),
-            Overwrite::IfChanged if looks_same(folder, name, seen, entry) => {
-                Verdict::Skip(SkipReason::Unchanged)
-            }
+            Overwrite::IfChanged if looks_same(folder, name, seen, entry) => Verdict::Skip(SkipReason::Unchanged),
             // The root of a source is no place to empty: something is odd if it was a folder and is none now.
             _ if over_folder && (!options.delete || entry.path.is_empty()) => {
                 return Err(TargetError::FolderInTheWay { path: path.into() });
             }
-            _ => Verdict::Replace {
-                folder: over_folder,
-            },
+            _ => Verdict::Replace { folder: over_folder },
         })
     }
 }
@@ -647,11 +549,7 @@ struct Shared {
 
 impl Shared {
     fn problem(&self, path: &[u8], what: impl Into<String>, error: impl Into<std::io::Error>) {
-        lock(&self.problems).push(TargetProblem {
-            path: path.into(),
-            what: what.into(),
-            error: error.into(),
-        });
+        lock(&self.problems).push(TargetProblem { path: path.into(), what: what.into(), error: error.into() });
     }
 
     /// Makes something under a name beside its final one.
@@ -675,24 +573,12 @@ impl Shared {
     fn temp_name(&self) -> Vec<u8> {
         let number = self.temps.fetch_add(1, Ordering::Relaxed);
         // The clock keeps apart what an earlier process of the same id left behind.
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |time| time.as_nanos());
-        format!(
-            ".zvault-restore-{:x}-{now:x}-{number:x}",
-            std::process::id()
-        )
-        .into_bytes()
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
+        format!(".zvault-restore-{:x}-{now:x}-{number:x}", std::process::id()).into_bytes()
     }
 
     /// Renames what was made beside over what is there.
-    fn put_in_place(
-        &self,
-        folder: &Folder,
-        temp: &[u8],
-        path: &[u8],
-        over_folder: bool,
-    ) -> Result<(), TargetError> {
+    fn put_in_place(&self, folder: &Folder, temp: &[u8], path: &[u8], over_folder: bool) -> Result<(), TargetError> {
         let (folder_path, name) = split(path);
         let rename = |from: &[u8], to: &[u8]| rustix::fs::renameat(folder, from, folder, to);
         let failed = |error| {
@@ -713,12 +599,7 @@ impl Shared {
     }
 
     /// Two entries that lead to one thing: the first one stays.
-    fn refuse_collision(
-        &self,
-        folder: &Folder,
-        seen: &Seen,
-        path: &[u8],
-    ) -> Result<(), TargetError> {
+    fn refuse_collision(&self, folder: &Folder, seen: &Seen, path: &[u8]) -> Result<(), TargetError> {
         if folder.is_fresh() || lock(&self.made).has(seen) {
             return Err(TargetError::Collision { path: path.into() });
         }
@@ -746,8 +627,7 @@ fn looks_same(folder: &Folder, name: &[u8], seen: &Seen, entry: &Entry) -> bool 
         && match entry.kind {
             Kind::File => {
                 let database = matches!(entry.capture, Capture::Sqlite { .. });
-                (seen.size, seen.mtime) == (entry.size, entry.mtime)
-                    && !(database && sqlite::has_pending(folder, name))
+                (seen.size, seen.mtime) == (entry.size, entry.mtime) && !(database && sqlite::has_pending(folder, name))
             }
             Kind::Symlink => rustix::fs::readlinkat(folder, name, Vec::new())
                 .is_ok_and(|target| target.as_bytes() == entry.target.as_slice()),
@@ -777,11 +657,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const NEW_FILE: OFlags = OFlags::WRONLY
-    .union(OFlags::CREATE)
-    .union(OFlags::EXCL)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const NEW_FILE: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const SET_METADATA: &str = "set metadata";
 const TEMP_TRIES: u32 = 16;
@@ -809,17 +686,11 @@ mod tests {
         assert_eq!(settled(root.begin(&folder).unwrap()), CREATED);
         let mut inner = entry(Kind::Dir, "in", 0);
         inner.mode = 0o500;
-        inner.mtime = Time {
-            secs: -86_400,
-            nanos: 5,
-        };
+        inner.mtime = Time { secs: -86_400, nanos: 5 };
         assert_eq!(settled(root.begin(&inner).unwrap()), CREATED);
         assert_eq!(mode(&place.path("home/u/in")), 0o700);
         let mut old = file("in/old", 5);
-        old.mtime = Time {
-            secs: -2_000_000_000,
-            nanos: 999_999_999,
-        };
+        old.mtime = Time { secs: -2_000_000_000, nanos: 999_999_999 };
         old.mode = 0o466;
         assert_eq!(root.write_small(&old, b"hello").unwrap(), CREATED);
         let mut link = entry(Kind::Symlink, "in/to", 0);
@@ -836,13 +707,7 @@ mod tests {
         assert_eq!(mode(&place.path("home/u/in")), 0o500);
         assert_eq!(mode(&place.path("home/u")), 0o2751);
         assert_eq!(mtime(&place.path("home/u")), MTIME);
-        assert_eq!(
-            fs::read_link(place.path("home/u/in/to"))
-                .unwrap()
-                .as_os_str()
-                .as_bytes(),
-            link.target
-        );
+        assert_eq!(fs::read_link(place.path("home/u/in/to")).unwrap().as_os_str().as_bytes(), link.target);
         assert_eq!(mtime(&place.path("home/u/in/to")), link.mtime);
         assert!(target.take_problems().is_empty());
     }
@@ -853,38 +718,18 @@ mod tests {
         let root = root(&place.target(Overwrite::Always));
         for path in ["../x", "a/../../x", "/x", "a//x", "./x", "a\0", "x/", ".."] {
             let refused = root.write_small(&file(path, 1), b"x");
-            assert!(
-                matches!(refused, Err(TargetError::BadPath { .. })),
-                "{path:?}"
-            );
+            assert!(matches!(refused, Err(TargetError::BadPath { .. })), "{path:?}");
         }
-        assert!(matches!(
-            root.begin(&file("", 1)),
-            Err(TargetError::BadPath { .. })
-        ));
-        for holes in [
-            vec![(0, 11)],
-            vec![(5, 2), (4, 1)],
-            vec![(u64::MAX, 2)],
-            vec![(3, 0)],
-        ] {
+        assert!(matches!(root.begin(&file("", 1)), Err(TargetError::BadPath { .. })));
+        for holes in [vec![(0, 11)], vec![(5, 2), (4, 1)], vec![(u64::MAX, 2)], vec![(3, 0)]] {
             let mut bad = file("holes", 10);
             bad.holes = holes;
-            assert!(matches!(
-                root.begin(&bad),
-                Err(TargetError::BadEntry { .. })
-            ));
+            assert!(matches!(root.begin(&bad), Err(TargetError::BadEntry { .. })));
         }
         let mut huge = file("huge", 0);
         huge.size = u64::MAX;
-        assert!(matches!(
-            root.begin(&huge),
-            Err(TargetError::BadEntry { .. })
-        ));
-        assert!(matches!(
-            root.write_small(&file("short", 3), b"xx"),
-            Err(TargetError::BadEntry { .. })
-        ));
+        assert!(matches!(root.begin(&huge), Err(TargetError::BadEntry { .. })));
+        assert!(matches!(root.write_small(&file("short", 3), b"xx"), Err(TargetError::BadEntry { .. })));
         assert!(place.names("").is_empty());
     }
 
@@ -895,27 +740,17 @@ mod tests {
         link_to(&place.outside(), place.path("link"));
         let target = place.target(Overwrite::Always);
         let root = root(&target);
-        let through = |result: Result<Outcome, TargetError>| {
-            matches!(result, Err(TargetError::ThroughSymlink { .. }))
-        };
+        let through = |result: Result<Outcome, TargetError>| matches!(result, Err(TargetError::ThroughSymlink { .. }));
         assert!(through(root.write_small(&file("link/x", 1), b"x")));
         assert!(through(root.write_small(&file("link/deep/x", 1), b"x")));
-        assert!(through(
-            root.begin(&entry(Kind::Dir, "link", 0)).map(settled)
-        ));
-        assert!(through(
-            root.begin(&entry(Kind::Symlink, "link/y", 0)).map(settled)
-        ));
+        assert!(through(root.begin(&entry(Kind::Dir, "link", 0)).map(settled)));
+        assert!(through(root.begin(&entry(Kind::Symlink, "link/y", 0)).map(settled)));
         root.write_small(&file("first", 1), b"x").unwrap();
         assert!(through(root.link(b"first", &file("link/z", 1))));
         let below = target.root(b"link", OwnerMap::numeric()).unwrap();
         assert!(through(below.write_small(&file("x", 1), b"x")));
         assert_eq!(fs::read_dir(place.outside()).unwrap().count(), 0);
-        assert!(
-            fs::symlink_metadata(place.path("link"))
-                .unwrap()
-                .is_symlink()
-        );
+        assert!(fs::symlink_metadata(place.path("link")).unwrap().is_symlink());
 
         // A link that the snapshot itself makes is no way out either.
         let mut out = entry(Kind::Symlink, "out", 0);
@@ -931,10 +766,7 @@ mod tests {
         fs::write(place.outside(), "outside").unwrap();
         link_to(&place.outside(), place.path("file"));
         let root = root(&place.target(Overwrite::IfChanged));
-        assert_eq!(
-            root.write_small(&file("file", 3), b"new").unwrap(),
-            REPLACED
-        );
+        assert_eq!(root.write_small(&file("file", 3), b"new").unwrap(), REPLACED);
         assert_eq!(fs::read(place.outside()).unwrap(), b"outside");
         assert!(fs::symlink_metadata(place.path("file")).unwrap().is_file());
         assert_eq!(place.names(""), ["file"]);
@@ -971,71 +803,30 @@ mod tests {
 
     #[test]
     fn overwrite_policies() {
-        let older = Time {
-            secs: MTIME.secs - 1,
-            nanos: 0,
-        };
-        let newer = Time {
-            secs: MTIME.secs + 1,
-            nanos: 0,
-        };
+        let older = Time { secs: MTIME.secs - 1, nanos: 0 };
+        let newer = Time { secs: MTIME.secs + 1, nanos: 0 };
         let cases = [
             (Overwrite::Always, 3, MTIME, REPLACED),
-            (
-                Overwrite::IfChanged,
-                3,
-                MTIME,
-                Outcome::Skipped(SkipReason::Unchanged),
-            ),
+            (Overwrite::IfChanged, 3, MTIME, Outcome::Skipped(SkipReason::Unchanged)),
             (Overwrite::IfChanged, 4, MTIME, REPLACED),
             (Overwrite::IfChanged, 3, older, REPLACED),
-            (
-                Overwrite::IfNewer,
-                4,
-                older,
-                Outcome::Skipped(SkipReason::NotNewer),
-            ),
-            (
-                Overwrite::IfNewer,
-                4,
-                MTIME,
-                Outcome::Skipped(SkipReason::NotNewer),
-            ),
+            (Overwrite::IfNewer, 4, older, Outcome::Skipped(SkipReason::NotNewer)),
+            (Overwrite::IfNewer, 4, MTIME, Outcome::Skipped(SkipReason::NotNewer)),
             (Overwrite::IfNewer, 4, newer, REPLACED),
-            (
-                Overwrite::Never,
-                4,
-                newer,
-                Outcome::Skipped(SkipReason::Exists),
-            ),
+            (Overwrite::Never, 4, newer, Outcome::Skipped(SkipReason::Exists)),
         ];
         for (overwrite, size, mtime, expected) in cases {
             let place = Place::new();
-            root(&place.target(Overwrite::Always))
-                .write_small(&file("f", 3), b"old")
-                .unwrap();
+            root(&place.target(Overwrite::Always)).write_small(&file("f", 3), b"old").unwrap();
             fs::write(place.path("other"), "").unwrap();
             let mut again = file("f", size);
             again.mtime = mtime;
-            let planned = place.with(TargetOptions {
-                overwrite,
-                dry_run: true,
-                ..TargetOptions::default()
-            });
+            let planned = place.with(TargetOptions { overwrite, dry_run: true, ..TargetOptions::default() });
             let content = vec![b'n'; size];
             let plan = root(&planned).write_small(&again, &content).unwrap();
-            let outcome = root(&place.target(overwrite))
-                .write_small(&again, &content)
-                .unwrap();
+            let outcome = root(&place.target(overwrite)).write_small(&again, &content).unwrap();
             assert_eq!(outcome, expected, "{overwrite:?} {size} {mtime:?}");
-            assert_eq!(
-                plan,
-                if expected == REPLACED {
-                    Outcome::Planned(Action::Replace)
-                } else {
-                    expected
-                }
-            );
+            assert_eq!(plan, if expected == REPLACED { Outcome::Planned(Action::Replace) } else { expected });
             let kept = fs::read(place.path("f")).unwrap() == b"old";
             assert_eq!(kept, expected != REPLACED);
         }
@@ -1044,14 +835,10 @@ mod tests {
     #[test]
     fn an_unchanged_file_gets_its_mode() {
         let place = Place::new();
-        root(&place.target(Overwrite::Always))
-            .write_small(&file("f", 3), b"old")
-            .unwrap();
+        root(&place.target(Overwrite::Always)).write_small(&file("f", 3), b"old").unwrap();
         let mut again = file("f", 3);
         again.mode = 0o600;
-        let outcome = root(&place.target(Overwrite::IfChanged))
-            .write_small(&again, b"new")
-            .unwrap();
+        let outcome = root(&place.target(Overwrite::IfChanged)).write_small(&again, b"new").unwrap();
         assert_eq!(outcome, Outcome::Skipped(SkipReason::Unchanged));
         assert_eq!(mode(&place.path("f")), 0o600);
         assert_eq!(fs::read(place.path("f")).unwrap(), b"old");
@@ -1064,11 +851,7 @@ mod tests {
         fs::write(place.path("folder/in/f"), "x").unwrap();
         fs::write(place.path("file"), "x").unwrap();
         let root_of = |delete| {
-            let options = TargetOptions {
-                overwrite: Overwrite::Always,
-                delete,
-                ..TargetOptions::default()
-            };
+            let options = TargetOptions { overwrite: Overwrite::Always, delete, ..TargetOptions::default() };
             root(&place.with(options))
         };
         let refused = root_of(false).write_small(&file("folder", 1), b"x");
@@ -1077,15 +860,9 @@ mod tests {
         let through = root_of(false).write_small(&file("file/x", 1), b"x");
         assert!(matches!(through, Err(TargetError::FileInTheWay { .. })));
         // A folder takes the place of a file, and a file that of a folder if asked.
-        assert_eq!(
-            settled(root_of(false).begin(&entry(Kind::Dir, "file", 0)).unwrap()),
-            REPLACED
-        );
+        assert_eq!(settled(root_of(false).begin(&entry(Kind::Dir, "file", 0)).unwrap()), REPLACED);
         assert!(place.path("file").is_dir());
-        assert_eq!(
-            root_of(true).write_small(&file("folder", 1), b"x").unwrap(),
-            REPLACED
-        );
+        assert_eq!(root_of(true).write_small(&file("folder", 1), b"x").unwrap(), REPLACED);
         assert_eq!(fs::read(place.path("folder")).unwrap(), b"x");
         assert_eq!(place.names(""), ["file", "folder"]);
     }
@@ -1102,28 +879,16 @@ mod tests {
             // A file system that folds case answers the second name with the first file: here it is the same name.
             let first = sink(root.begin(&file("name", 5)).unwrap());
             let second = root.begin(&file("name", 6));
-            assert!(
-                matches!(second, Err(TargetError::Collision { .. })),
-                "{existing}"
-            );
+            assert!(matches!(second, Err(TargetError::Collision { .. })), "{existing}");
             first.write_at(0, b"first").unwrap();
             first.finish().unwrap();
             let second = root.write_small(&file("name", 6), b"second");
-            assert!(
-                matches!(second, Err(TargetError::Collision { .. })),
-                "{existing}"
-            );
+            assert!(matches!(second, Err(TargetError::Collision { .. })), "{existing}");
             let mut link = entry(Kind::Symlink, "name", 0);
             link.target = b"x".to_vec();
-            assert!(
-                matches!(root.begin(&link), Err(TargetError::Collision { .. })),
-                "{existing}"
-            );
+            assert!(matches!(root.begin(&link), Err(TargetError::Collision { .. })), "{existing}");
             let folder = root.begin(&entry(Kind::Dir, "name", 0));
-            assert!(
-                matches!(folder, Err(TargetError::Collision { .. })),
-                "{existing}"
-            );
+            assert!(matches!(folder, Err(TargetError::Collision { .. })), "{existing}");
             assert_eq!(fs::read(place.path("name")).unwrap(), b"first");
         }
     }
@@ -1136,27 +901,12 @@ mod tests {
         root.write_small(&file("a", 3), b"abc").unwrap();
         assert_eq!(root.link(b"a", &file("sub/b", 3)).unwrap(), CREATED);
         assert_eq!(root.link(b"a", &file("existing", 3)).unwrap(), REPLACED);
-        assert_eq!(
-            root.link(b"a", &file("existing", 3)).unwrap(),
-            Outcome::Skipped(SkipReason::Unchanged)
-        );
+        assert_eq!(root.link(b"a", &file("existing", 3)).unwrap(), Outcome::Skipped(SkipReason::Unchanged));
         let inode = |name: &str| fs::metadata(place.path(name)).unwrap().ino();
-        assert_eq!(
-            (inode("a"), inode("a")),
-            (inode("sub/b"), inode("existing"))
-        );
-        assert!(matches!(
-            root.link(b"a", &file("c", 4)),
-            Err(TargetError::LinkSource { .. })
-        ));
-        assert!(matches!(
-            root.link(b"missing", &file("c", 3)),
-            Err(TargetError::LinkSource { .. })
-        ));
-        assert!(matches!(
-            root.link(b"../a", &file("c", 3)),
-            Err(TargetError::BadPath { .. })
-        ));
+        assert_eq!((inode("a"), inode("a")), (inode("sub/b"), inode("existing")));
+        assert!(matches!(root.link(b"a", &file("c", 4)), Err(TargetError::LinkSource { .. })));
+        assert!(matches!(root.link(b"missing", &file("c", 3)), Err(TargetError::LinkSource { .. })));
+        assert!(matches!(root.link(b"../a", &file("c", 3)), Err(TargetError::BadPath { .. })));
         assert_eq!(place.names(""), ["a", "existing", "sub"]);
     }
 
@@ -1168,16 +918,8 @@ mod tests {
         let mut pipe = entry(Kind::Fifo, "pipe", 0);
         pipe.mode = 0o666;
         assert_eq!(settled(root.begin(&pipe).unwrap()), CREATED);
-        assert!(
-            fs::symlink_metadata(place.path("pipe"))
-                .unwrap()
-                .file_type()
-                .is_fifo()
-        );
-        assert_eq!(
-            (mode(&place.path("pipe")), mtime(&place.path("pipe"))),
-            (0o666, MTIME)
-        );
+        assert!(fs::symlink_metadata(place.path("pipe")).unwrap().file_type().is_fifo());
+        assert_eq!((mode(&place.path("pipe")), mtime(&place.path("pipe"))), (0o666, MTIME));
         let socket = root.begin(&entry(Kind::Socket, "socket", 0)).unwrap();
         assert_eq!(settled(socket), Outcome::Skipped(SkipReason::Socket));
         let mut device = entry(Kind::CharDevice, "null", 0);
@@ -1186,16 +928,10 @@ mod tests {
         match root.begin(&device) {
             Ok(begin) => {
                 assert_eq!(settled(begin), CREATED);
-                assert_eq!(
-                    fs::symlink_metadata(place.path("null")).unwrap().rdev(),
-                    device.rdev
-                );
+                assert_eq!(fs::symlink_metadata(place.path("null")).unwrap().rdev(), device.rdev);
                 assert_eq!(mode(&place.path("null")), 0o622);
             }
-            Err(error) => assert!(
-                !is_root() && matches!(error, TargetError::Io { .. }),
-                "{error}"
-            ),
+            Err(error) => assert!(!is_root() && matches!(error, TargetError::Io { .. }), "{error}"),
         }
         assert!(target.take_problems().is_empty());
     }
@@ -1210,26 +946,16 @@ mod tests {
         // Folders on the way are found again, also after they fell out of the cache.
         let deep = vec!["y"; 300].join("/");
         root.write_small(&file(&deep, 4), b"deep").unwrap();
-        assert_eq!(
-            root.write_small(&file(&format!("{path}2"), 4), b"also")
-                .unwrap(),
-            CREATED
-        );
-        let again = root
-            .link(path.as_bytes(), &file(&format!("{path}3"), 4))
-            .unwrap();
+        assert_eq!(root.write_small(&file(&format!("{path}2"), 4), b"also").unwrap(), CREATED);
+        let again = root.link(path.as_bytes(), &file(&format!("{path}3"), 4)).unwrap();
         assert_eq!(again, CREATED);
         target.finish_folders();
-        let extras = root
-            .find_extra::<TargetError>([Ok((Vec::new(), Kind::Dir))])
-            .unwrap();
+        let extras = root.find_extra::<TargetError>([Ok((Vec::new(), Kind::Dir))]).unwrap();
         assert!(extras.is_empty(), "what this run made is no extra");
         // The tree is too deep for simple removers.
         let cleaner = place.target(Overwrite::Always);
         let cleaner = super::testing::root(&cleaner);
-        let extras = cleaner
-            .find_extra::<TargetError>([Ok((Vec::new(), Kind::Dir))])
-            .unwrap();
+        let extras = cleaner.find_extra::<TargetError>([Ok((Vec::new(), Kind::Dir))]).unwrap();
         assert_eq!(cleaner.remove_extra(&extras).len(), 2);
         assert!(place.names("").is_empty());
     }
@@ -1237,10 +963,7 @@ mod tests {
     #[test]
     fn set_id_bits_need_the_owner() {
         let place = Place::new();
-        let target = place.with(TargetOptions {
-            owners: false,
-            ..TargetOptions::default()
-        });
+        let target = place.with(TargetOptions { owners: false, ..TargetOptions::default() });
         let mut own = file("own", 1);
         own.mode = 0o6755;
         let mut foreign = own.clone();
@@ -1258,10 +981,7 @@ mod tests {
     #[test]
     fn set_id_bits_are_dropped_when_the_owner_cannot_be_set() {
         let place = Place::new();
-        let target = place.with(TargetOptions {
-            owners: true,
-            ..TargetOptions::default()
-        });
+        let target = place.with(TargetOptions { owners: true, ..TargetOptions::default() });
         let mut nobody = file("f", 1);
         nobody.mode = 0o4755;
         nobody.uid = u32::MAX;
@@ -1281,9 +1001,7 @@ mod tests {
         let missing: &[u8] = b"no-such-user\0";
         let owners = OwnerMap::by_name([(501, name), (502, missing)], [(20, name)]);
         let root = target.root(b"", owners).unwrap();
-        for (path, uid, gid, expected) in
-            [("named", 501, 20, (0, 0)), ("number", 502, 21, (502, 21))]
-        {
+        for (path, uid, gid, expected) in [("named", 501, 20, (0, 0)), ("number", 502, 21, (502, 21))] {
             let mut owned = file(path, 1);
             (owned.uid, owned.gid, owned.mode) = (uid, gid, 0o4750);
             root.write_small(&owned, b"x").unwrap();
@@ -1305,25 +1023,17 @@ mod tests {
         let target = place.target(Overwrite::Always);
         let mut with = file("f", 1);
         with.mode = 0o400;
-        with.xattrs = vec![
-            (b"nonsense".to_vec(), b"1".to_vec()),
-            (b"user.note".to_vec(), b"kept\0".to_vec()),
-        ];
+        with.xattrs = vec![(b"nonsense".to_vec(), b"1".to_vec()), (b"user.note".to_vec(), b"kept\0".to_vec())];
         root(&target).write_small(&with, b"x").unwrap();
         let problems = target.take_problems();
-        let unsupported = problems
-            .iter()
-            .any(|problem| problem.what.contains("user.note"));
+        let unsupported = problems.iter().any(|problem| problem.what.contains("user.note"));
         assert_eq!(problems.len(), 1 + usize::from(unsupported), "{problems:?}");
         if !unsupported {
             let mut value = [0; 16];
             let len = rustix::fs::getxattr(place.path("f"), "user.note", &mut value).unwrap();
             assert_eq!(&value[..len], b"kept\0");
         }
-        assert_eq!(
-            (mode(&place.path("f")), mtime(&place.path("f"))),
-            (0o400, MTIME)
-        );
+        assert_eq!((mode(&place.path("f")), mtime(&place.path("f"))), (0o400, MTIME));
     }
 
     #[test]
@@ -1340,48 +1050,23 @@ mod tests {
     fn a_dry_run_changes_nothing() {
         let place = Place::new();
         fs::write(place.path("f"), "old").unwrap();
-        let dry = TargetOptions {
-            dry_run: true,
-            overwrite: Overwrite::Always,
-            ..TargetOptions::default()
-        };
+        let dry = TargetOptions { dry_run: true, overwrite: Overwrite::Always, ..TargetOptions::default() };
         let target = place.with(dry.clone());
         let dry_root = root(&target);
         let planned = |begin: Result<Begin, TargetError>| settled(begin.unwrap());
-        assert_eq!(
-            planned(dry_root.begin(&file("f", 1))),
-            Outcome::Planned(Action::Replace)
-        );
-        assert_eq!(
-            planned(dry_root.begin(&file("a/b/c", 1))),
-            Outcome::Planned(Action::Create)
-        );
-        assert_eq!(
-            planned(dry_root.begin(&entry(Kind::Dir, "d", 0))),
-            Outcome::Planned(Action::Create)
-        );
-        assert_eq!(
-            planned(dry_root.begin(&entry(Kind::Dir, "", 0))),
-            Outcome::Planned(Action::Update)
-        );
+        assert_eq!(planned(dry_root.begin(&file("f", 1))), Outcome::Planned(Action::Replace));
+        assert_eq!(planned(dry_root.begin(&file("a/b/c", 1))), Outcome::Planned(Action::Create));
+        assert_eq!(planned(dry_root.begin(&entry(Kind::Dir, "d", 0))), Outcome::Planned(Action::Create));
+        assert_eq!(planned(dry_root.begin(&entry(Kind::Dir, "", 0))), Outcome::Planned(Action::Update));
         let keep = [Ok::<_, TargetError>((Vec::new(), Kind::Dir))];
         let extras = dry_root.find_extra(keep).unwrap();
-        assert_eq!(
-            extras,
-            [Extra {
-                path: b"f".to_vec(),
-                kind: Kind::File
-            }]
-        );
+        assert_eq!(extras, [Extra { path: b"f".to_vec(), kind: Kind::File }]);
         assert!(dry_root.remove_extra(&extras).is_empty());
         target.finish_folders();
         assert_eq!(place.names(""), ["f"]);
         let missing = Target::open(&place.path("missing/target"), dry).unwrap();
         assert!(missing.is_empty().unwrap());
-        assert_eq!(
-            root(&missing).write_small(&file("x", 1), b"x").unwrap(),
-            Outcome::Planned(Action::Create)
-        );
+        assert_eq!(root(&missing).write_small(&file("x", 1), b"x").unwrap(), Outcome::Planned(Action::Create));
         assert!(!place.path("missing").exists());
     }
 
@@ -1389,16 +1074,8 @@ mod tests {
     fn existing_folders_follow_the_policy() {
         for (overwrite, expected, changed) in [
             (Overwrite::Always, Outcome::Done(Action::Update), true),
-            (
-                Overwrite::IfNewer,
-                Outcome::Skipped(SkipReason::NotNewer),
-                false,
-            ),
-            (
-                Overwrite::Never,
-                Outcome::Skipped(SkipReason::Exists),
-                false,
-            ),
+            (Overwrite::IfNewer, Outcome::Skipped(SkipReason::NotNewer), false),
+            (Overwrite::Never, Outcome::Skipped(SkipReason::Exists), false),
         ] {
             let place = Place::new();
             fs::create_dir(place.path("d")).unwrap();
@@ -1433,10 +1110,7 @@ mod tests {
             .status();
         if !mount.is_ok_and(|status| status.success()) {
             // Without the right to mount only the translation can be shown.
-            assert!(matches!(
-                TargetError::io(b"f", "write", Errno::NOSPC),
-                TargetError::NoSpace { .. }
-            ));
+            assert!(matches!(TargetError::io(b"f", "write", Errno::NOSPC), TargetError::NoSpace { .. }));
             return;
         }
         let full = {
@@ -1444,10 +1118,7 @@ mod tests {
             root.write_small(&file("f", 1 << 20), &vec![1; 1 << 20])
         };
         let left = place.names("");
-        std::process::Command::new("umount")
-            .arg(place.out())
-            .status()
-            .unwrap();
+        std::process::Command::new("umount").arg(place.out()).status().unwrap();
         assert!(matches!(full, Err(TargetError::NoSpace { .. })));
         assert!(left.is_empty());
     }

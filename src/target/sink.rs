@@ -54,10 +54,7 @@ struct Run {
 impl FileSink {
     /// Writes bytes that belong at `offset` of the file, holes counted.
     pub fn write_at(&self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
-        if offset
-            .checked_add(data.len() as u64)
-            .is_none_or(|end| end > self.layout.size)
-        {
+        if offset.checked_add(data.len() as u64).is_none_or(|end| end > self.layout.size) {
             return Err(self.bad("content goes beyond the end of the file"));
         }
         if !self.layout.sparse {
@@ -81,19 +78,13 @@ impl FileSink {
     pub fn write_content(&self, offset: u64, data: &[u8]) -> Result<(), TargetError> {
         let mut offset = offset;
         let mut data = data;
-        let mut next = self
-            .layout
-            .runs
-            .partition_point(|run| run.content + run.len <= offset);
+        let mut next = self.layout.runs.partition_point(|run| run.content + run.len <= offset);
         while !data.is_empty() {
             let Some(run) = self.layout.runs.get(next) else {
                 return Err(self.bad("content goes beyond the end of the file"));
             };
             let inside = offset - run.content;
-            let (now, rest) = data.split_at(
-                data.len()
-                    .min(usize::try_from(run.len - inside).unwrap_or(usize::MAX)),
-            );
+            let (now, rest) = data.split_at(data.len().min(usize::try_from(run.len - inside).unwrap_or(usize::MAX)));
             self.write_at(run.offset + inside, now)?;
             offset += now.len() as u64;
             data = rest;
@@ -111,24 +102,20 @@ impl FileSink {
         }
         let action = match &self.beside {
             None => {
-                self.shared
-                    .set_metadata(self.fd.as_fd(), &seen, &self.meta, &self.path);
+                self.shared.set_metadata(self.fd.as_fd(), &seen, &self.meta, &self.path);
                 Action::Create
             }
             Some((temp, place)) if place.database => {
                 rustix::fs::fsync(&self.fd).map_err(failed)?;
                 sqlite::check_copy(&self.shared, &self.folder, temp, &self.path)?;
-                self.shared
-                    .set_metadata(self.fd.as_fd(), &seen, &self.meta, &self.path);
+                self.shared.set_metadata(self.fd.as_fd(), &seen, &self.meta, &self.path);
                 rustix::fs::fsync(&self.fd).map_err(failed)?;
                 sqlite::swap(&self.shared, &self.folder, temp, &self.path, place)?;
                 place.action
             }
             Some((temp, place)) => {
-                self.shared
-                    .set_metadata(self.fd.as_fd(), &seen, &self.meta, &self.path);
-                self.shared
-                    .put_in_place(&self.folder, temp, &self.path, place.over_folder)?;
+                self.shared.set_metadata(self.fd.as_fd(), &seen, &self.meta, &self.path);
+                self.shared.put_in_place(&self.folder, temp, &self.path, place.over_folder)?;
                 place.action
             }
         };
@@ -165,8 +152,7 @@ impl FileSink {
             settled: false,
         };
         if !sink.folder.is_fresh() {
-            let seen = Seen::of_fd(&sink.fd)
-                .map_err(|error| TargetError::io(&sink.path, "look at the file", error))?;
+            let seen = Seen::of_fd(&sink.fd).map_err(|error| TargetError::io(&sink.path, "look at the file", error))?;
             lock(&sink.shared.made).claim(&seen);
         }
         sink.layout.sparse |= sink.shared.options.sparse;
@@ -192,10 +178,7 @@ impl FileSink {
     }
 
     fn bad(&self, what: &'static str) -> TargetError {
-        TargetError::BadEntry {
-            path: self.path.as_slice().into(),
-            what,
-        }
+        TargetError::BadEntry { path: self.path.as_slice().into(), what }
     }
 }
 
@@ -229,10 +212,7 @@ impl Drop for FileSink {
 impl Layout {
     /// Refuses holes that overlap, touch nothing or lie outside the file.
     pub(super) fn of(entry: &Entry, path: &[u8]) -> Result<Self, TargetError> {
-        let bad = |what| TargetError::BadEntry {
-            path: RawPath(path.to_vec()),
-            what,
-        };
+        let bad = |what| TargetError::BadEntry { path: RawPath(path.to_vec()), what };
         // The kernel counts offsets with a sign.
         if entry.size > i64::MAX as u64 {
             return Err(bad("the size is beyond any file"));
@@ -240,32 +220,18 @@ impl Layout {
         let mut runs = Vec::with_capacity(entry.holes.len() + 1);
         let (mut content, mut offset) = (0, 0);
         for &(start, len) in &entry.holes {
-            let end = start
-                .checked_add(len)
-                .filter(|&end| len > 0 && start >= offset && end <= entry.size);
+            let end = start.checked_add(len).filter(|&end| len > 0 && start >= offset && end <= entry.size);
             let end = end.ok_or_else(|| bad("its holes are out of order or outside the file"))?;
             if start > offset {
-                runs.push(Run {
-                    content,
-                    offset,
-                    len: start - offset,
-                });
+                runs.push(Run { content, offset, len: start - offset });
                 content += start - offset;
             }
             offset = end;
         }
         if entry.size > offset {
-            runs.push(Run {
-                content,
-                offset,
-                len: entry.size - offset,
-            });
+            runs.push(Run { content, offset, len: entry.size - offset });
         }
-        Ok(Self {
-            size: entry.size,
-            runs,
-            sparse: !entry.holes.is_empty(),
-        })
+        Ok(Self { size: entry.size, runs, sparse: !entry.holes.is_empty() })
     }
 }
 
@@ -282,19 +248,14 @@ mod tests {
     #[test]
     fn threads_write_out_of_order() {
         let place = Place::new();
-        let sink = sink(
-            root(&place.target(Overwrite::Always))
-                .begin(&file("f", 800_000))
-                .unwrap(),
-        );
+        let sink = sink(root(&place.target(Overwrite::Always)).begin(&file("f", 800_000)).unwrap());
         std::thread::scope(|scope| {
             for thread in 0..4_u64 {
                 let sink = &sink;
                 scope.spawn(move || {
                     for piece in (0..8).rev() {
                         let number = piece * 4 + thread;
-                        sink.write_at(number * 25_000, &[number as u8 + 1; 25_000])
-                            .unwrap();
+                        sink.write_at(number * 25_000, &[number as u8 + 1; 25_000]).unwrap();
                     }
                 });
             }
@@ -302,32 +263,17 @@ mod tests {
         assert_eq!(sink.finish().unwrap(), Action::Create);
         let content = fs::read(place.path("f")).unwrap();
         assert_eq!(content.len(), 800_000);
-        assert!(
-            content
-                .chunks(25_000)
-                .enumerate()
-                .all(|(number, piece)| piece == [number as u8 + 1; 25_000])
-        );
+        assert!(content.chunks(25_000).enumerate().all(|(number, piece)| piece == [number as u8 + 1; 25_000]));
     }
 
     #[test]
     fn nothing_is_written_beyond_the_end() {
         let place = Place::new();
-        let sink = sink(
-            root(&place.target(Overwrite::Always))
-                .begin(&file("f", 10))
-                .unwrap(),
-        );
+        let sink = sink(root(&place.target(Overwrite::Always)).begin(&file("f", 10)).unwrap());
         for (offset, len) in [(8, 3), (10, 1), (u64::MAX, 1), (11, 0)] {
-            assert!(matches!(
-                sink.write_at(offset, &vec![1; len]),
-                Err(TargetError::BadEntry { .. })
-            ));
+            assert!(matches!(sink.write_at(offset, &vec![1; len]), Err(TargetError::BadEntry { .. })));
             if len > 0 {
-                assert!(matches!(
-                    sink.write_content(offset, &vec![1; len]),
-                    Err(TargetError::BadEntry { .. })
-                ));
+                assert!(matches!(sink.write_content(offset, &vec![1; len]), Err(TargetError::BadEntry { .. })));
             }
         }
         sink.write_at(8, b"ab").unwrap();
@@ -341,11 +287,7 @@ mod tests {
         let place = Place::new();
         let mut sparse = file("f", (64 * MIB) as usize);
         sparse.holes = vec![(100, 32 * MIB), (40 * MIB, 24 * MIB)];
-        let sink = sink(
-            root(&place.target(Overwrite::Always))
-                .begin(&sparse)
-                .unwrap(),
-        );
+        let sink = sink(root(&place.target(Overwrite::Always)).begin(&sparse).unwrap());
         // 8 MiB - 100 of content after the first hole, mostly zeros.
         let mut content = vec![0; (8 * MIB) as usize];
         content[..100].fill(7);
@@ -369,15 +311,10 @@ mod tests {
     fn zero_blocks_are_left_out_when_asked() {
         for sparse in [false, true] {
             let place = Place::new();
-            let target = place.with(TargetOptions {
-                sparse,
-                ..TargetOptions::default()
-            });
+            let target = place.with(TargetOptions { sparse, ..TargetOptions::default() });
             let mut content = vec![0; 1 << 20];
             content[700_001] = 1;
-            root(&target)
-                .write_small(&file("f", content.len()), &content)
-                .unwrap();
+            root(&target).write_small(&file("f", content.len()), &content).unwrap();
             assert_eq!(fs::read(place.path("f")).unwrap(), content);
             let blocks = fs::metadata(place.path("f")).unwrap().blocks() * 512;
             assert_eq!(blocks < 64 * 1024, sparse, "{blocks}");

@@ -33,43 +33,29 @@ use super::{Action, Shared};
 
 /// Whether changes wait beside a database that its own size and time do not show.
 pub(super) fn has_pending(folder: &Folder, name: &[u8]) -> bool {
-    ["-wal", "-journal"].iter().any(|side| {
-        Seen::at(folder, &beside(name, side))
-            .is_ok_and(|seen| seen.is_some_and(|seen| seen.size > 0))
-    })
+    ["-wal", "-journal"]
+        .iter()
+        .any(|side| Seen::at(folder, &beside(name, side)).is_ok_and(|seen| seen.is_some_and(|seen| seen.size > 0)))
 }
 
 /// Refuses a database that anybody has open, before its new content is written.
-pub(super) fn refuse_open(
-    shared: &Shared,
-    folder: &Folder,
-    path: &[u8],
-) -> Result<(), TargetError> {
+pub(super) fn refuse_open(shared: &Shared, folder: &Folder, path: &[u8]) -> Result<(), TargetError> {
     refuse_holders(folder, path)?;
     hold(shared, path, false).map(drop)
 }
 
 /// Checks the copy that was written beside. A damaged one is refused where it would take the place of a file, and where
 /// nothing is to be lost the user gets it with a word about it.
-pub(super) fn check_copy(
-    shared: &Shared,
-    folder: &Folder,
-    temp: &[u8],
-    path: &[u8],
-) -> Result<(), TargetError> {
+pub(super) fn check_copy(shared: &Shared, folder: &Folder, temp: &[u8], path: &[u8]) -> Result<(), TargetError> {
     let (folder_path, name) = split(path);
     let mut copy = place_of(shared, folder_path);
     copy.push(OsStr::from_bytes(temp));
     let what = match integrity(&copy) {
         Integrity::Whole => return Ok(()),
         Integrity::Damaged(what) => {
-            let there = Seen::at(folder, name)
-                .map_err(|error| TargetError::io(path, "look at the database", error))?;
+            let there = Seen::at(folder, name).map_err(|error| TargetError::io(path, "look at the database", error))?;
             if there.is_some() {
-                return Err(TargetError::DatabaseDamaged {
-                    path: path.into(),
-                    what,
-                });
+                return Err(TargetError::DatabaseDamaged { path: path.into(), what });
             }
             what
         }
@@ -95,11 +81,7 @@ pub(super) fn swap(
         return Err(TargetError::Collision { path: path.into() });
     }
     let is_file = old.is_some_and(|old| old.kind == Kind::File);
-    if let Some(held) = if is_file {
-        hold(shared, path, true)?
-    } else {
-        None
-    } {
+    if let Some(held) = if is_file { hold(shared, path, true)? } else { None } {
         for side in SIDES {
             remove(folder, &beside(name, side)).map_err(failed)?;
         }
@@ -110,9 +92,7 @@ pub(super) fn swap(
         if let Some(old) = old
             && let Some(process) = holder(&[old.id], false)
         {
-            let error = std::io::Error::other(format!(
-                "process {process} opened it while it was replaced, restart it"
-            ));
+            let error = std::io::Error::other(format!("process {process} opened it while it was replaced, restart it"));
             shared.problem(path, "keep everybody off the old database", error);
         }
         drop(held);
@@ -162,21 +142,18 @@ struct Held {
 /// `None`: SQLite cannot make anything of the file.
 fn hold(shared: &Shared, path: &[u8], checkpoint: bool) -> Result<Option<Held>, TargetError> {
     let lock_database = || -> rusqlite::Result<Held> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
         let connection = Connection::open_with_flags(place_of(shared, path), flags)?;
         connection.busy_timeout(Duration::ZERO)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // Exclusive before the first access: then a log is used without `-shm`, and the lock outlives the transaction. Any
         // other connection to a database with a log holds a shared lock for as long as it is open, so this fails then.
-        let _: String =
-            connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |row| row.get(0))?;
+        let _: String = connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |row| row.get(0))?;
         connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
         let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
         if checkpoint && mode.eq_ignore_ascii_case("wal") {
-            let busy: i64 =
-                connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+            let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
             if busy != 0 {
                 return Err(rusqlite::Error::SqliteFailure(
                     rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
@@ -184,18 +161,13 @@ fn hold(shared: &Shared, path: &[u8], checkpoint: bool) -> Result<Option<Held>, 
                 ));
             }
         }
-        Ok(Held {
-            _connection: connection,
-        })
+        Ok(Held { _connection: connection })
     };
     match lock_database() {
         Ok(held) => Ok(Some(held)),
         Err(error) => match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                Err(TargetError::DatabaseOpen {
-                    path: path.into(),
-                    process: None,
-                })
+                Err(TargetError::DatabaseOpen { path: path.into(), process: None })
             }
             _ => Ok(None),
         },
@@ -229,10 +201,7 @@ fn integrity(copy: &Path) -> Integrity {
         }
     }
     let complaints = |pragma: &str| -> rusqlite::Result<Vec<String>> {
-        connection
-            .prepare(pragma)?
-            .query_map([], |row| row.get::<_, String>(0))?
-            .collect()
+        connection.prepare(pragma)?.query_map([], |row| row.get::<_, String>(0))?.collect()
     };
     let mut last = String::new();
     // Collations and functions of the application are missing here; the quick check does without most of them.
@@ -257,9 +226,7 @@ fn immutable_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
     for &byte in path.as_os_str().as_bytes() {
         match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                uri.push(char::from(byte))
-            }
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => uri.push(char::from(byte)),
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -272,18 +239,14 @@ fn refuse_holders(folder: &Folder, path: &[u8]) -> Result<(), TargetError> {
     let mut ids = Vec::new();
     for side in [""].iter().chain(&SIDES) {
         let seen = Seen::at(folder, &beside(name, side));
-        if let Some(seen) =
-            seen.map_err(|error| TargetError::io(path, "look at the database", error))?
+        if let Some(seen) = seen.map_err(|error| TargetError::io(path, "look at the database", error))?
             && seen.kind == Kind::File
         {
             ids.push(seen.id);
         }
     }
     match holder(&ids, true) {
-        Some(process) => Err(TargetError::DatabaseOpen {
-            path: path.into(),
-            process: Some(process),
-        }),
+        Some(process) => Err(TargetError::DatabaseOpen { path: path.into(), process: Some(process) }),
         None => Ok(()),
     }
 }
@@ -297,21 +260,17 @@ fn holder(ids: &[(u64, u64)], this_process_too: bool) -> Option<u32> {
         return None;
     }
     let processes = std::fs::read_dir("/proc").ok()?;
-    processes
-        .flatten()
-        .filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok())
-        .find(|&process| {
-            if process == std::process::id() && !this_process_too {
-                return false;
-            }
-            let Ok(files) = std::fs::read_dir(format!("/proc/{process}/fd")) else {
-                return false;
-            };
-            files.flatten().any(|file| {
-                std::fs::metadata(file.path())
-                    .is_ok_and(|file| file.is_file() && ids.contains(&(file.dev(), file.ino())))
-            })
+    processes.flatten().filter_map(|process| process.file_name().to_str()?.parse::<u32>().ok()).find(|&process| {
+        if process == std::process::id() && !this_process_too {
+            return false;
+        }
+        let Ok(files) = std::fs::read_dir(format!("/proc/{process}/fd")) else {
+            return false;
+        };
+        files.flatten().any(|file| {
+            std::fs::metadata(file.path()).is_ok_and(|file| file.is_file() && ids.contains(&(file.dev(), file.ino())))
         })
+    })
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -360,38 +319,23 @@ mod tests {
 
     fn make(path: &Path, value: &str, mode: &str) -> Connection {
         let connection = Connection::open(path).unwrap();
-        let _: String = connection
-            .query_row(&format!("PRAGMA journal_mode={mode}"), [], |row| row.get(0))
-            .unwrap();
-        connection
-            .execute_batch("CREATE TABLE t(v); CREATE INDEX i ON t(v)")
-            .unwrap();
-        connection
-            .execute("INSERT INTO t VALUES (?1)", [value])
-            .unwrap();
-        connection
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-            .unwrap();
+        let _: String = connection.query_row(&format!("PRAGMA journal_mode={mode}"), [], |row| row.get(0)).unwrap();
+        connection.execute_batch("CREATE TABLE t(v); CREATE INDEX i ON t(v)").unwrap();
+        connection.execute("INSERT INTO t VALUES (?1)", [value]).unwrap();
+        connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         connection
     }
 
     fn value(path: &Path) -> String {
         let connection = Connection::open(path).unwrap();
-        let check: String = connection
-            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-            .unwrap();
+        let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(check, "ok");
-        connection
-            .query_row("SELECT group_concat(v) FROM t", [], |row| row.get(0))
-            .unwrap()
+        connection.query_row("SELECT group_concat(v) FROM t", [], |row| row.get(0)).unwrap()
     }
 
     fn captured(path: &str, content: &[u8]) -> Entry {
         let mut entry = file(path, content.len());
-        entry.capture = Capture::Sqlite {
-            page_size: 4096,
-            wal: None,
-        };
+        entry.capture = Capture::Sqlite { page_size: 4096, wal: None };
         entry.mode = 0o640;
         entry
     }
@@ -406,12 +350,7 @@ mod tests {
     impl Holder {
         fn start(path: &Path) -> Self {
             let mut child = Command::new(std::env::current_exe().unwrap())
-                .args([
-                    "--exact",
-                    "target::sqlite::tests::holds_a_database",
-                    "--ignored",
-                    "--nocapture",
-                ])
+                .args(["--exact", "target::sqlite::tests::holds_a_database", "--ignored", "--nocapture"])
                 .env("ZVAULT_TEST_HOLD", path)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
@@ -419,11 +358,7 @@ mod tests {
                 .spawn()
                 .unwrap();
             let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            assert!(
-                lines
-                    .map_while(Result::ok)
-                    .any(|line| line.contains("holding"))
-            );
+            assert!(lines.map_while(Result::ok).any(|line| line.contains("holding")));
             Self(child)
         }
     }
@@ -440,9 +375,7 @@ mod tests {
     fn holds_a_database() {
         let path = std::env::var_os("ZVAULT_TEST_HOLD").expect("started by another test");
         let connection = Connection::open(path).unwrap();
-        let _: i64 = connection
-            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
-            .unwrap();
+        let _: i64 = connection.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
         std::io::stdout().write_all(b"\nholding\n").unwrap();
         std::io::stdin().lines().next();
     }
@@ -460,13 +393,7 @@ mod tests {
             assert_eq!(mode_of_only(&place), 0o600);
             assert_eq!(sink.finish().unwrap(), Action::Create);
             assert_eq!(place.names(""), ["db"]);
-            assert_eq!(
-                (
-                    super::super::testing::mode(&place.path("db")),
-                    mtime(&place.path("db"))
-                ),
-                (0o640, MTIME)
-            );
+            assert_eq!((super::super::testing::mode(&place.path("db")), mtime(&place.path("db"))), (0o640, MTIME));
             assert_eq!(value(&place.path("db")), "new");
             assert!(target.take_problems().is_empty());
         }
@@ -481,10 +408,7 @@ mod tests {
         for mode in ["delete", "wal"] {
             let place = Place::new();
             drop(make(&place.path("db"), "old", mode));
-            assert_eq!(
-                restore(&place, &database("new", mode)).unwrap(),
-                Outcome::Done(Action::Replace)
-            );
+            assert_eq!(restore(&place, &database("new", mode)).unwrap(), Outcome::Done(Action::Replace));
             assert_eq!(place.names(""), ["db"]);
             assert_eq!(value(&place.path("db")), "new");
         }
@@ -496,13 +420,8 @@ mod tests {
             let place = Place::new();
             let open = make(&place.path("db"), "old", mode);
             let content = database("new", mode);
-            let refused = std::thread::scope(|scope| {
-                scope.spawn(|| restore(&place, &content)).join().unwrap()
-            });
-            assert!(
-                matches!(refused, Err(TargetError::DatabaseOpen { .. })),
-                "{mode}: {refused:?}"
-            );
+            let refused = std::thread::scope(|scope| scope.spawn(|| restore(&place, &content)).join().unwrap());
+            assert!(matches!(refused, Err(TargetError::DatabaseOpen { .. })), "{mode}: {refused:?}");
             // The application goes on as if nothing had been.
             open.execute("INSERT INTO t VALUES ('more')", []).unwrap();
             drop(open);
@@ -549,18 +468,11 @@ mod tests {
         let place = Place::new();
         drop(make(&place.path("db"), "old", "wal"));
         let content = database("new", "wal");
-        let sink = sink(
-            root(&place.target(Overwrite::Always))
-                .begin(&captured("db", &content))
-                .unwrap(),
-        );
+        let sink = sink(root(&place.target(Overwrite::Always)).begin(&captured("db", &content)).unwrap());
         sink.write_at(0, &content).unwrap();
         let open = Connection::open(place.path("db")).unwrap();
         open.execute("INSERT INTO t VALUES ('more')", []).unwrap();
-        assert!(matches!(
-            sink.finish(),
-            Err(TargetError::DatabaseOpen { .. })
-        ));
+        assert!(matches!(sink.finish(), Err(TargetError::DatabaseOpen { .. })));
         drop(open);
         assert_eq!(value(&place.path("db")), "old,more");
         assert_eq!(place.names(""), ["db"]);
@@ -570,14 +482,9 @@ mod tests {
     fn crashed(place: &Place) {
         let live = tempfile::tempdir().unwrap();
         let open = make(&live.path().join("db"), "old", "wal");
-        open.execute("INSERT INTO t VALUES ('in the log')", [])
-            .unwrap();
+        open.execute("INSERT INTO t VALUES ('in the log')", []).unwrap();
         for side in ["", "-wal", "-shm"] {
-            fs::copy(
-                live.path().join(format!("db{side}")),
-                place.path(&format!("db{side}")),
-            )
-            .unwrap();
+            fs::copy(live.path().join(format!("db{side}")), place.path(&format!("db{side}"))).unwrap();
         }
         assert!(fs::metadata(place.path("db-wal")).unwrap().len() > 0);
     }
@@ -607,10 +514,7 @@ mod tests {
         fs::remove_file(place.path("db-wal")).unwrap();
         fs::write(place.path("db-wal"), "of the new database").unwrap();
         drop(held);
-        assert_eq!(
-            fs::read(place.path("db-wal")).unwrap(),
-            b"of the new database"
-        );
+        assert_eq!(fs::read(place.path("db-wal")).unwrap(), b"of the new database");
     }
 
     #[test]
@@ -645,10 +549,7 @@ mod tests {
         entry.mode = super::super::testing::mode(&place.path("db"));
         assert_eq!(entry.size, content.len() as u64);
         let root = root(&place.target(Overwrite::IfChanged));
-        assert_eq!(
-            root.write_small(&entry, &content).unwrap(),
-            Outcome::Done(Action::Replace)
-        );
+        assert_eq!(root.write_small(&entry, &content).unwrap(), Outcome::Done(Action::Replace));
         assert_eq!(value(&place.path("db")), "new");
     }
 
@@ -659,25 +560,13 @@ mod tests {
         damaged[end - 4096..end - 3000].fill(0xff);
         let place = Place::new();
         let alone = place.target(Overwrite::Always);
-        root(&alone)
-            .write_small(&captured("alone", &damaged), &damaged)
-            .unwrap();
-        assert_eq!(
-            alone.take_problems().len(),
-            1,
-            "the user gets it, with a word"
-        );
+        root(&alone).write_small(&captured("alone", &damaged), &damaged).unwrap();
+        assert_eq!(alone.take_problems().len(), 1, "the user gets it, with a word");
 
         let place = Place::new();
         drop(make(&place.path("db"), "old", "wal"));
-        assert!(matches!(
-            restore(&place, &damaged),
-            Err(TargetError::DatabaseDamaged { .. })
-        ));
-        assert!(matches!(
-            restore(&place, b"not a database"),
-            Err(TargetError::DatabaseDamaged { .. })
-        ));
+        assert!(matches!(restore(&place, &damaged), Err(TargetError::DatabaseDamaged { .. })));
+        assert!(matches!(restore(&place, b"not a database"), Err(TargetError::DatabaseDamaged { .. })));
         assert_eq!(value(&place.path("db")), "old");
         assert_eq!(place.names(""), ["db"]);
     }
@@ -689,16 +578,11 @@ mod tests {
         let name = "a?b#c%41 d";
         for _ in 0..2 {
             let target = place.target(Overwrite::Always);
-            root(&target)
-                .write_small(&captured(name, &content), &content)
-                .unwrap();
+            root(&target).write_small(&captured(name, &content), &content).unwrap();
             assert!(target.take_problems().is_empty());
         }
         assert_eq!(place.names(""), [name]);
-        assert_eq!(
-            immutable_uri(Path::new("/a?b#c%")),
-            "file:/a%3Fb%23c%25?immutable=1"
-        );
+        assert_eq!(immutable_uri(Path::new("/a?b#c%")), "file:/a%3Fb%23c%25?immutable=1");
     }
 
     #[test]
@@ -720,9 +604,7 @@ mod tests {
         fs::remove_file(&made).unwrap();
         drop(make(&place.path("db"), "old", "wal"));
         let target = place.target(Overwrite::Always);
-        root(&target)
-            .write_small(&captured("db", &content), &content)
-            .unwrap();
+        root(&target).write_small(&captured("db", &content), &content).unwrap();
         assert_eq!(target.take_problems().len(), 1);
         assert_eq!(fs::read(place.path("db")).unwrap(), content);
     }
@@ -737,10 +619,7 @@ mod tests {
         first.write_at(0, &content).unwrap();
         second.write_at(0, &database("other", "delete")).unwrap();
         first.finish().unwrap();
-        assert!(matches!(
-            second.finish(),
-            Err(TargetError::Collision { .. })
-        ));
+        assert!(matches!(second.finish(), Err(TargetError::Collision { .. })));
         assert_eq!(value(&place.path("db")), "first");
         assert_eq!(place.names(""), ["db"]);
     }

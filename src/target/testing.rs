@@ -19,11 +19,7 @@ impl Place {
     }
 
     pub(super) fn path(&self, below: &str) -> PathBuf {
-        if below.is_empty() {
-            self.out()
-        } else {
-            self.out().join(below)
-        }
+        if below.is_empty() { self.out() } else { self.out().join(below) }
     }
 
     pub(super) fn out(&self) -> PathBuf {
@@ -36,10 +32,7 @@ impl Place {
     }
 
     pub(super) fn target(&self, overwrite: Overwrite) -> Target {
-        self.with(TargetOptions {
-            overwrite,
-            ..TargetOptions::default()
-        })
+        self.with(TargetOptions { overwrite, ..TargetOptions::default() })
     }
 
     pub(super) fn with(&self, options: TargetOptions) -> Target {
@@ -103,10 +96,7 @@ pub(super) fn settled(begin: Begin) -> Outcome {
 
 pub(super) fn mtime(path: &Path) -> Time {
     let seen = fs::symlink_metadata(path).unwrap();
-    Time {
-        secs: seen.mtime(),
-        nanos: seen.mtime_nsec() as u32,
-    }
+    Time { secs: seen.mtime(), nanos: seen.mtime_nsec() as u32 }
 }
 
 pub(super) fn mode(path: &Path) -> u32 {
@@ -121,7 +111,4 @@ pub(super) fn link_to(target: &Path, at: PathBuf) {
     symlink(target, at).unwrap();
 }
 
-pub(super) const MTIME: Time = Time {
-    secs: 1_600_000_000,
-    nanos: 123_456_789,
-};
+pub(super) const MTIME: Time = Time { secs: 1_600_000_000, nanos: 123_456_789 };

@@ -13,8 +13,8 @@ use super::{Vault, VaultError};
 use crate::Trouble;
 use crate::index::{IndexError, Location};
 use crate::manifest::ChunkSource;
-use crate::stage::Opener;
 use crate::stage::IdKeys;
+use crate::stage::Opener;
 use crate::stage::{PackError, PackHead, Tail};
 use crate::store::StoreError;
 use crate::sync::lock;
@@ -166,7 +166,8 @@ impl Vault {
     /// The stored frame of a segment.
     pub(crate) fn read_frame(&self, place: &Location) -> Result<Bytes, ChunkError> {
         let name = ObjectName::Pack(place.pack);
-        let read = self.store().get_windows(&name, u64::from(place.offset), u64::from(place.frame_len), place.pack_size);
+        let read =
+            self.store().get_windows(&name, u64::from(place.offset), u64::from(place.frame_len), place.pack_size);
         read.map_err(|error| ChunkError::Store { pack: name.to_path(), error })
     }
 

@@ -188,7 +188,9 @@ impl VaultError {
             Self::Exists { .. } => "use it as it is: 'zvault push' asks for its passphrase on a new machine",
             Self::NotEmpty { .. } => "choose an empty folder, or one that does not exist yet",
             Self::Race { .. } => "run 'zvault init' again if the other vault is not the one you want",
-            Self::NoVault { error: RosterError::NotAVault, .. } => "make one with 'zvault init', or look at the URL again",
+            Self::NoVault { error: RosterError::NotAVault, .. } => {
+                "make one with 'zvault init', or look at the URL again"
+            }
             Self::NoVault { error: RosterError::TwoVaults { .. }, .. } => "a passphrase tells which of them is yours",
             Self::NoVault { error: RosterError::OtherVault { .. }, .. } | Self::RosterRolledBack { .. } => {
                 "somebody exchanged or rolled back the storage; do not push, and find out who has access to it"

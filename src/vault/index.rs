@@ -11,6 +11,8 @@ use super::{Vault, VaultError};
 use crate::index::{Index, Tags};
 use crate::log::LogEntry;
 use crate::stage::{dek, open_object};
+use crate::store::StoreError;
+use crate::sync::lock;
 
 /// The tables that count for the shared domain (SPEC section 8).
 pub(crate) struct Tables {
@@ -20,6 +22,8 @@ pub(crate) struct Tables {
     pub(crate) deltas: Vec<(DeviceId, ObjectHash)>,
     /// Deltas that it does.
     pub(crate) covered: HashSet<ObjectHash>,
+    /// The same with their writers.
+    pub(crate) covered_deltas: Vec<(DeviceId, ObjectHash)>,
 }
 
 impl Vault {
@@ -41,7 +45,9 @@ impl Vault {
             .iter()
             .filter(|entry| !self.log.is_void(entry, &collectors))
             .filter_map(|entry| match &entry.body.payload {
-                Payload::Index(set) if set.domain == Domain::SHARED => Some((self.covered_by(&set.frontier), entry, set)),
+                Payload::Index(set) if set.domain == Domain::SHARED => {
+                    Some((self.covered_by(&set.frontier), entry, set))
+                }
                 _ => None,
             })
             .max_by_key(|(covered, entry, _)| (covered.len(), entry.identity));
@@ -52,16 +58,19 @@ impl Vault {
             None => Default::default(),
         };
         let (mut deltas, mut covered, mut seen) = (Vec::new(), HashSet::new(), HashSet::new());
+        let mut covered_deltas = Vec::new();
         for entry in entries {
             for (hash, _) in &entry.body.deltas {
                 if within.contains(&entry.identity) {
-                    covered.insert(*hash);
+                    if covered.insert(*hash) {
+                        covered_deltas.push((entry.device, *hash));
+                    }
                 } else if seen.insert((entry.device, *hash)) {
                     deltas.push((entry.device, *hash));
                 }
             }
         }
-        Tables { shards, deltas, covered }
+        Tables { shards, deltas, covered, covered_deltas }
     }
 
     /// Fetches a delta that an entry names, or a shard that a set names, and opens it.
@@ -71,10 +80,14 @@ impl Vault {
             false => (ObjectName::Delta { device, hash }, ObjectType::Delta),
         };
         let bad = |reason: String| VaultError::Table { path: name.to_path(), reason };
-        let stored = self
-            .store
-            .get(&name, &|bytes| self.provider.hash.hash(&[bytes]))
-            .map_err(|error| bad(crate::chain(&error)))?;
+        let stored =
+            self.store.get(&name, &|bytes| self.provider.hash.hash(&[bytes])).map_err(|error| match error {
+                StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. } => {
+                    bad(crate::chain(&error))
+                }
+                // A store that does not answer says nothing about the table.
+                error => error.into(),
+            })?;
         if stored.len() > limits::INDEX_STORED {
             return Err(bad("it is larger than a table may be".into()));
         }
@@ -95,22 +108,70 @@ impl Vault {
         Table::parse(&plain).map_err(|error| bad(error.to_string()))
     }
 
+    /// Tables that entries name and that are missing or damaged. Their chunks are stored anew by a push, and cannot be read.
+    pub fn unusable_tables(&self) -> Vec<String> {
+        lock(&self.unusable_tables).clone()
+    }
+
+    /// One bad table, of whichever device, does not keep all others from being used. None: it is noted.
+    fn usable_table(&self, shard: bool, device: DeviceId, hash: ObjectHash) -> Result<Option<Table>, VaultError> {
+        match self.open_table(shard, device, hash) {
+            Ok(table) => Ok(Some(table)),
+            Err(error @ (VaultError::Table { .. } | VaultError::NoEpoch { .. })) => {
+                lock(&self.unusable_tables).push(crate::chain(&error));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All tables that any entry names or named.
+    fn named_tables(&self) -> HashSet<ObjectHash> {
+        let mut named = HashSet::new();
+        for entry in self.log.entries().filter(|entry| self.domain_of(entry.device).is_shared()) {
+            named.extend(entry.body.deltas.iter().map(|(hash, _)| *hash));
+            if let Payload::Index(set) = &entry.body.payload {
+                named.extend(set.shards.iter().copied());
+            }
+        }
+        named
+    }
+
     fn load_index(&self) -> Result<Index, VaultError> {
         let tags = Tags { vault: self.id(), domain: Domain::SHARED, store: self.store_tag() };
         let folder = self.cache.as_ref().map(|cache| cache.join("index"));
-        let (index, _) = Index::load(folder.as_deref(), tags.clone());
+        let (mut index, _) = Index::load(folder.as_deref(), tags.clone());
         let tables = self.tables();
+        let named = self.named_tables();
+        if index.covered().iter().any(|hash| !named.contains(hash)) {
+            // Rows of a table that no entry names, or none that counts any more: to rely on them would lose data.
+            if let (Some(folder), true) = (&folder, self.lock.is_some()) {
+                let _ = std::fs::remove_dir_all(folder);
+                index = Index::load(Some(folder), tags).0;
+            } else {
+                // Perhaps this run's view of the logs is older than the copy: the copy stays.
+                index = Index::load(None, tags).0;
+            }
+        }
         let known = index.covered();
         let missing: Vec<_> = tables.deltas.iter().filter(|(_, hash)| !known.contains(hash)).collect();
         // What a set covers is in here by its deltas or by its shards; a fresh copy takes the shards.
         let by_deltas = tables.covered.iter().all(|hash| known.contains(hash));
+        let mut lost = 0;
         if !by_deltas {
             for (device, hash) in tables.shards.iter().filter(|(_, hash)| !known.contains(hash)) {
-                index.absorb(*hash, &self.open_table(true, *device, *hash)?, None)?;
+                match self.usable_table(true, *device, *hash)? {
+                    Some(table) => drop(index.absorb(*hash, &table, None)?),
+                    None => lost += 1,
+                }
             }
         }
-        for (device, hash) in missing {
-            index.absorb(*hash, &self.open_table(false, *device, *hash)?, Some(*device))?;
+        // A set that has lost a shard says less than the deltas it was merged from, as far as these are still there.
+        let covered: &[_] = if lost > 0 { &tables.covered_deltas } else { &[] };
+        for (device, hash) in missing.into_iter().chain(covered) {
+            if let Some(table) = self.usable_table(false, *device, *hash)? {
+                index.absorb(*hash, &table, Some(*device))?;
+            }
         }
         index.set_condemned(self.log.condemned(&self.collectors()));
         if let Err(error) = index.save() {

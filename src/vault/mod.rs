@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use crypto_backends::{Key, Provider};
 use vault_format::log::{EntryContent, EntryObject, Payload};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId};
+use vault_format::{
+    DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId,
+};
 
 pub use chunks::ChunkError;
-pub(crate) use chunks::{Chunks, path_of};
+pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub use open::{InitOptions, Initialised, OpenOptions, Unlock, UnlockSecret};
 
@@ -50,6 +52,8 @@ pub struct Vault {
     /// Packs that no entry names yet, as the journal on disk has them.
     journal: Mutex<Vec<u8>>,
     heads: chunks::PackHeads,
+    /// Tables that the index could not be filled from.
+    unusable_tables: Mutex<Vec<String>>,
     notes: Vec<String>,
 }
 
@@ -193,7 +197,11 @@ impl Vault {
         candidates.sort_by_key(|s| (s.device == self.device.id, s.time, s.seq));
         candidates.iter().rev().find_map(|info| {
             let source = info.snapshot.sources.iter().find(|source| {
-                source.label == label && source.scope == Scope::VAULT && source.domain == self.domain.domain
+                // Only a device of this domain can know what is in it.
+                self.domain_of(info.device) == source.domain
+                    && source.label == label
+                    && source.scope == Scope::VAULT
+                    && source.domain == self.domain.domain
             })?;
             let root = TreeRoot { id: source.root?, level: source.level, entries: source.entries, bytes: source.bytes };
             Some((info.id, root))

@@ -36,6 +36,28 @@ pub struct InitOptions<'a> {
     pub cache: Option<&'a Path>,
 }
 
+impl<'a> InitOptions<'a> {
+    /// A vault at `url`, without recovery words and local copies.
+    pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, passphrase: Passphrase) -> Self {
+        let device_name = device_name.to_owned();
+        Self { url, home, passphrase, words: false, device_name, low_memory: false, cache: None }
+    }
+}
+
+impl<'a> OpenOptions<'a> {
+    /// The vault at `url`; this machine becomes a device of it. No local copies.
+    pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, unlock: &'a mut dyn Unlock) -> Self {
+        let device_name = device_name.to_owned();
+        Self { url: Some(url), vault: None, home, cache: None, device_name, enroll: true, unlock }
+    }
+}
+
+impl<F: FnMut(&str) -> Result<UnlockSecret, String>> Unlock for F {
+    fn unlock(&mut self, url: &str) -> Result<UnlockSecret, String> {
+        self(url)
+    }
+}
+
 /// A new vault.
 pub struct Initialised {
     /// The vault, opened.
@@ -79,17 +101,23 @@ pub enum UnlockSecret {
 impl Vault {
     /// Makes a vault. Two at one place at once: both are noticed, and this one is taken back (SPEC 11.3).
     pub fn init(options: InitOptions<'_>) -> Result<Initialised, VaultError> {
-        let provider = rustcrypto::provider();
         let url = StoreUrl::parse(options.url)?;
-        let label = url.to_string();
-        let store = Store::open(&url, OpenMode::Create)?;
+        Self::init_on(Store::open(&url, OpenMode::Create)?, url.to_string(), options)
+    }
+
+    /// The same on a store that is open already.
+    pub(crate) fn init_on(store: Store, label: String, options: InitOptions<'_>) -> Result<Initialised, VaultError> {
+        let provider = rustcrypto::provider();
+        let strangers = store.strangers()?;
         let listing = store.list(&prefix())?;
         let records = fetch_records(&store)?;
         match Roster::build(provider, &records, None) {
-            Err(RosterError::NotAVault) if listing.objects.is_empty() && listing.strange.is_empty() => {}
+            Err(RosterError::NotAVault)
+                if strangers.is_empty() && listing.objects.is_empty() && listing.strange.is_empty() => {}
             Err(RosterError::NotAVault) => {
                 let example = listing.objects.first().map(|object| object.name.to_path());
-                let example = example.or(listing.strange.first().cloned()).unwrap_or_default();
+                let example = example.or(listing.strange.first().cloned()).or(strangers.first().cloned());
+                let example = example.unwrap_or_default();
                 return Err(VaultError::NotEmpty { url: label, example });
             }
             Ok(roster) => return Err(VaultError::Exists { url: label, found: roster.vault }),
@@ -116,11 +144,8 @@ impl Vault {
             },
         )?;
         // Keys first: a vault whose only device forgot its keys is a vault that only the passphrase opens.
-        let state = DeviceState {
-            keys: founded.device.duplicate(),
-            url: label.clone(),
-            name: options.device_name.clone(),
-        };
+        let state =
+            DeviceState { keys: founded.device.duplicate(), url: label.clone(), name: options.device_name.clone() };
         options.home.set_device(provider, &state)?;
         let stored = store.put(&founded.record.name, Bytes::from(founded.record.bytes.clone()));
         let alone = stored.map_err(VaultError::from).and_then(|_| {
@@ -178,6 +203,16 @@ impl Vault {
             StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
             error => error.into(),
         })?;
+        Self::open_on(store, label, state, options)
+    }
+
+    /// The same on a store that is open already, as the device in `state`, or with a secret.
+    pub(crate) fn open_on(
+        store: Store,
+        label: String,
+        state: Option<DeviceState>,
+        options: OpenOptions<'_>,
+    ) -> Result<Self, VaultError> {
         match state {
             Some(state) => Self::open_as_device(store, label, state, &options),
             None => Self::open_with_secret(store, label, options),
@@ -204,7 +239,16 @@ impl Vault {
         let known = options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
         let log = read_log(provider, &store, &roster, &keys, known, &pins)?;
         let vault = Self::assemble(
-            provider, store, url, roster, keys, state.keys, state.name, options.home, options.cache, log,
+            provider,
+            store,
+            url,
+            roster,
+            keys,
+            state.keys,
+            state.name,
+            options.home,
+            options.cache,
+            log,
         );
         vault.pin()?;
         Ok(vault)
@@ -241,6 +285,11 @@ impl Vault {
             log,
         );
         vault.ephemeral = true;
+        let newest = vault.snapshots().last().map(|snapshot| crate::time_text(snapshot.time));
+        vault.notes.push(format!(
+            "this machine sees the vault for the first time and cannot know of anything newer than what the store shows: {}",
+            newest.map_or("no snapshots".into(), |time| format!("as of {time}"))
+        ));
         if options.enroll {
             match vault.enroll(&options.device_name) {
                 Ok(()) => {}
@@ -269,8 +318,7 @@ impl Vault {
             &self.device,
             &EnrollOptions { name, capabilities, time: crate::now() },
         )?;
-        let state =
-            DeviceState { keys: enrolled.device.duplicate(), url: self.url.clone(), name: name.to_owned() };
+        let state = DeviceState { keys: enrolled.device.duplicate(), url: self.url.clone(), name: name.to_owned() };
         // A read-only store is noticed before the state is written, a crash in between leaves a device that nobody holds.
         self.store.put(&enrolled.record.name, Bytes::from(enrolled.record.bytes.clone()))?;
         self.home.set_device(self.provider, &state)?;
@@ -329,6 +377,7 @@ impl Vault {
             own_end: Mutex::default(),
             journal: Mutex::default(),
             heads: super::chunks::PackHeads::default(),
+            unusable_tables: Mutex::default(),
             notes,
         }
     }

@@ -2,19 +2,17 @@
 
 use bytes::Bytes;
 use crypto_backends::SecretBytes;
-use vault_format::index::TableKind;
+use vault_format::index::{Table, TableKind};
 use vault_format::log::{Body, IndexSet, Payload, Snapshot, entry_prefix};
 use vault_format::name::{ObjectName, PackName};
 use vault_format::roster::Capabilities;
-use vault_format::{
-    DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time,
-};
+use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time};
 
 use super::{Vault, VaultError};
-use crate::index::{MAX_DELTAS, TableInfo, merge_plan, merge_tables};
+use crate::index::{Delta, MAX_DELTAS, TableInfo, merge_plan, merge_tables};
+use crate::stage::{PackKeys, PackWriter};
 use crate::stage::{dek, seal_object};
-use crate::stage::{FullPack, PackKeys, PackWriter};
-use crate::store::{StoreError, StoredDelta, StoredPack};
+use crate::store::{FullPack, StoreError, StoredDelta, StoredPack};
 use crate::sync::lock;
 
 impl Vault {
@@ -23,10 +21,15 @@ impl Vault {
         self.check_push()?;
         if self.lock.is_none() && !self.ephemeral {
             self.lock = Some(self.home.lock(self.id())?);
-            // What the other run wrote until it let go.
-            self.refresh()?;
         }
-        Ok(())
+        // What others wrote until now, and what a push before this one wrote whose reply was lost.
+        self.refresh()?;
+        *lock(&self.own_end) = None;
+        // Claims, rows and condemned packs of an earlier push or of before the refresh count no longer.
+        self.index.take();
+        lock(&self.unusable_tables).clear();
+        lock(&self.journal).clear();
+        self.check_push()
     }
 
     fn check_push(&self) -> Result<(), VaultError> {
@@ -43,45 +46,58 @@ impl Vault {
     }
 
     /// A fresh pack of this device under the current epoch.
-    pub(crate) fn new_pack(&self, tree: bool) -> Result<PackWriter, VaultError> {
+    pub(crate) fn new_pack(&self, tree: bool, buffer: Vec<u8>) -> Result<PackWriter, VaultError> {
         let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
-        let header = self.header(if tree { ObjectType::TreePack } else { ObjectType::DataPack }, epoch.id, Mode::Symmetric)?;
-        Ok(PackWriter::new(PackKeys::symmetric(self.provider, header, &epoch.data)?)?)
+        let header =
+            self.header(if tree { ObjectType::TreePack } else { ObjectType::DataPack }, epoch.id, Mode::Symmetric)?;
+        Ok(PackWriter::with_buffer(PackKeys::symmetric(self.provider, header, &epoch.data)?, buffer)?)
     }
 
     /// Stores a pack and takes its chunks into the index. The journal names it until an entry does.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
         let name = pack.name;
-        let stored = self.store.put_pack(pack.into())?;
+        let stored = self.store.put_pack(pack)?;
         self.note_in_journal(name)?;
         self.index()?.stored(&stored);
         Ok(stored)
     }
 
-    /// Seals and stores index deltas of all packs that were stored since the last ones.
-    pub(crate) fn store_deltas(&self) -> Result<Vec<StoredDelta>, VaultError> {
+    /// Seals and stores index deltas of all packs that were stored since the last ones. They count once an entry names them.
+    pub(crate) fn store_deltas(&self) -> Result<Vec<NewDelta>, VaultError> {
         let mut stored = Vec::new();
         while let Some(delta) = self.index()?.take_delta() {
             let bytes = self.seal_table(ObjectType::Delta, &delta.table().encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
             let one = self.store.put_delta(self.device.id, hash, Bytes::from(bytes), delta.packs())?;
-            self.index()?.absorb_own(&one, &delta)?;
-            stored.push(one);
+            stored.push(NewDelta { stored: one, delta });
         }
         Ok(stored)
     }
 
     /// Says that a push has come so far: what it stored counts from now on, whether it ends or not (GC-9).
-    pub(crate) fn append_progress(&self, deltas: Vec<StoredDelta>) -> Result<(), VaultError> {
+    pub(crate) fn append_progress(&self, deltas: &[NewDelta]) -> Result<(), VaultError> {
         if !deltas.is_empty() {
-            let entry = self.entry(crate::now(), Payload::Progress, &deltas)?;
+            let entry = self.entry(crate::now(), Payload::Progress, deltas)?;
             self.put_entry(entry)?;
+            self.named(deltas)?;
             self.clear_journal()?;
         }
         Ok(())
     }
 
+    /// An entry names these deltas: only now may the local copy hold their rows. A row that is in there and in no delta
+    /// that counts is a chunk that the next push relies on and nobody else can find.
+    fn named(&self, deltas: &[NewDelta]) -> Result<(), VaultError> {
+        for NewDelta { stored, delta } in deltas {
+            self.index()?.absorb_own(stored, delta)?;
+        }
+        Ok(())
+    }
+
     fn clear_journal(&self) -> Result<(), VaultError> {
+        if self.ephemeral {
+            return Ok(());
+        }
         lock(&self.journal).clear();
         Ok(self.home.clear_journal(self.id())?)
     }
@@ -91,7 +107,7 @@ impl Vault {
         &mut self,
         time: Time,
         snapshot: Snapshot,
-        deltas: Vec<StoredDelta>,
+        deltas: &[NewDelta],
     ) -> Result<Identity, VaultError> {
         let unstored = self.index()?.pending();
         if unstored > 0 {
@@ -104,28 +120,29 @@ impl Vault {
         if self.log.condemned(&self.collectors()) != condemned {
             return Err(VaultError::Collected);
         }
-        let entry = self.entry(time, Payload::Snapshot(snapshot), &deltas)?;
+        let entry = self.entry(time, Payload::Snapshot(snapshot), deltas)?;
         let identity = entry.identity;
         self.put_entry(entry)?;
         self.refresh()?;
         let written = self.log.get(&identity).ok_or(VaultError::Collected)?;
-        let fenced = self.collectors().iter().flat_map(|device| self.log.of(*device)).any(|fence| match &fence.body.payload {
-            Payload::Fence { condemn, frontier } => {
-                let seen = written.body.seen.get(&fence.device).map_or(&[][..], Vec::as_slice);
-                let aware = seen.iter().any(|head| self.log.is_ancestor(condemn, head));
-                let held = frontier.get(&written.device).is_some_and(|heads| {
-                    heads.iter().any(|head| self.log.is_ancestor(&identity, head))
-                });
-                !aware && !held
-            }
-            _ => false,
-        });
+        let fenced =
+            self.collectors().iter().flat_map(|device| self.log.of(*device)).any(|fence| match &fence.body.payload {
+                Payload::Fence { condemn, frontier } => {
+                    let seen = written.body.seen.get(&fence.device).map_or(&[][..], Vec::as_slice);
+                    let aware = seen.iter().any(|head| self.log.is_ancestor(condemn, head));
+                    let held = frontier
+                        .get(&written.device)
+                        .is_some_and(|heads| heads.iter().any(|head| self.log.is_ancestor(&identity, head)));
+                    !aware && !held
+                }
+                _ => false,
+            });
         if fenced {
             return Err(VaultError::Collected);
         }
         self.clear_journal()?;
         self.pin()?;
-        if let Err(error) = self.index()?.save() {
+        if let Err(error) = self.named(deltas).and_then(|()| Ok(self.index()?.save()?)) {
             self.notes.push(crate::chain(&error));
         }
         Ok(identity)
@@ -139,8 +156,9 @@ impl Vault {
         }
         let mut infos = Vec::new();
         let mut opened = std::collections::HashMap::new();
-        for (shard, list) in [(true, &tables.shards), (false, &tables.deltas)] {
-            for (device, hash) in list {
+        // Newest first: of two places of a chunk by one writer the later counts, the earlier may be condemned.
+        for (shard, list) in [(false, &tables.deltas), (true, &tables.shards)] {
+            for (device, hash) in list.iter().rev() {
                 let name = match shard {
                     true => ObjectName::Shard { device: *device, hash: *hash },
                     false => ObjectName::Delta { device: *device, hash: *hash },
@@ -155,7 +173,13 @@ impl Vault {
         let mut merge = Vec::new();
         for hash in &plan.merge {
             let (shard, device) = opened[hash];
-            merge.push(self.open_table(shard, device, *hash)?);
+            let mut table = self.open_table(shard, device, *hash)?;
+            if !shard {
+                // A shard may point anywhere, a delta only into its writer's packs: merging does not launder it.
+                let Table { packs, segments, rows, .. } = &mut table;
+                rows.retain(|row| packs[segments[row.segment as usize].pack as usize].name.device == device);
+            }
+            merge.push(table);
         }
         let mut shards: Vec<ObjectHash> = plan.keep.clone();
         for table in merge_tables(&merge, &Default::default()) {
@@ -176,14 +200,19 @@ impl Vault {
     }
 
     /// Whether the content that a parent's entry names may be relied on without claiming it anew: only while nothing is
-    /// condemned, because a cached manifest does not say in which packs its chunks lie (SPEC 10.4, rule 4c).
+    /// condemned, because a cached manifest does not say in which packs its chunks lie (SPEC 10.4, rule 4c), and while all
+    /// tables can be read, because it does not say which of them names its chunks.
     pub(crate) fn parent_content_counts(&self) -> bool {
-        self.log.condemned(&self.collectors()).is_empty()
+        self.log.condemned(&self.collectors()).is_empty() && lock(&self.unusable_tables).is_empty()
     }
 
     /// Takes packs of an interrupted push into the index again. Their own footers say what they hold.
     pub(crate) fn find_interrupted(&self) -> Result<u64, VaultError> {
+        if self.ephemeral {
+            return Ok(0);
+        }
         let Some(journal) = self.home.journal(self.id())? else { return Ok(0) };
+        let condemned = self.log.condemned(&self.collectors());
         let mut found = 0;
         for line in journal.expose().chunks_exact(JOURNAL_LINE) {
             let name = PackName {
@@ -191,6 +220,9 @@ impl Vault {
                 device: self.device.id,
                 hash: ObjectHash(*line[1..].first_chunk().expect("a line has 33 bytes")),
             };
+            if condemned.contains(&name) {
+                continue;
+            }
             // Not there: it was stored by a push that ended otherwise than it thought, or somebody deleted it.
             let Some(size) = self.store.head(&ObjectName::Pack(name))? else { continue };
             let Ok(segments) = self.footer(&name, size) else { continue };
@@ -199,6 +231,8 @@ impl Vault {
             });
             if new {
                 self.index()?.stored(&self.store.confirm_pack(name, size, segments)?);
+                // Stays in the journal until an entry names it: this push may be interrupted as well.
+                lock(&self.journal).extend_from_slice(line);
                 found += 1;
             }
         }
@@ -232,7 +266,7 @@ impl Vault {
     }
 
     /// Seals and signs an entry that follows all open heads of this device's log.
-    fn entry(&self, time: Time, payload: Payload, deltas: &[StoredDelta]) -> Result<NewEntry, VaultError> {
+    fn entry(&self, time: Time, payload: Payload, deltas: &[NewDelta]) -> Result<NewEntry, VaultError> {
         let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
         let (prev, seq) = match *lock(&self.own_end) {
             Some((identity, seq)) => (vec![identity], seq + 1),
@@ -252,7 +286,7 @@ impl Vault {
                 .filter(|(device, head)| self.last_reported(*device) != Some(*head))
                 .collect(),
             seen: self.log.seen(self.collectors()),
-            deltas: deltas.iter().map(|delta| (delta.hash(), delta.kib())).collect(),
+            deltas: deltas.iter().map(|delta| (delta.stored.hash(), delta.stored.kib())).collect(),
             payload,
         };
         let header = self.header(ObjectType::Entry, epoch.id, Mode::Symmetric)?;
@@ -260,8 +294,7 @@ impl Vault {
         let dek = dek(self.provider, &epoch.log, &prefix, &header.salt);
         let extra = &prefix[vault_format::header::HEADER_LEN..];
         let reserve = self.provider.suite.signature_len();
-        let mut bytes =
-            seal_object(self.provider, &header, extra, &dek, &body.encode()?, Some(ENTRY_LEVEL), reserve)?;
+        let mut bytes = seal_object(self.provider, &header, extra, &dek, &body.encode()?, Some(ENTRY_LEVEL), reserve)?;
         let identity = Identity(self.provider.hash.hash(&[&bytes]));
         let signature = self.device.sign_stored(self.provider, ObjectType::Entry, &bytes)?;
         bytes.extend_from_slice(&signature);
@@ -279,6 +312,12 @@ impl Vault {
     fn last_reported(&self, device: DeviceId) -> Option<Identity> {
         self.log.of(self.device.id).rev().find_map(|entry| entry.body.other_heads.get(&device).copied())
     }
+}
+
+/// A delta that is stored and that no entry names yet.
+pub(crate) struct NewDelta {
+    stored: StoredDelta,
+    delta: Delta,
 }
 
 /// An entry that is ready to be stored.

@@ -52,18 +52,12 @@ impl<'a> Blob<'a> {
 
 /// Splits a box into KEM ciphertext and blob.
 pub fn split_box(suite: Suite, bytes: &[u8]) -> Result<(&[u8], &[u8]), FormatError> {
-    bytes
-        .split_at_checked(suite.kem_ct_len())
-        .filter(|(_, blob)| blob.len() >= min_len(suite))
-        .ok_or(SHORT)
+    bytes.split_at_checked(suite.kem_ct_len()).filter(|(_, blob)| blob.len() >= min_len(suite)).ok_or(SHORT)
 }
 
 /// Splits a private part into salt and blob.
 pub fn split_private(suite: Suite, field: &[u8]) -> Result<(&[u8; 32], &[u8]), FormatError> {
-    field
-        .split_first_chunk()
-        .filter(|(_, blob)| blob.len() >= min_len(suite))
-        .ok_or(SHORT)
+    field.split_first_chunk().filter(|(_, blob)| blob.len() >= min_len(suite)).ok_or(SHORT)
 }
 
 /// Bytes of the smallest blob: of an empty body.
@@ -77,13 +71,7 @@ pub const fn slot_text_len(suite: Suite) -> usize {
 }
 
 /// Context of a slot. It holds no vault id: the one that counts is inside the slot.
-pub fn slot_context(
-    suite: Suite,
-    kdf: &SlotKdf,
-    salt: &[u8; 32],
-    verify_key: &[u8],
-    kem_key: &[u8],
-) -> Vec<u8> {
+pub fn slot_context(suite: Suite, kdf: &SlotKdf, salt: &[u8; 32], verify_key: &[u8], kem_key: &[u8]) -> Vec<u8> {
     let mut parameters = Writer::new();
     parameters.array(2);
     kdf.write(&mut parameters);
@@ -105,11 +93,7 @@ pub fn box_context(
     kem_key: &[u8],
     kem_ciphertext: &[u8],
 ) -> Vec<u8> {
-    let blob_type = if pusher {
-        BlobType::PusherBox
-    } else {
-        BlobType::ReaderBox
-    };
+    let blob_type = if pusher { BlobType::PusherBox } else { BlobType::ReaderBox };
     let mut out = start_of_epoch(suite, blob_type, vault, epoch);
     out.extend_from_slice(&device.0);
     put_lp(&mut out, kem_key);
@@ -125,12 +109,7 @@ pub fn private_context(suite: Suite, vault: &VaultId, epoch: &EpochId, salt: &[u
 }
 
 /// Context of the epoch's KEM secret; `public` is its other half.
-pub fn epoch_secret_context(
-    suite: Suite,
-    vault: &VaultId,
-    epoch: &EpochId,
-    public: &[u8],
-) -> Vec<u8> {
+pub fn epoch_secret_context(suite: Suite, vault: &VaultId, epoch: &EpochId, public: &[u8]) -> Vec<u8> {
     let mut out = start_of_epoch(suite, BlobType::EpochSecretKey, vault, epoch);
     put_lp(&mut out, public);
     out
@@ -168,47 +147,17 @@ mod tests {
         let start = |kind: u8| [b"zvault v1 blob", &[1, kind][..]].concat();
         let epoch = |kind: u8| [&start(kind)[..], &[0xaa; 32], &[0xbb; 16]].concat();
 
-        let kdf = SlotKdf::Argon2id {
-            m_kib: 65_536,
-            t: 3,
-            p: 1,
-        };
+        let kdf = SlotKdf::Argon2id { m_kib: 65_536, t: 3, p: 1 };
         // [1, [65536, 3, 1]]
-        let expected = [
-            &start(16)[..],
-            b"\x0a\x82\x01\x83\x1a\0\x01\0\0\x03\x01",
-            &[7; 32],
-            b"\x02vk\x03kem",
-        ]
-        .concat();
-        assert_eq!(
-            slot_context(Suite::Default, &kdf, &[7; 32], b"vk", b"kem"),
-            expected
-        );
+        let expected = [&start(16)[..], b"\x0a\x82\x01\x83\x1a\0\x01\0\0\x03\x01", &[7; 32], b"\x02vk\x03kem"].concat();
+        assert_eq!(slot_context(Suite::Default, &kdf, &[7; 32], b"vk", b"kem"), expected);
 
         for (pusher, kind) in [(false, 17), (true, 18)] {
-            let context = box_context(
-                Suite::Default,
-                pusher,
-                &VAULT,
-                &EPOCH,
-                &DeviceId([0xcc; 16]),
-                b"kem",
-                b"ct",
-            );
-            assert_eq!(
-                context,
-                [&epoch(kind)[..], &[0xcc; 16], b"\x03kem\x02ct"].concat()
-            );
+            let context = box_context(Suite::Default, pusher, &VAULT, &EPOCH, &DeviceId([0xcc; 16]), b"kem", b"ct");
+            assert_eq!(context, [&epoch(kind)[..], &[0xcc; 16], b"\x03kem\x02ct"].concat());
         }
-        assert_eq!(
-            private_context(Suite::Default, &VAULT, &EPOCH, &[7; 32]),
-            [&epoch(19)[..], &[7; 32]].concat()
-        );
-        assert_eq!(
-            epoch_secret_context(Suite::Default, &VAULT, &EPOCH, b"pk"),
-            [&epoch(20)[..], b"\x02pk"].concat()
-        );
+        assert_eq!(private_context(Suite::Default, &VAULT, &EPOCH, &[7; 32]), [&epoch(19)[..], &[7; 32]].concat());
+        assert_eq!(epoch_secret_context(Suite::Default, &VAULT, &EPOCH, b"pk"), [&epoch(20)[..], b"\x02pk"].concat());
         assert_eq!(history_context(Suite::Default, &VAULT, &EPOCH), epoch(21));
         assert_eq!(history_context(Suite::Fips, &VAULT, &EPOCH)[14], 2);
     }
@@ -218,17 +167,11 @@ mod tests {
         for suite in [Suite::Default, Suite::Fips] {
             let blob = vec![5; min_len(suite)];
             let split = Blob::split(suite, &blob).expect("a blob");
-            assert_eq!(
-                (split.commit.len(), split.frame.len()),
-                (32, min_len(suite) - 32)
-            );
+            assert_eq!((split.commit.len(), split.frame.len()), (32, min_len(suite) - 32));
             assert_eq!(Blob::split(suite, &blob[1..]), Err(SHORT));
 
             let boxed = [vec![6; suite.kem_ct_len()], blob.clone()].concat();
-            assert_eq!(
-                split_box(suite, &boxed),
-                Ok((&boxed[..suite.kem_ct_len()], &blob[..]))
-            );
+            assert_eq!(split_box(suite, &boxed), Ok((&boxed[..suite.kem_ct_len()], &blob[..])));
             assert_eq!(split_box(suite, &boxed[1..]), Err(SHORT));
 
             let private = [vec![6; 32], blob.clone()].concat();

@@ -31,11 +31,7 @@ pub struct MapWriter<'w> {
 impl<'a> Reader<'a> {
     /// Reads from the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            at: 0,
-            depth: 0,
-        }
+        Self { bytes, at: 0, depth: 0 }
     }
 
     /// Bytes read so far.
@@ -67,8 +63,7 @@ impl<'a> Reader<'a> {
 
     /// An unsigned integer of 32 bits.
     pub fn u32(&mut self, what: &'static str) -> Result<u32, FormatError> {
-        self.uint(what, u64::from(u32::MAX))
-            .map(|value| value as u32)
+        self.uint(what, u64::from(u32::MAX)).map(|value| value as u32)
     }
 
     /// An unsigned integer of 64 bits.
@@ -82,10 +77,7 @@ impl<'a> Reader<'a> {
         match (major, i64::try_from(value)) {
             (Major::Unsigned, Ok(value)) => Ok(value),
             (Major::Negative, Ok(value)) => Ok(-1 - value),
-            (Major::Unsigned | Major::Negative, Err(_)) => Err(FormatError::Limit {
-                what,
-                limit: i64::MAX as u64,
-            }),
+            (Major::Unsigned | Major::Negative, Err(_)) => Err(FormatError::Limit { what, limit: i64::MAX as u64 }),
             _ => Err(FormatError::Invalid { what }),
         }
     }
@@ -228,10 +220,7 @@ impl<'a> Reader<'a> {
     /// What to do with a key that this version does not know: skip the value of an odd one, refuse an even one.
     pub fn unknown(&mut self, what: &'static str, key: u64) -> Result<(), FormatError> {
         if key.is_multiple_of(2) {
-            return Err(FormatError::NewerFormat {
-                field: what,
-                value: key,
-            });
+            return Err(FormatError::NewerFormat { field: what, value: key });
         }
         self.skip(what)
     }
@@ -251,9 +240,7 @@ impl<'a> Reader<'a> {
             Major::Bytes => self.string(what, value, usize::MAX).map(drop),
             Major::Text => {
                 let bytes = self.string(what, value, usize::MAX)?;
-                std::str::from_utf8(bytes)
-                    .map(drop)
-                    .map_err(|_| FormatError::Invalid { what })
+                std::str::from_utf8(bytes).map(drop).map_err(|_| FormatError::Invalid { what })
             }
             Major::Array => self.nested(|reader| (0..value).try_for_each(|_| reader.skip(what))),
             Major::Map => self.nested(|reader| {
@@ -275,15 +262,9 @@ impl<'a> Reader<'a> {
         self.bytes.len() - self.at
     }
 
-    fn nested<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, FormatError>,
-    ) -> Result<T, FormatError> {
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, FormatError>) -> Result<T, FormatError> {
         if self.depth == CBOR_DEPTH {
-            return Err(FormatError::Limit {
-                what: "depth of CBOR",
-                limit: CBOR_DEPTH as u64,
-            });
+            return Err(FormatError::Limit { what: "depth of CBOR", limit: CBOR_DEPTH as u64 });
         }
         self.depth += 1;
         let value = read(self)?;
@@ -291,39 +272,21 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn string(
-        &mut self,
-        what: &'static str,
-        len: u64,
-        max: usize,
-    ) -> Result<&'a [u8], FormatError> {
+    fn string(&mut self, what: &'static str, len: u64, max: usize) -> Result<&'a [u8], FormatError> {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         if len > max {
-            return Err(FormatError::Limit {
-                what,
-                limit: max as u64,
-            });
+            return Err(FormatError::Limit { what, limit: max as u64 });
         }
-        let bytes = self.bytes[self.at..]
-            .get(..len)
-            .ok_or(FormatError::Truncated { what })?;
+        let bytes = self.bytes[self.at..].get(..len).ok_or(FormatError::Truncated { what })?;
         self.at += len;
         Ok(bytes)
     }
 
     /// The number of items of a collection: no more than bytes are left, since an item has at least one.
-    fn count(
-        &mut self,
-        what: &'static str,
-        major: Major,
-        max: usize,
-    ) -> Result<usize, FormatError> {
+    fn count(&mut self, what: &'static str, major: Major, max: usize) -> Result<usize, FormatError> {
         let count = usize::try_from(self.expect(what, major)?).unwrap_or(usize::MAX);
         if count > max {
-            return Err(FormatError::Limit {
-                what,
-                limit: max as u64,
-            });
+            return Err(FormatError::Limit { what, limit: max as u64 });
         }
         if count > self.left() {
             return Err(FormatError::Truncated { what });
@@ -369,9 +332,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], FormatError> {
-        let taken = self.bytes[self.at..]
-            .first_chunk()
-            .ok_or(FormatError::Truncated { what })?;
+        let taken = self.bytes[self.at..].first_chunk().ok_or(FormatError::Truncated { what })?;
         self.at += N;
         Ok(*taken)
     }
@@ -457,11 +418,7 @@ impl Writer {
     }
 
     /// A map with byte strings for keys.
-    pub fn map_by<K: AsRef<[u8]>, T>(
-        &mut self,
-        map: &BTreeMap<K, T>,
-        mut write: impl FnMut(&mut Self, &T),
-    ) {
+    pub fn map_by<K: AsRef<[u8]>, T>(&mut self, map: &BTreeMap<K, T>, mut write: impl FnMut(&mut Self, &T)) {
         self.head(Major::Map, map.len() as u64);
         for (key, value) in map {
             self.bytes(key.as_ref());
@@ -471,12 +428,7 @@ impl Writer {
 
     /// A map with integer keys, which `fields` writes in ascending order.
     pub fn map(&mut self, fields: impl FnOnce(&mut MapWriter)) {
-        let mut map = MapWriter {
-            writer: self,
-            body: Writer::new(),
-            count: 0,
-            last: None,
-        };
+        let mut map = MapWriter { writer: self, body: Writer::new(), count: 0, last: None };
         fields(&mut map);
         map.writer.head(Major::Map, map.count);
         map.writer.out.append(&mut map.body.out);
@@ -506,10 +458,7 @@ impl Writer {
 impl MapWriter<'_> {
     /// A key and the one value that `value` writes. Keys are constants of the program, in ascending order.
     pub fn field(&mut self, key: u64, value: impl FnOnce(&mut Writer)) {
-        debug_assert!(
-            self.last.is_none_or(|last| last < key),
-            "keys are written in ascending order"
-        );
+        debug_assert!(self.last.is_none_or(|last| last < key), "keys are written in ascending order");
         self.last = Some(key);
         self.count += 1;
         self.body.uint(key);
@@ -608,32 +557,12 @@ mod tests {
             "ff",
             "61ff",
         ] {
-            assert!(
-                matches!(
-                    skip(bad),
-                    Err(FormatError::Invalid { .. } | FormatError::NotCanonical { .. })
-                ),
-                "{bad}"
-            );
+            assert!(matches!(skip(bad), Err(FormatError::Invalid { .. } | FormatError::NotCanonical { .. })), "{bad}");
         }
-        for bad in [
-            "",
-            "18",
-            "19ff",
-            "41",
-            "6261",
-            "81",
-            "8201",
-            "a1",
-            "a101",
-            "9bffffffffffffffff",
-            "5bffffffffffffffff",
-        ] {
-            assert_eq!(
-                skip(bad),
-                Err(FormatError::Truncated { what: "v" }),
-                "{bad}"
-            );
+        for bad in
+            ["", "18", "19ff", "41", "6261", "81", "8201", "a1", "a101", "9bffffffffffffffff", "5bffffffffffffffff"]
+        {
+            assert_eq!(skip(bad), Err(FormatError::Truncated { what: "v" }), "{bad}");
         }
         for bad in ["a201020102", "a202010101", "a2616201616101"] {
             assert_eq!(skip(bad), Err(FormatError::Order { what: "v" }), "{bad}");
@@ -644,14 +573,8 @@ mod tests {
     #[test]
     fn depth_is_bounded() {
         assert_eq!(skip("8181818181818180"), Ok(()));
-        assert!(matches!(
-            skip("818181818181818180"),
-            Err(FormatError::Limit { .. })
-        ));
-        assert!(matches!(
-            skip(&"81".repeat(1 << 20)),
-            Err(FormatError::Limit { .. })
-        ));
+        assert!(matches!(skip("818181818181818180"), Err(FormatError::Limit { .. })));
+        assert!(matches!(skip(&"81".repeat(1 << 20)), Err(FormatError::Limit { .. })));
     }
 
     #[test]
@@ -660,13 +583,7 @@ mod tests {
         let items = Reader::new(&bytes).list("v", usize::MAX, |reader| reader.u8("v"));
         assert_eq!(items, Err(FormatError::Truncated { what: "v" }));
         let items = Reader::new(&bytes).list("v", 3, |reader| reader.u8("v"));
-        assert_eq!(
-            items,
-            Err(FormatError::Limit {
-                what: "v",
-                limit: 3
-            })
-        );
+        assert_eq!(items, Err(FormatError::Limit { what: "v", limit: 3 }));
     }
 
     #[test]
@@ -684,26 +601,16 @@ mod tests {
             Ok(seen)
         };
         assert_eq!(read("a30007018200a0040a"), Ok(vec![(0, 7), (4, 10)]));
-        assert_eq!(
-            read("a2000702f6"),
-            Err(FormatError::NewerFormat {
-                field: "m",
-                value: 2
-            })
-        );
+        assert_eq!(read("a2000702f6"), Err(FormatError::NewerFormat { field: "m", value: 2 }));
         assert_eq!(read("a200070007"), Err(FormatError::Order { what: "m" }));
         assert_eq!(read("a12007"), Err(FormatError::Invalid { what: "m" }));
     }
 
     #[test]
     fn the_ends_of_the_integers() {
-        for (value, hex) in [
-            (i64::MIN, "3b7fffffffffffffff"),
-            (i64::MAX, "1b7fffffffffffffff"),
-            (-1, "20"),
-            (0, "00"),
-            (-25, "3818"),
-        ] {
+        for (value, hex) in
+            [(i64::MIN, "3b7fffffffffffffff"), (i64::MAX, "1b7fffffffffffffff"), (-1, "20"), (0, "00"), (-25, "3818")]
+        {
             let mut writer = Writer::new();
             writer.int(value);
             let bytes = writer.finish();
@@ -711,10 +618,7 @@ mod tests {
             assert_eq!(Reader::new(&bytes).i64("v"), Ok(value));
         }
         for hex in ["1b8000000000000000", "3b8000000000000000"] {
-            assert!(matches!(
-                Reader::new(&hex::decode(hex).unwrap()).i64("v"),
-                Err(FormatError::Limit { .. })
-            ));
+            assert!(matches!(Reader::new(&hex::decode(hex).unwrap()).i64("v"), Err(FormatError::Limit { .. })));
         }
     }
 

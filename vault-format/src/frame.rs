@@ -32,12 +32,7 @@ impl<'a> Frame<'a> {
         if ciphertext.len() < TEXT_HEAD {
             return Err(SHORT);
         }
-        Ok(Self {
-            syn,
-            nonce,
-            ciphertext,
-            tag,
-        })
+        Ok(Self { syn, nonce, ciphertext, tag })
     }
 }
 
@@ -73,11 +68,7 @@ pub fn write_text(
     if text_len < TEXT_HEAD {
         return Err(FormatError::Truncated { what: "text" });
     }
-    at_most(
-        body.len(),
-        (text_len - TEXT_HEAD).min(u32::MAX as usize),
-        "body",
-    )?;
+    at_most(body.len(), (text_len - TEXT_HEAD).min(u32::MAX as usize), "body")?;
     let body_len = body.len() as u32;
     check_stored(codec, body_len, plain_len)?;
     let end = out.len() + text_len;
@@ -97,10 +88,7 @@ pub fn parse_text(text: &[u8]) -> Result<Text<'_>, FormatError> {
         0 => Codec::Stored,
         1 => Codec::Zstd,
         other => {
-            return Err(FormatError::NewerFormat {
-                field: "codec",
-                value: u64::from(other),
-            });
+            return Err(FormatError::NewerFormat { field: "codec", value: u64::from(other) });
         }
     };
     let body_len = reader.u32("text")?;
@@ -108,18 +96,12 @@ pub fn parse_text(text: &[u8]) -> Result<Text<'_>, FormatError> {
     check_stored(codec, body_len, plain_len)?;
     let body = reader.take(body_len as usize, "body")?;
     zeros(reader.take(reader.left(), "padding")?, "padding")?;
-    Ok(Text {
-        codec,
-        plain_len,
-        body,
-    })
+    Ok(Text { codec, plain_len, body })
 }
 
 fn check_stored(codec: Codec, body_len: u32, plain_len: u32) -> Result<(), FormatError> {
     if codec == Codec::Stored && body_len != plain_len {
-        return Err(FormatError::Invalid {
-            what: "length of a stored body",
-        });
+        return Err(FormatError::Invalid { what: "length of a stored body" });
     }
     Ok(())
 }
@@ -144,16 +126,10 @@ mod tests {
             assert_eq!(overhead(suite), len);
             let bytes: Vec<u8> = (0..len as u8 + 9).collect();
             let frame = Frame::split(suite, &bytes).expect("the shortest frame");
-            assert_eq!(
-                [&frame.syn[..], frame.nonce, frame.ciphertext, frame.tag].concat(),
-                bytes
-            );
+            assert_eq!([&frame.syn[..], frame.nonce, frame.ciphertext, frame.tag].concat(), bytes);
             assert_eq!(frame.ciphertext.len(), TEXT_HEAD);
             for end in 0..bytes.len() {
-                assert_eq!(
-                    Frame::split(suite, &bytes[..end]),
-                    Err(FormatError::Truncated { what: "frame" })
-                );
+                assert_eq!(Frame::split(suite, &bytes[..end]), Err(FormatError::Truncated { what: "frame" }));
             }
         }
     }

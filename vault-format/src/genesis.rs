@@ -41,14 +41,9 @@ impl Genesis {
         at_most(bytes.len(), GENESIS_MAX, WHAT)?;
         let mut reader = Reader::new(bytes);
         if &reader.array(WHAT)? != MAGIC {
-            return Err(FormatError::Invalid {
-                what: "magic of the genesis",
-            });
+            return Err(FormatError::Invalid { what: "magic of the genesis" });
         }
-        let newer = |field, value: u8| FormatError::NewerFormat {
-            field,
-            value: u64::from(value),
-        };
+        let newer = |field, value: u8| FormatError::NewerFormat { field, value: u64::from(value) };
         let [major, suite, reserved @ ..] = reader.array::<4>(WHAT)?;
         if major != MAJOR {
             return Err(newer("major of the genesis", major));
@@ -65,12 +60,7 @@ impl Genesis {
             other => return Err(newer("has_root of the genesis", other)),
         };
         reader.end(WHAT)?;
-        Ok(Self {
-            suite,
-            random,
-            founder,
-            root,
-        })
+        Ok(Self { suite, random, founder, root })
     }
 }
 
@@ -120,9 +110,6 @@ mod tests {
     fn ids_bind_the_vault_and_both_keys() {
         assert_eq!(vault_id_input(b"g"), b"zvault v1 genesisg");
         let input = device_id_input(&VaultId([7; 32]), b"vk", b"kem");
-        assert_eq!(
-            input,
-            [&b"zvault v1 device"[..], &[7; 32], b"\x02vk\x03kem"].concat()
-        );
+        assert_eq!(input, [&b"zvault v1 device"[..], &[7; 32], b"\x02vk\x03kem"].concat());
     }
 }

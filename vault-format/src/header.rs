@@ -99,18 +99,14 @@ impl Header {
         if &reader.array(WHAT)? != MAGIC {
             return Err(FormatError::Invalid { what: "magic" });
         }
-        let newer = |field, value: u8| FormatError::NewerFormat {
-            field,
-            value: u64::from(value),
-        };
+        let newer = |field, value: u8| FormatError::NewerFormat { field, value: u64::from(value) };
         let [major, suite, object_type, mode] = reader.array(WHAT)?;
         if major != MAJOR {
             return Err(newer("major", major));
         }
         let header = Self {
             suite: Suite::from_byte(suite).ok_or(newer("suite", suite))?,
-            object_type: ObjectType::from_byte(object_type)
-                .ok_or(newer("object type", object_type))?,
+            object_type: ObjectType::from_byte(object_type).ok_or(newer("object type", object_type))?,
             mode: Mode::from_byte(mode).ok_or(newer("mode", mode))?,
             vault: VaultId(reader.array(WHAT)?),
             epoch: EpochId(reader.array(WHAT)?),
@@ -124,24 +120,12 @@ impl Header {
 
     /// Bytes of the header with the KEM ciphertext of mode 2; the chain part of a log entry is not counted.
     pub fn sealed_len(&self) -> usize {
-        HEADER_LEN
-            + if self.mode == Mode::Sealed {
-                self.suite.kem_ct_len()
-            } else {
-                0
-            }
+        HEADER_LEN + if self.mode == Mode::Sealed { self.suite.kem_ct_len() } else { 0 }
     }
 
     /// Refuses an object that is not what its place demands.
     pub fn expect(&self, expected: &Expected) -> Result<(), FormatError> {
-        let Expected {
-            suite,
-            object_type,
-            vault,
-            writer,
-            domain,
-            mode,
-        } = *expected;
+        let Expected { suite, object_type, vault, writer, domain, mode } = *expected;
         let checks = [
             ("suite", self.suite == suite),
             ("object type", self.object_type == object_type),
@@ -160,28 +144,17 @@ impl Header {
     fn check(&self) -> Result<(), FormatError> {
         let mode_fits = match self.object_type {
             ObjectType::DataPack | ObjectType::TreePack => {
-                self.mode
-                    == if self.domain.is_shared() {
-                        Mode::Symmetric
-                    } else {
-                        Mode::Sealed
-                    }
+                self.mode == if self.domain.is_shared() { Mode::Symmetric } else { Mode::Sealed }
             }
             ObjectType::Delta | ObjectType::Shard => self.mode == Mode::Symmetric,
             ObjectType::Entry => self.mode != Mode::Sealed,
             ObjectType::Roster | ObjectType::Mail => self.mode == Mode::Clear,
         };
         if !mode_fits {
-            return Err(FormatError::Invalid {
-                what: "mode of this type and domain",
-            });
+            return Err(FormatError::Invalid { what: "mode of this type and domain" });
         }
-        if self.object_type == ObjectType::Roster
-            && !(self.epoch == EpochId::NONE && self.domain.is_shared())
-        {
-            return Err(FormatError::Invalid {
-                what: "epoch or domain of a roster record",
-            });
+        if self.object_type == ObjectType::Roster && !(self.epoch == EpochId::NONE && self.domain.is_shared()) {
+            return Err(FormatError::Invalid { what: "epoch or domain of a roster record" });
         }
         Ok(())
     }
@@ -241,58 +214,14 @@ mod tests {
             mode: Some(header.mode),
         };
         assert_eq!(header.expect(&fits), Ok(()));
-        assert_eq!(
-            header.expect(&Expected {
-                writer: None,
-                domain: None,
-                mode: None,
-                ..fits
-            }),
-            Ok(())
-        );
+        assert_eq!(header.expect(&Expected { writer: None, domain: None, mode: None, ..fits }), Ok(()));
         for (field, other) in [
-            (
-                "suite",
-                Expected {
-                    suite: Suite::Fips,
-                    ..fits
-                },
-            ),
-            (
-                "object type",
-                Expected {
-                    object_type: ObjectType::Shard,
-                    ..fits
-                },
-            ),
-            (
-                "vault id",
-                Expected {
-                    vault: VaultId([0; 32]),
-                    ..fits
-                },
-            ),
-            (
-                "writer",
-                Expected {
-                    writer: Some(DeviceId([0; 16])),
-                    ..fits
-                },
-            ),
-            (
-                "domain",
-                Expected {
-                    domain: Some(Domain([1; 16])),
-                    ..fits
-                },
-            ),
-            (
-                "mode",
-                Expected {
-                    mode: Some(Mode::Clear),
-                    ..fits
-                },
-            ),
+            ("suite", Expected { suite: Suite::Fips, ..fits }),
+            ("object type", Expected { object_type: ObjectType::Shard, ..fits }),
+            ("vault id", Expected { vault: VaultId([0; 32]), ..fits }),
+            ("writer", Expected { writer: Some(DeviceId([0; 16])), ..fits }),
+            ("domain", Expected { domain: Some(Domain([1; 16])), ..fits }),
+            ("mode", Expected { mode: Some(Mode::Clear), ..fits }),
         ] {
             assert_eq!(header.expect(&other), Err(FormatError::Mismatch { field }));
         }

@@ -127,14 +127,7 @@ mod tests {
         assert_eq!(device.to_string(), text);
         assert_eq!(format!("{device:?}"), format!("DeviceId({text})"));
         assert_eq!(text.parse(), Ok(device));
-        for bad in [
-            "",
-            "0",
-            &text[1..],
-            &text.to_uppercase(),
-            &format!("{text}0"),
-            &text.replace('6', "g"),
-        ] {
+        for bad in ["", "0", &text[1..], &text.to_uppercase(), &format!("{text}0"), &text.replace('6', "g")] {
             assert!(bad.parse::<DeviceId>().is_err(), "{bad}");
         }
         assert!(!Domain::from(device).is_shared());

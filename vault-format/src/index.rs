@@ -126,18 +126,10 @@ impl<'a> TableView<'a> {
             1 => TableKind::Delta,
             2 => TableKind::Shard,
             other => {
-                return Err(FormatError::NewerFormat {
-                    field: "table kind",
-                    value: u64::from(other),
-                });
+                return Err(FormatError::NewerFormat { field: "table kind", value: u64::from(other) });
             }
         };
-        let view = Self {
-            kind,
-            packs: reader.counted()?,
-            segments: reader.counted()?,
-            rows: reader.counted()?,
-        };
+        let view = Self { kind, packs: reader.counted()?, segments: reader.counted()?, rows: reader.counted()? };
         reader.end(WHAT)?;
         view.check_packs()?;
         view.check_segments()?;
@@ -177,14 +169,9 @@ impl<'a> TableView<'a> {
 
     /// All rows with this id, by bisection.
     pub fn find(&self, id: &ChunkId) -> impl ExactSizeIterator<Item = Row> + use<'a> {
-        let start = self
-            .rows
-            .partition_point(|row| row[..ChunkId::LEN] < id.0[..]);
+        let start = self.rows.partition_point(|row| row[..ChunkId::LEN] < id.0[..]);
         let rows = &self.rows[start..];
-        let end = rows
-            .iter()
-            .position(|row| row[..ChunkId::LEN] != id.0[..])
-            .unwrap_or(rows.len());
+        let end = rows.iter().position(|row| row[..ChunkId::LEN] != id.0[..]).unwrap_or(rows.len());
         rows[..end].iter().map(row)
     }
 
@@ -201,15 +188,10 @@ impl<'a> TableView<'a> {
     fn check_packs(&self) -> Result<(), FormatError> {
         for bytes in self.packs {
             if bytes[16] > 1 {
-                return Err(FormatError::NewerFormat {
-                    field: "pack kind",
-                    value: u64::from(bytes[16]),
-                });
+                return Err(FormatError::NewerFormat { field: "pack kind", value: u64::from(bytes[16]) });
             }
             if !sizes::is_pack_class(usize::from(pack_ref(bytes).size_units) * SIZE_UNIT) {
-                return Err(FormatError::Invalid {
-                    what: "size of a pack",
-                });
+                return Err(FormatError::Invalid { what: "size of a pack" });
             }
         }
         Ok(())
@@ -219,23 +201,15 @@ impl<'a> TableView<'a> {
         let mut used = vec![false; self.packs.len()];
         for segment in self.segments() {
             let number = segment.pack as usize;
-            let pack = self.pack(segment.pack).ok_or(FormatError::Invalid {
-                what: "pack of a segment",
-            })?;
+            let pack = self.pack(segment.pack).ok_or(FormatError::Invalid { what: "pack of a segment" })?;
             used[number] = true;
-            at_most(
-                segment.slot as usize,
-                limits::PACK_SEGMENTS - 1,
-                "slot of a segment",
-            )?;
+            at_most(segment.slot as usize, limits::PACK_SEGMENTS - 1, "slot of a segment")?;
             at_most(segment.plain_len as usize, limits::SEGMENT_PLAIN, "segment")?;
             let end = u64::from(segment.offset) + u64::from(segment.frame_len);
             let inside = segment.offset as usize >= HEADER_LEN + COMMIT_LEN
                 && end <= u64::from(pack.size_units) * SIZE_UNIT as u64;
             if !inside || (segment.frame_len as usize) < overhead(Suite::Fips) + TEXT_HEAD {
-                return Err(FormatError::Invalid {
-                    what: "place of a segment",
-                });
+                return Err(FormatError::Invalid { what: "place of a segment" });
             }
         }
         all_used(&used, "pack without segments")
@@ -246,28 +220,18 @@ impl<'a> TableView<'a> {
         let mut used = vec![false; plain_lens.len()];
         let mut before: Option<(&[u8], u32)> = None;
         for bytes in self.rows {
-            let Row {
-                segment,
-                offset,
-                len,
-                ..
-            } = row(bytes);
+            let Row { segment, offset, len, .. } = row(bytes);
             let key = (&bytes[..ChunkId::LEN], segment);
             if before.is_some_and(|before| before >= key) {
                 return Err(FormatError::Order { what: "rows" });
             }
             before = Some(key);
-            let plain_len = *plain_lens
-                .get(segment as usize)
-                .ok_or(FormatError::Invalid {
-                    what: "segment of a row",
-                })?;
+            let plain_len =
+                *plain_lens.get(segment as usize).ok_or(FormatError::Invalid { what: "segment of a row" })?;
             used[segment as usize] = true;
             at_most(len as usize, limits::CHUNK, "chunk")?;
             if len == 0 || offset + len > plain_len {
-                return Err(FormatError::Invalid {
-                    what: "place of a chunk",
-                });
+                return Err(FormatError::Invalid { what: "place of a chunk" });
             }
         }
         all_used(&used, "segment without rows")
@@ -290,23 +254,12 @@ impl<'a> Reader<'a> {
 }
 
 fn all_used(used: &[bool], what: &'static str) -> Result<(), FormatError> {
-    if used.iter().all(|used| *used) {
-        Ok(())
-    } else {
-        Err(FormatError::Invalid { what })
-    }
+    if used.iter().all(|used| *used) { Ok(()) } else { Err(FormatError::Invalid { what }) }
 }
 
 fn pack_ref(bytes: &[u8; PACK_LEN]) -> PackRef {
-    let name = PackName {
-        tree: bytes[16] == 1,
-        device: DeviceId(part(bytes, 0)),
-        hash: ObjectHash(part(bytes, 19)),
-    };
-    PackRef {
-        name,
-        size_units: u16::from_le_bytes(part(bytes, 17)),
-    }
+    let name = PackName { tree: bytes[16] == 1, device: DeviceId(part(bytes, 0)), hash: ObjectHash(part(bytes, 19)) };
+    PackRef { name, size_units: u16::from_le_bytes(part(bytes, 17)) }
 }
 
 fn segment_ref(bytes: &[u8; SEGMENT_LEN]) -> SegmentRef {
@@ -339,10 +292,7 @@ fn from_u24([a, b, c]: [u8; 3]) -> u32 {
 fn u24(value: u32) -> Result<[u8; 3], FormatError> {
     match value.to_le_bytes() {
         [a, b, c, 0] => Ok([a, b, c]),
-        _ => Err(FormatError::Limit {
-            what: "number in a table",
-            limit: (1 << 24) - 1,
-        }),
+        _ => Err(FormatError::Limit { what: "number in a table", limit: (1 << 24) - 1 }),
     }
 }
 
@@ -369,12 +319,7 @@ mod tests {
         let mut rows: Vec<Row> = ids
             .into_iter()
             .enumerate()
-            .map(|(at, id)| Row {
-                id: ChunkId(id),
-                segment: at as u32 / 5,
-                offset: at as u32 % 5 * 100,
-                len: 100,
-            })
+            .map(|(at, id)| Row { id: ChunkId(id), segment: at as u32 / 5, offset: at as u32 % 5 * 100, len: 100 })
             .collect();
         let segments = rows.last().map_or(0, |row| row.segment + 1);
         rows.sort_by_key(|row| (row.id, row.segment));
@@ -437,9 +382,6 @@ mod tests {
         assert_eq!(table.rows[4].segment + 1, table.rows[5].segment);
         let bytes = table.encode().expect("valid");
         let view = TableView::parse(&bytes).expect("valid");
-        assert_eq!(
-            view.find(&table.rows[4].id).collect::<Vec<_>>(),
-            table.rows[4..6]
-        );
+        assert_eq!(view.find(&table.rows[4].id).collect::<Vec<_>>(), table.rows[4..6]);
     }
 }

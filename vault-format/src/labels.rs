@@ -80,16 +80,13 @@ mod tests {
     #[test]
     fn labels_are_those_of_spec_and_all_differ() {
         let spec = include_str!("../SPEC.md");
-        let table =
-            &spec[spec.find("### 3.1").expect("section")..spec.find("## 4.").expect("section")];
+        let table = &spec[spec.find("### 3.1").expect("section")..spec.find("## 4.").expect("section")];
         let mut seen = HashSet::new();
         for suite in [Suite::Default, Suite::Fips] {
             for purpose in Purpose::ALL {
                 let label = purpose.label(suite);
                 assert!(seen.insert(label), "{label}");
-                let text = label
-                    .strip_prefix(&format!("zvault v1 {:02x} ", suite.byte()))
-                    .expect("prefix");
+                let text = label.strip_prefix(&format!("zvault v1 {:02x} ", suite.byte())).expect("prefix");
                 assert!(table.contains(&format!("`{text}`")), "{text}");
             }
         }

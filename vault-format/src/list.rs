@@ -46,11 +46,7 @@ pub fn parse_list(bytes: &[u8], expected_level: u8) -> Result<ListNode, FormatEr
     let (mut reader, count) = read_head(bytes, kind, expected_level, limit)?;
     let id = |reader: &mut Reader<'_>| reader.array("item").map(ChunkId);
     let node = if fixed {
-        ListNode::Fixed(
-            (0..count)
-                .map(|_| id(&mut reader))
-                .collect::<Result<_, _>>()?,
-        )
+        ListNode::Fixed((0..count).map(|_| id(&mut reader)).collect::<Result<_, _>>()?)
     } else {
         let item = |_| Ok((id(&mut reader)?, reader.varint("length")?));
         ListNode::Content((0..count).map(item).collect::<Result<_, FormatError>>()?)
@@ -61,11 +57,7 @@ pub fn parse_list(bytes: &[u8], expected_level: u8) -> Result<ListNode, FormatEr
 }
 
 fn check(level: u8, node: &ListNode) -> Result<(), FormatError> {
-    at_most(
-        usize::from(level),
-        usize::from(limits::TREE_LEVEL),
-        "level of a node",
-    )?;
+    at_most(usize::from(level), usize::from(limits::TREE_LEVEL), "level of a node")?;
     match node {
         ListNode::Fixed(ids) => check_count(ids.len(), limits::FIXED_LIST_ITEMS),
         ListNode::Content(items) => {
@@ -73,19 +65,12 @@ fn check(level: u8, node: &ListNode) -> Result<(), FormatError> {
             let mut sum = 0u64;
             for &(_, len) in items {
                 if len == 0 {
-                    return Err(FormatError::Invalid {
-                        what: "length of an item",
-                    });
+                    return Err(FormatError::Invalid { what: "length of an item" });
                 }
                 if level == 0 && len > limits::FILE_CHUNK as u64 {
-                    return Err(FormatError::Limit {
-                        what: "chunk",
-                        limit: limits::FILE_CHUNK as u64,
-                    });
+                    return Err(FormatError::Limit { what: "chunk", limit: limits::FILE_CHUNK as u64 });
                 }
-                sum = sum.checked_add(len).ok_or(FormatError::Invalid {
-                    what: "sum of lengths",
-                })?;
+                sum = sum.checked_add(len).ok_or(FormatError::Invalid { what: "sum of lengths" })?;
             }
             Ok(())
         }
@@ -101,11 +86,7 @@ mod tests {
     fn nodes() -> impl Strategy<Value = ListNode> {
         prop_oneof![
             vec(any::<[u8; 32]>().prop_map(ChunkId), 1..=16).prop_map(ListNode::Fixed),
-            vec(
-                (any::<[u8; 32]>().prop_map(ChunkId), 1..=524_288u64),
-                1..=64
-            )
-            .prop_map(ListNode::Content),
+            vec((any::<[u8; 32]>().prop_map(ChunkId), 1..=524_288u64), 1..=64).prop_map(ListNode::Content),
         ]
     }
 

@@ -309,9 +309,7 @@ impl EntryObject {
             return Err(FormatError::Mismatch { field: "suite" });
         }
         if header.object_type != ObjectType::Entry {
-            return Err(FormatError::Mismatch {
-                field: "object type",
-            });
+            return Err(FormatError::Mismatch { field: "object type" });
         }
         let signed_len = signed_len(stored, suite, WHAT)?;
         let signed = &stored[..signed_len];
@@ -325,20 +323,9 @@ impl EntryObject {
             if frame.len() < frame::overhead(suite) + frame::TEXT_HEAD {
                 return Err(FormatError::Truncated { what: WHAT });
             }
-            EntryContent::Sealed {
-                commit: prefix_len..frame.start,
-                frame,
-            }
+            EntryContent::Sealed { commit: prefix_len..frame.start, frame }
         };
-        Ok(Self {
-            header,
-            seq,
-            prev,
-            prefix_len,
-            content,
-            signed_len,
-            signature: signed_len..stored.len(),
-        })
+        Ok(Self { header, seq, prev, prefix_len, content, signed_len, signature: signed_len..stored.len() })
     }
 
     /// Reads the body, clear or opened, and refuses a kind that does not go with the header's mode.
@@ -358,19 +345,12 @@ fn parse_chain(signed: &[u8]) -> Result<(u64, Vec<Identity>), FormatError> {
     let seq = u64::from_le_bytes(reader.array(WHAT)?);
     let [count, reserved @ ..] = reader.array::<4>(WHAT)?;
     if let Some(byte) = reserved.into_iter().find(|byte| *byte != 0) {
-        return Err(FormatError::NewerFormat {
-            field: "reserved byte of the chain part",
-            value: u64::from(byte),
-        });
+        return Err(FormatError::NewerFormat { field: "reserved byte of the chain part", value: u64::from(byte) });
     }
     read::at_most(usize::from(count), limits::ENTRY_PREV, "predecessors")?;
-    let prev = (0..count)
-        .map(|_| reader.array(WHAT).map(Identity))
-        .collect::<Result<Vec<_>, _>>()?;
+    let prev = (0..count).map(|_| reader.array(WHAT).map(Identity)).collect::<Result<Vec<_>, _>>()?;
     if !prev.is_sorted_by(|a, b| a < b) {
-        return Err(FormatError::Order {
-            what: "predecessors",
-        });
+        return Err(FormatError::Order { what: "predecessors" });
     }
     // seq is 1 + that of a predecessor, which is at least 1.
     if (prev.is_empty() && seq != 1) || (!prev.is_empty() && seq < 2) {
@@ -388,9 +368,7 @@ impl Body {
     /// The bytes. Refuses what `parse` would refuse, and a payload of an unknown kind.
     pub fn encode(&self) -> Result<Vec<u8>, FormatError> {
         if let Payload::Unknown(_) = self.payload {
-            return Err(FormatError::Invalid {
-                what: "kind of an entry to write",
-            });
+            return Err(FormatError::Invalid { what: "kind of an entry to write" });
         }
         let mut writer = Writer::new();
         writer.map(|map| {
@@ -398,9 +376,7 @@ impl Body {
             map.field(1, |w| write_time(w, self.time));
             map.field(2, |w| write_identities(w, &self.roster_heads));
             if !self.other_heads.is_empty() {
-                map.field(3, |w| {
-                    w.map_by(&self.other_heads, |w, head| w.bytes(&head.0))
-                });
+                map.field(3, |w| w.map_by(&self.other_heads, |w, head| w.bytes(&head.0)));
             }
             if !self.seen.is_empty() {
                 map.field(4, |w| write_heads(w, &self.seen));
@@ -430,8 +406,7 @@ impl Body {
                 (1, _) => time = Some(read_time(r)?),
                 (2, _) => roster_heads = Some(read_identities(r, "roster heads")?),
                 (3, _) => {
-                    other_heads =
-                        not_empty(r.map_by("heads", DeviceId, |r| identity(r, "heads"))?)?;
+                    other_heads = not_empty(r.map_by("heads", DeviceId, |r| identity(r, "heads"))?)?;
                 }
                 (4, _) => seen = not_empty(read_heads(r, "seen")?)?,
                 (6, _) => deltas = not_empty(r.ascending("deltas", usize::MAX, read_delta)?)?,
@@ -441,9 +416,7 @@ impl Body {
                     payload = Some(Payload::read(r, kind)?);
                 }
                 (8 | 10 | 12 | 14 | 16 | 18, _) => {
-                    return Err(FormatError::Invalid {
-                        what: "payload of another kind",
-                    });
+                    return Err(FormatError::Invalid { what: "payload of another kind" });
                 }
                 _ => r.unknown(WHAT, key)?,
             }
@@ -517,17 +490,15 @@ impl Payload {
     fn read(r: &mut Reader, kind: EntryKind) -> Result<Self, FormatError> {
         Ok(match kind {
             EntryKind::Snapshot => Self::Snapshot(Snapshot::read(r)?),
-            EntryKind::Forget => {
-                Self::Forget(r.ascending("forgotten entries", usize::MAX, |r| {
-                    r.tuple("forgotten entry", 3, |r| {
-                        Ok(EntryRef {
-                            device: device(r)?,
-                            seq: r.u64("seq")?,
-                            identity: identity(r, "identity of an entry")?,
-                        })
+            EntryKind::Forget => Self::Forget(r.ascending("forgotten entries", usize::MAX, |r| {
+                r.tuple("forgotten entry", 3, |r| {
+                    Ok(EntryRef {
+                        device: device(r)?,
+                        seq: r.u64("seq")?,
+                        identity: identity(r, "identity of an entry")?,
                     })
-                })?)
-            }
+                })
+            })?),
             EntryKind::Checkpoint => {
                 let mut root = None;
                 r.map("checkpoint", |r, key| {
@@ -550,10 +521,7 @@ impl Payload {
                     }
                     Ok(())
                 })?;
-                Self::Fence {
-                    condemn: required(condemn, "condemn")?,
-                    frontier: required(frontier, "frontier")?,
-                }
+                Self::Fence { condemn: required(condemn, "condemn")?, frontier: required(frontier, "frontier")? }
             }
             EntryKind::Final => Self::Final(Final::read(r)?),
             EntryKind::Accept => Self::Accept(r.ascending("accepted losses", usize::MAX, |r| {
@@ -569,9 +537,7 @@ impl Payload {
             })?),
             EntryKind::Index => Self::Index(IndexSet::read(r)?),
             EntryKind::Progress | EntryKind::Merge | EntryKind::Unknown(_) => {
-                return Err(FormatError::Invalid {
-                    what: "payload of another kind",
-                });
+                return Err(FormatError::Invalid { what: "payload of another kind" });
             }
         })
     }
@@ -716,9 +682,7 @@ impl SourceRecord {
             map.field(2, |w| w.uint(self.kind as u8));
             map.field(4, |w| w.bytes(&self.scope.0));
             map.field(6, |w| w.bytes(&self.domain.0));
-            map.field(8, |w| {
-                w.bytes_or_null(self.root.as_ref().map(AsRef::as_ref))
-            });
+            map.field(8, |w| w.bytes_or_null(self.root.as_ref().map(AsRef::as_ref)));
             map.field(10, |w| w.uint(self.level));
             map.field(12, |w| w.uint(self.outcome as u8));
             map.field(14, |w| w.uint(self.entries));
@@ -760,14 +724,10 @@ impl SourceRecord {
             missed,
         };
         if source.label.is_empty() {
-            return Err(FormatError::Invalid {
-                what: "label of a source",
-            });
+            return Err(FormatError::Invalid { what: "label of a source" });
         }
         if source.root.is_none() && source.outcome != Outcome::Failed {
-            return Err(FormatError::Invalid {
-                what: "outcome of a source without a root",
-            });
+            return Err(FormatError::Invalid { what: "outcome of a source without a root" });
         }
         Ok(source)
     }
@@ -778,10 +738,7 @@ fn read_source_kind(r: &mut Reader) -> Result<SourceKind, FormatError> {
         0 => Ok(SourceKind::Path),
         1 => Ok(SourceKind::Stdin),
         2 => Ok(SourceKind::Command),
-        value => Err(FormatError::NewerFormat {
-            field: "source kind",
-            value,
-        }),
+        value => Err(FormatError::NewerFormat { field: "source kind", value }),
     }
 }
 
@@ -790,10 +747,7 @@ fn read_outcome(r: &mut Reader) -> Result<Outcome, FormatError> {
         0 => Ok(Outcome::Complete),
         1 => Ok(Outcome::Partial),
         2 => Ok(Outcome::Failed),
-        value => Err(FormatError::NewerFormat {
-            field: "outcome",
-            value,
-        }),
+        value => Err(FormatError::NewerFormat { field: "outcome", value }),
     }
 }
 
@@ -815,9 +769,7 @@ impl SnapshotStats {
         let mut stats = Self::default();
         let mut fields = stats.fields();
         r.map(WHAT, |r, key| {
-            let known = usize::try_from(key / 2)
-                .ok()
-                .and_then(|at| fields.get_mut(at));
+            let known = usize::try_from(key / 2).ok().and_then(|at| fields.get_mut(at));
             match known {
                 Some(field) if key % 2 == 1 => **field = not_zero(r.u64(WHAT)?)?,
                 _ => r.unknown(WHAT, key)?,
@@ -942,18 +894,8 @@ impl IndexSet {
 }
 
 impl From<IndexName> for ObjectName {
-    fn from(
-        IndexName {
-            shard,
-            device,
-            hash,
-        }: IndexName,
-    ) -> Self {
-        if shard {
-            Self::Shard { device, hash }
-        } else {
-            Self::Delta { device, hash }
-        }
+    fn from(IndexName { shard, device, hash }: IndexName) -> Self {
+        if shard { Self::Shard { device, hash } } else { Self::Delta { device, hash } }
     }
 }
 
@@ -999,18 +941,14 @@ where
 {
     let empty = (&items).into_iter().next().is_none();
     if empty {
-        return Err(FormatError::NotCanonical {
-            what: "empty optional field",
-        });
+        return Err(FormatError::NotCanonical { what: "empty optional field" });
     }
     Ok(items)
 }
 
 fn not_zero(value: u64) -> Result<u64, FormatError> {
     match value {
-        0 => Err(FormatError::NotCanonical {
-            what: "empty optional field",
-        }),
+        0 => Err(FormatError::NotCanonical { what: "empty optional field" }),
         value => Ok(value),
     }
 }
@@ -1049,9 +987,7 @@ fn write_delta(w: &mut Writer, (hash, kib): &(ObjectHash, u32)) {
 }
 
 fn read_delta(r: &mut Reader) -> Result<(ObjectHash, u32), FormatError> {
-    r.tuple("delta", 2, |r| {
-        Ok((ObjectHash(r.array_of("delta")?), r.u32("delta")?))
-    })
+    r.tuple("delta", 2, |r| Ok((ObjectHash(r.array_of("delta")?), r.u32("delta")?)))
 }
 
 fn write_packs(w: &mut Writer, packs: &[PackName]) {
@@ -1066,11 +1002,7 @@ fn write_packs(w: &mut Writer, packs: &[PackName]) {
 fn read_packs(r: &mut Reader) -> Result<Vec<PackName>, FormatError> {
     r.ascending("packs", usize::MAX, |r| {
         r.tuple("pack", 3, |r| {
-            Ok(PackName {
-                tree: r.flag("pack")?,
-                device: device(r)?,
-                hash: ObjectHash(r.array_of("pack")?),
-            })
+            Ok(PackName { tree: r.flag("pack")?, device: device(r)?, hash: ObjectHash(r.array_of("pack")?) })
         })
     })
 }
@@ -1103,59 +1035,43 @@ mod tests {
         })
     }
 
-    fn set<T: Ord + std::fmt::Debug>(
-        item: impl Strategy<Value = T>,
-    ) -> impl Strategy<Value = Vec<T>> {
+    fn set<T: Ord + std::fmt::Debug>(item: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
         btree_set(item, 0..4).prop_map(|set| set.into_iter().collect())
     }
 
     fn heads() -> impl Strategy<Value = Heads> {
         let identities = btree_set(ids(Identity), 1..4);
-        btree_map(
-            ids(DeviceId),
-            identities.prop_map(|set| set.into_iter().collect()),
-            0..3,
-        )
+        btree_map(ids(DeviceId), identities.prop_map(|set| set.into_iter().collect()), 0..3)
     }
 
     fn packs() -> impl Strategy<Value = Vec<PackName>> {
-        set((any::<bool>(), ids(DeviceId), ids(ObjectHash))
-            .prop_map(|(tree, device, hash)| PackName { tree, device, hash }))
+        set((any::<bool>(), ids(DeviceId), ids(ObjectHash)).prop_map(|(tree, device, hash)| PackName {
+            tree,
+            device,
+            hash,
+        }))
     }
 
     fn sources() -> impl Strategy<Value = SourceRecord> {
         let root = option::of(ids(ChunkId));
-        (
-            vec(any::<u8>(), 1..20),
-            0..3u8,
-            ids(Scope),
-            ids(Domain),
-            root,
-            0..=12u8,
-            0..3u8,
-            any::<[u64; 3]>(),
-        )
-            .prop_map(
-                |(label, kind, scope, domain, root, level, outcome, [entries, bytes, missed])| {
-                    SourceRecord {
-                        label,
-                        kind: [SourceKind::Path, SourceKind::Stdin, SourceKind::Command]
-                            [usize::from(kind)],
-                        scope,
-                        domain,
-                        root,
-                        level,
-                        outcome: match (root, outcome) {
-                            (None, _) | (_, 2) => Outcome::Failed,
-                            (_, 1) => Outcome::Partial,
-                            _ => Outcome::Complete,
-                        },
-                        entries,
-                        bytes,
-                        missed: missed % 3,
-                    }
+        (vec(any::<u8>(), 1..20), 0..3u8, ids(Scope), ids(Domain), root, 0..=12u8, 0..3u8, any::<[u64; 3]>()).prop_map(
+            |(label, kind, scope, domain, root, level, outcome, [entries, bytes, missed])| SourceRecord {
+                label,
+                kind: [SourceKind::Path, SourceKind::Stdin, SourceKind::Command][usize::from(kind)],
+                scope,
+                domain,
+                root,
+                level,
+                outcome: match (root, outcome) {
+                    (None, _) | (_, 2) => Outcome::Failed,
+                    (_, 1) => Outcome::Partial,
+                    _ => Outcome::Complete,
                 },
-            )
+                entries,
+                bytes,
+                missed: missed % 3,
+            },
+        )
     }
 
     fn snapshots() -> impl Strategy<Value = Snapshot> {
@@ -1166,86 +1082,48 @@ mod tests {
             }
             stats
         }));
-        (
-            vec(sources(), 1..4),
-            ".{0,9}",
-            ".{0,9}",
-            vec(".{0,9}", 0..4),
-            ".{0,9}",
-            option::of(ids(Identity)),
-            stats,
-        )
-            .prop_map(
-                |(sources, host, user, tags, program, parent, stats)| Snapshot {
-                    sources,
-                    host,
-                    user,
-                    tags,
-                    program,
-                    parent,
-                    stats,
-                },
-            )
+        (vec(sources(), 1..4), ".{0,9}", ".{0,9}", vec(".{0,9}", 0..4), ".{0,9}", option::of(ids(Identity)), stats)
+            .prop_map(|(sources, host, user, tags, program, parent, stats)| Snapshot {
+                sources,
+                host,
+                user,
+                tags,
+                program,
+                parent,
+                stats,
+            })
     }
 
     fn payloads() -> impl Strategy<Value = Payload> {
-        let entry_refs = set((ids(DeviceId), any::<u64>(), ids(Identity)).prop_map(
-            |(device, seq, identity)| EntryRef {
-                device,
-                seq,
-                identity,
-            },
-        ));
-        let index = set((any::<bool>(), ids(DeviceId), ids(ObjectHash)).prop_map(
-            |(shard, device, hash)| IndexName {
-                shard,
-                device,
-                hash,
-            },
-        ));
-        let entries = set((ids(DeviceId), any::<u64>(), ids(ObjectHash))
-            .prop_map(|(device, seq, hash)| EntryName { device, seq, hash }));
-        let losses = set((
-            ids(DeviceId),
-            ids(Identity),
-            any::<u64>(),
-            option::of(ids(Identity)),
-            any::<u64>(),
-        )
-            .prop_map(|(device, pinned, pinned_seq, now, now_seq)| Accepted {
-                device,
-                pinned,
-                pinned_seq,
-                now,
-                now_seq,
-            }));
+        let entry_refs = set((ids(DeviceId), any::<u64>(), ids(Identity))
+            .prop_map(|(device, seq, identity)| EntryRef { device, seq, identity }));
+        let index = set((any::<bool>(), ids(DeviceId), ids(ObjectHash)).prop_map(|(shard, device, hash)| IndexName {
+            shard,
+            device,
+            hash,
+        }));
+        let entries = set((ids(DeviceId), any::<u64>(), ids(ObjectHash)).prop_map(|(device, seq, hash)| EntryName {
+            device,
+            seq,
+            hash,
+        }));
+        let losses =
+            set((ids(DeviceId), ids(Identity), any::<u64>(), option::of(ids(Identity)), any::<u64>()).prop_map(
+                |(device, pinned, pinned_seq, now, now_seq)| Accepted { device, pinned, pinned_seq, now, now_seq },
+            ));
         prop_oneof![
             snapshots().prop_map(Payload::Snapshot),
             entry_refs.prop_map(Payload::Forget),
             ids(ChunkId).prop_map(Payload::Checkpoint),
             packs().prop_map(Payload::Condemn),
-            (ids(Identity), heads())
-                .prop_map(|(condemn, frontier)| Payload::Fence { condemn, frontier }),
-            (ids(Identity), heads(), packs(), index, entries).prop_map(
-                |(condemn, frontier, packs, index, entries)| {
-                    Payload::Final(Final {
-                        condemn,
-                        frontier,
-                        packs,
-                        index,
-                        entries,
-                    })
-                }
-            ),
+            (ids(Identity), heads()).prop_map(|(condemn, frontier)| Payload::Fence { condemn, frontier }),
+            (ids(Identity), heads(), packs(), index, entries).prop_map(|(condemn, frontier, packs, index, entries)| {
+                Payload::Final(Final { condemn, frontier, packs, index, entries })
+            }),
             Just(Payload::Progress),
             losses.prop_map(Payload::Accept),
-            (ids(Domain), set(ids(ObjectHash)), heads()).prop_map(|(domain, shards, frontier)| {
-                Payload::Index(IndexSet {
-                    domain,
-                    shards,
-                    frontier,
-                })
-            }),
+            (ids(Domain), set(ids(ObjectHash)), heads())
+                .prop_map(|(domain, shards, frontier)| { Payload::Index(IndexSet { domain, shards, frontier }) }),
             Just(Payload::Merge),
         ]
     }
@@ -1327,28 +1205,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_not_written() {
-        let no_heads = Body {
-            roster_heads: Vec::new(),
-            ..body(Payload::Merge)
-        };
-        assert_eq!(
-            no_heads.encode(),
-            Err(FormatError::Invalid {
-                what: "roster heads"
-            })
-        );
-        let late = Body {
-            time: Time {
-                secs: 0,
-                nanos: NANOS,
-            },
-            ..body(Payload::Merge)
-        };
+        let no_heads = Body { roster_heads: Vec::new(), ..body(Payload::Merge) };
+        assert_eq!(no_heads.encode(), Err(FormatError::Invalid { what: "roster heads" }));
+        let late = Body { time: Time { secs: 0, nanos: NANOS }, ..body(Payload::Merge) };
         assert_eq!(late.encode(), Err(FormatError::Invalid { what: "time" }));
-        let twice = Body {
-            deltas: vec![(ObjectHash([1; 32]), 1); 2],
-            ..body(Payload::Merge)
-        };
+        let twice = Body { deltas: vec![(ObjectHash([1; 32]), 1); 2], ..body(Payload::Merge) };
         assert_eq!(twice.encode(), Err(FormatError::Order { what: "deltas" }));
         assert!(body(Payload::Unknown(11)).encode().is_err());
         let pack = |n: u32| PackName {

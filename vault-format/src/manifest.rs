@@ -34,12 +34,7 @@ impl LeafEncoder {
     /// Appends an entry. One that `parse_leaf` would refuse is refused here, and leaves the encoder as it was.
     pub fn push(&mut self, entry: &Entry) -> Result<(), FormatError> {
         at_most(self.count + 1, limits::LEAF_ENTRIES, "entries of a leaf")?;
-        let shared = self
-            .last_path
-            .iter()
-            .zip(&entry.path)
-            .take_while(|(a, b)| a == b)
-            .count();
+        let shared = self.last_path.iter().zip(&entry.path).take_while(|(a, b)| a == b).count();
         if self.count > 0 {
             check_step(&self.last_path, shared, &entry.path[shared..])?;
         }
@@ -80,8 +75,7 @@ impl LeafEncoder {
     pub fn finish(&mut self, owners: &dyn Fn(Owner) -> Option<String>) -> Vec<u8> {
         let users = self.users.names(|id| owners(Owner::User(id)));
         let groups = self.groups.names(|id| owners(Owner::Group(id)));
-        let mut out =
-            Vec::with_capacity(NODE_HEAD + users.len() + groups.len() + self.entries.len());
+        let mut out = Vec::with_capacity(NODE_HEAD + users.len() + groups.len() + self.entries.len());
         put_head(&mut out, NodeKind::Leaf, 0, self.count);
         out.extend_from_slice(&users);
         out.extend_from_slice(&groups);
@@ -122,11 +116,7 @@ pub fn parse_leaf(bytes: &[u8]) -> Result<Leaf, FormatError> {
         entries.push(entry);
     }
     reader.end("leaf")?;
-    Ok(Leaf {
-        users: users.all_used()?,
-        groups: groups.all_used()?,
-        entries,
-    })
+    Ok(Leaf { users: users.all_used()?, groups: groups.all_used()?, entries })
 }
 
 /// One child of a manifest node.
@@ -147,13 +137,7 @@ pub fn encode_node(level: u8, items: &[NodeItem]) -> Result<Vec<u8>, FormatError
     check_level(level)?;
     check_count(items.len(), limits::NODE_ITEMS)?;
     check_totals(items)?;
-    let mut out = Vec::with_capacity(
-        NODE_HEAD
-            + items
-                .iter()
-                .map(|item| item.last_path.len() + 50)
-                .sum::<usize>(),
-    );
+    let mut out = Vec::with_capacity(NODE_HEAD + items.iter().map(|item| item.last_path.len() + 50).sum::<usize>());
     put_head(&mut out, NodeKind::Manifest, level, items.len());
     let mut before: Option<&[u8]> = None;
     for item in items {
@@ -187,12 +171,7 @@ pub fn node_item_len(before: Option<&[u8]>, item: &NodeItem) -> usize {
 /// Reads a node whose level its parent, or the snapshot, has stated.
 pub fn parse_node(bytes: &[u8], expected_level: u8) -> Result<Vec<NodeItem>, FormatError> {
     check_level(expected_level)?;
-    let (mut reader, count) = read_head(
-        bytes,
-        NodeKind::Manifest,
-        expected_level,
-        limits::NODE_ITEMS,
-    )?;
+    let (mut reader, count) = read_head(bytes, NodeKind::Manifest, expected_level, limits::NODE_ITEMS)?;
     reader.room(count, MIN_ITEM, "item")?;
     let mut items: Vec<NodeItem> = Vec::with_capacity(count);
     for _ in 0..count {
@@ -252,18 +231,13 @@ pub(crate) fn read_head(
     let code = reader.u8("node")?;
     match NodeKind::from_byte(code) {
         None => {
-            return Err(FormatError::NewerFormat {
-                field: "node kind",
-                value: u64::from(code),
-            });
+            return Err(FormatError::NewerFormat { field: "node kind", value: u64::from(code) });
         }
         Some(found) if found != kind => return Err(FormatError::Mismatch { field: "node kind" }),
         Some(_) => {}
     }
     if reader.u8("node")? != level {
-        return Err(FormatError::Mismatch {
-            field: "node level",
-        });
+        return Err(FormatError::Mismatch { field: "node level" });
     }
     let count = usize::from(reader.u16("node")?);
     check_count(count, max_count)?;
@@ -272,43 +246,26 @@ pub(crate) fn read_head(
 
 pub(crate) fn check_count(count: usize, limit: usize) -> Result<(), FormatError> {
     if count == 0 {
-        return Err(FormatError::Invalid {
-            what: "node without items",
-        });
+        return Err(FormatError::Invalid { what: "node without items" });
     }
     at_most(count, limit, "items of a node").map(drop)
 }
 
 fn check_level(level: u8) -> Result<(), FormatError> {
     if level == 0 {
-        return Err(FormatError::Invalid {
-            what: "level of a manifest node",
-        });
+        return Err(FormatError::Invalid { what: "level of a manifest node" });
     }
-    at_most(
-        usize::from(level),
-        usize::from(limits::TREE_LEVEL),
-        "level of a node",
-    )
-    .map(drop)
+    at_most(usize::from(level), usize::from(limits::TREE_LEVEL), "level of a node").map(drop)
 }
 
 fn check_totals(items: &[NodeItem]) -> Result<(), FormatError> {
     let (mut entries, mut bytes) = (0u64, 0u64);
     for item in items {
         if item.entries == 0 {
-            return Err(FormatError::Invalid {
-                what: "number of entries",
-            });
+            return Err(FormatError::Invalid { what: "number of entries" });
         }
-        entries = entries
-            .checked_add(item.entries)
-            .ok_or(FormatError::Invalid {
-                what: "sum of entries",
-            })?;
-        bytes = bytes.checked_add(item.bytes).ok_or(FormatError::Invalid {
-            what: "sum of bytes",
-        })?;
+        entries = entries.checked_add(item.entries).ok_or(FormatError::Invalid { what: "sum of entries" })?;
+        bytes = bytes.checked_add(item.bytes).ok_or(FormatError::Invalid { what: "sum of bytes" })?;
     }
     Ok(())
 }
@@ -316,9 +273,7 @@ fn check_totals(items: &[NodeItem]) -> Result<(), FormatError> {
 // Paths: what is shared with the path before is left out, and always as much as there is.
 
 fn shared_len(before: Option<&[u8]>, path: &[u8]) -> usize {
-    before.map_or(0, |before| {
-        before.iter().zip(path).take_while(|(a, b)| a == b).count()
-    })
+    before.map_or(0, |before| before.iter().zip(path).take_while(|(a, b)| a == b).count())
 }
 
 fn put_path(out: &mut Vec<u8>, shared: usize, path: &[u8]) {
@@ -332,9 +287,7 @@ fn read_path(reader: &mut Reader<'_>, before: Option<&[u8]>) -> Result<Vec<u8>, 
     match before {
         Some(before) => check_step(before, shared, rest)?,
         None if shared > 0 => {
-            return Err(FormatError::Invalid {
-                what: "shared part of a path",
-            });
+            return Err(FormatError::Invalid { what: "shared part of a path" });
         }
         None => {}
     }
@@ -348,15 +301,11 @@ fn read_path(reader: &mut Reader<'_>, before: Option<&[u8]>) -> Result<Vec<u8>, 
 /// The order of two paths of one node, and that `shared` is all they have in common: only the first differing byte counts.
 fn check_step(before: &[u8], shared: usize, rest: &[u8]) -> Result<(), FormatError> {
     if shared > before.len() {
-        return Err(FormatError::Invalid {
-            what: "shared part of a path",
-        });
+        return Err(FormatError::Invalid { what: "shared part of a path" });
     }
     match (before.get(shared), rest.first()) {
         (None, Some(_)) => Ok(()), // longer
-        (Some(old), Some(new)) if old == new => Err(FormatError::NotCanonical {
-            what: "shared part of a path",
-        }),
+        (Some(old), Some(new)) if old == new => Err(FormatError::NotCanonical { what: "shared part of a path" }),
         (Some(old), Some(new)) if path_rank(*old) < path_rank(*new) => Ok(()),
         _ => Err(FormatError::Order { what: "paths" }),
     }
@@ -368,24 +317,15 @@ fn check_path(path: &[u8], checked: usize) -> Result<(), FormatError> {
     if path.is_empty() {
         return Ok(()); // the root
     }
-    let from = path[..checked]
-        .iter()
-        .rposition(|byte| *byte == b'/')
-        .map_or(0, |slash| slash + 1);
+    let from = path[..checked].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     for component in path[from..].split(|byte| *byte == b'/') {
         if matches!(component, b"" | b"." | b"..") || component.contains(&0) {
-            return Err(FormatError::Invalid {
-                what: "component of a path",
-            });
+            return Err(FormatError::Invalid { what: "component of a path" });
         }
         at_most(component.len(), limits::COMPONENT, "component of a path")?;
     }
     if path.len() >= 2 * limits::DEPTH {
-        at_most(
-            path.iter().filter(|byte| **byte == b'/').count() + 1,
-            limits::DEPTH,
-            "depth of a path",
-        )?;
+        at_most(path.iter().filter(|byte| **byte == b'/').count() + 1, limits::DEPTH, "depth of a path")?;
     }
     Ok(())
 }
@@ -409,23 +349,15 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry) {
 
 fn read_entry(reader: &mut Reader<'_>, path: Vec<u8>) -> Result<Entry, FormatError> {
     let code = reader.u8("kind")?;
-    let kind = Kind::from_byte(code & 15).ok_or(FormatError::NewerFormat {
-        field: "entry kind",
-        value: u64::from(code & 15),
-    })?;
+    let kind = Kind::from_byte(code & 15)
+        .ok_or(FormatError::NewerFormat { field: "entry kind", value: u64::from(code & 15) })?;
     let capture = match code >> 4 {
         0 => Capture::Plain,
         1 => Capture::Changed,
-        2 => Capture::Sqlite {
-            page_size: 0,
-            wal: None,
-        }, // filled in by the options
+        2 => Capture::Sqlite { page_size: 0, wal: None }, // filled in by the options
         3 => Capture::SqliteFallback,
         other => {
-            return Err(FormatError::NewerFormat {
-                field: "capture",
-                value: u64::from(other),
-            });
+            return Err(FormatError::NewerFormat { field: "capture", value: u64::from(other) });
         }
     };
     let mut entry = Entry {
@@ -458,10 +390,7 @@ fn put_time(out: &mut Vec<u8>, time: Time) {
 }
 
 fn read_time(reader: &mut Reader<'_>) -> Result<Time, FormatError> {
-    Ok(Time {
-        secs: reader.zigzag("time")?,
-        nanos: reader.u32("time")?,
-    })
+    Ok(Time { secs: reader.zigzag("time")?, nanos: reader.u32("time")? })
 }
 
 fn capture_code(capture: &Capture) -> u8 {
@@ -480,11 +409,7 @@ fn put_content(out: &mut Vec<u8>, content: &Content) {
             out.push(1);
             put_lp(out, bytes);
         }
-        Content::List {
-            chunking,
-            depth,
-            root,
-        } => {
+        Content::List { chunking, depth, root } => {
             match chunking {
                 Chunking::ContentDefined => out.push(2),
                 Chunking::Fixed(chunk_size) => {
@@ -502,24 +427,15 @@ fn read_content(reader: &mut Reader<'_>) -> Result<Content, FormatError> {
     let chunking = match reader.u8("content")? {
         0 => return Ok(Content::Empty),
         1 => {
-            return Ok(Content::Inline(
-                reader.lp(limits::INLINE_BYTES, "inline content")?.to_vec(),
-            ));
+            return Ok(Content::Inline(reader.lp(limits::INLINE_BYTES, "inline content")?.to_vec()));
         }
         2 => Chunking::ContentDefined,
         3 => Chunking::Fixed(reader.u32("content")?),
         other => {
-            return Err(FormatError::NewerFormat {
-                field: "content",
-                value: u64::from(other),
-            });
+            return Err(FormatError::NewerFormat { field: "content", value: u64::from(other) });
         }
     };
-    Ok(Content::List {
-        chunking,
-        depth: reader.u8("content")?,
-        root: reader.array("content")?,
-    })
+    Ok(Content::List { chunking, depth: reader.u8("content")?, root: reader.array("content")? })
 }
 
 fn put_options(out: &mut Vec<u8>, entry: &Entry) {
@@ -559,10 +475,7 @@ fn put_options(out: &mut Vec<u8>, entry: &Entry) {
 fn read_options(reader: &mut Reader<'_>, entry: &mut Entry) -> Result<(), FormatError> {
     let found = reader.u8("options")?;
     if found & !OPTIONS != 0 {
-        return Err(FormatError::NewerFormat {
-            field: "options",
-            value: u64::from(found),
-        });
+        return Err(FormatError::NewerFormat { field: "options", value: u64::from(found) });
     }
     if found & HAS_HOLES != 0 {
         entry.holes = read_holes(reader)?;
@@ -580,10 +493,7 @@ fn read_options(reader: &mut Reader<'_>, entry: &mut Entry) -> Result<(), Format
             0 => None,
             1 => Some((reader.varint("size of the WAL")?, read_time(reader)?)),
             other => {
-                return Err(FormatError::NewerFormat {
-                    field: "has_wal",
-                    value: u64::from(other),
-                });
+                return Err(FormatError::NewerFormat { field: "has_wal", value: u64::from(other) });
             }
         };
     }
@@ -628,10 +538,9 @@ fn read_xattrs(reader: &mut Reader<'_>) -> Result<Vec<Xattr>, FormatError> {
     for _ in 0..count {
         let name = reader.lp(limits::XATTR_NAME, "name of an extended attribute")?;
         let value = reader.lp(limits::XATTR_VALUE, "value of an extended attribute")?;
-        left = left.checked_sub(value.len()).ok_or(FormatError::Limit {
-            what: "values of extended attributes",
-            limit: limits::XATTR_VALUES as u64,
-        })?;
+        left = left
+            .checked_sub(value.len())
+            .ok_or(FormatError::Limit { what: "values of extended attributes", limit: limits::XATTR_VALUES as u64 })?;
         xattrs.push((name.to_vec(), value.to_vec()));
     }
     Ok(xattrs)
@@ -697,24 +606,14 @@ fn check_content(entry: &Entry) -> Result<(), FormatError> {
     let inline = limits::INLINE_BYTES as u64;
     match &entry.content {
         Content::Empty if stored == 0 => Ok(()),
-        Content::Inline(bytes)
-            if stored > 0 && stored <= inline && bytes.len() as u64 == stored =>
-        {
-            Ok(())
-        }
-        Content::List {
-            chunking, depth, ..
-        } if stored > inline => check_depth(*chunking, *depth, stored),
+        Content::Inline(bytes) if stored > 0 && stored <= inline && bytes.len() as u64 == stored => Ok(()),
+        Content::List { chunking, depth, .. } if stored > inline => check_depth(*chunking, *depth, stored),
         _ => invalid("form of the content for its length"),
     }
 }
 
 fn check_depth(chunking: Chunking, depth: u8, stored: u64) -> Result<(), FormatError> {
-    at_most(
-        usize::from(depth),
-        usize::from(limits::TREE_LEVEL) + 1,
-        "depth of a list",
-    )?;
+    at_most(usize::from(depth), usize::from(limits::TREE_LEVEL) + 1, "depth of a list")?;
     let fits = match chunking {
         Chunking::ContentDefined => depth > 0 || stored <= limits::FILE_CHUNK as u64,
         Chunking::Fixed(chunk_size) => {
@@ -725,13 +624,7 @@ fn check_depth(chunking: Chunking, depth: u8, stored: u64) -> Result<(), FormatE
             depth == fixed_depth(stored.div_ceil(u64::from(chunk_size)))
         }
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(FormatError::Invalid {
-            what: "depth of a list",
-        })
-    }
+    if fits { Ok(()) } else { Err(FormatError::Invalid { what: "depth of a list" }) }
 }
 
 /// The depth of a list of so many fixed chunks: the smallest d with 16^d >= chunks.
@@ -748,30 +641,14 @@ fn check_xattrs(xattrs: &[Xattr]) -> Result<(), FormatError> {
     at_most(xattrs.len(), limits::XATTRS, "extended attributes")?;
     for (name, value) in xattrs {
         if name.is_empty() || name.contains(&0) {
-            return Err(FormatError::Invalid {
-                what: "name of an extended attribute",
-            });
+            return Err(FormatError::Invalid { what: "name of an extended attribute" });
         }
-        at_most(
-            name.len(),
-            limits::XATTR_NAME,
-            "name of an extended attribute",
-        )?;
-        at_most(
-            value.len(),
-            limits::XATTR_VALUE,
-            "value of an extended attribute",
-        )?;
+        at_most(name.len(), limits::XATTR_NAME, "name of an extended attribute")?;
+        at_most(value.len(), limits::XATTR_VALUE, "value of an extended attribute")?;
     }
-    at_most(
-        xattrs.iter().map(|(_, value)| value.len()).sum(),
-        limits::XATTR_VALUES,
-        "values of extended attributes",
-    )?;
+    at_most(xattrs.iter().map(|(_, value)| value.len()).sum(), limits::XATTR_VALUES, "values of extended attributes")?;
     if !xattrs.is_sorted_by(|(a, _), (b, _)| a < b) {
-        return Err(FormatError::Order {
-            what: "extended attributes",
-        });
+        return Err(FormatError::Order { what: "extended attributes" });
     }
     Ok(())
 }
@@ -848,11 +725,7 @@ impl OwnerNames {
             }
             names.push((id, name.to_vec()));
         }
-        Ok(Self {
-            names,
-            used: vec![false; count],
-            last: None,
-        })
+        Ok(Self { names, used: vec![false; count], last: None })
     }
 
     fn mark(&mut self, id: u32) {
@@ -868,9 +741,7 @@ impl OwnerNames {
         if self.used.iter().all(|used| *used) {
             Ok(self.names)
         } else {
-            Err(FormatError::Invalid {
-                what: "owner that no entry has",
-            })
+            Err(FormatError::Invalid { what: "owner that no entry has" })
         }
     }
 }
@@ -909,48 +780,25 @@ mod tests {
 
     /// Content that fits its length, the holes, and the size.
     fn contents() -> impl Strategy<Value = (Content, Vec<(u64, u64)>, u64)> {
-        let list = (
-            any::<[u8; 32]>(),
-            257..1u64 << 40,
-            prop_oneof![Just(0), 1..=524_288u32],
-            1..=13u8,
-        )
-            .prop_map(|(root, stored, chunk_size, depth)| {
+        let list = (any::<[u8; 32]>(), 257..1u64 << 40, prop_oneof![Just(0), 1..=524_288u32], 1..=13u8).prop_map(
+            |(root, stored, chunk_size, depth)| {
                 let (chunking, depth) = match chunk_size {
                     0 => (Chunking::ContentDefined, depth),
-                    size => (
-                        Chunking::Fixed(size),
-                        fixed_depth(stored.div_ceil(u64::from(size))),
-                    ),
+                    size => (Chunking::Fixed(size), fixed_depth(stored.div_ceil(u64::from(size)))),
                 };
-                (
-                    Content::List {
-                        chunking,
-                        depth,
-                        root,
-                    },
-                    stored,
-                )
-            });
+                (Content::List { chunking, depth, root }, stored)
+            },
+        );
         let content = prop_oneof![
             Just((Content::Empty, 0)),
-            vec(any::<u8>(), 1..=256)
-                .prop_map(|bytes| (Content::Inline(bytes.clone()), bytes.len() as u64)),
+            vec(any::<u8>(), 1..=256).prop_map(|bytes| (Content::Inline(bytes.clone()), bytes.len() as u64)),
             list,
         ];
-        (
-            content,
-            vec((1..1u64 << 30, 1..1u64 << 30), 0..4),
-            any::<bool>(),
-        )
-            .prop_map(|((content, stored), gaps, at_start)| {
+        (content, vec((1..1u64 << 30, 1..1u64 << 30), 0..4), any::<bool>()).prop_map(
+            |((content, stored), gaps, at_start)| {
                 let (mut holes, mut end, mut data) = (Vec::new(), 0, 0);
                 for (at, (gap, len)) in gaps.into_iter().enumerate() {
-                    let gap = if at == 0 && at_start {
-                        0
-                    } else {
-                        gap.min(stored - data)
-                    };
+                    let gap = if at == 0 && at_start { 0 } else { gap.min(stored - data) };
                     if gap == 0 && at > 0 {
                         break; // no content left to part two holes
                     }
@@ -960,35 +808,16 @@ mod tests {
                 }
                 let size = stored + holes.iter().map(|(_, len)| len).sum::<u64>();
                 (content, holes, size)
-            })
+            },
+        )
     }
 
     fn entries() -> impl Strategy<Value = Entry> {
-        let numbers = (
-            0..=MODE_BITS,
-            0..4u32,
-            any::<u32>(),
-            any::<u64>(),
-            any::<u64>(),
-            any::<u32>(),
-            any::<u64>(),
-        );
+        let numbers = (0..=MODE_BITS, 0..4u32, any::<u32>(), any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>());
         let bytes = (vec(1..=255u8, 1..50), btree_set(vec(1..=255u8, 1..9), 0..3));
-        let capture = (
-            0..4,
-            9..=16u32,
-            proptest::option::of((any::<u64>(), times())),
-        );
-        (
-            0..7u8,
-            numbers,
-            times(),
-            times(),
-            contents(),
-            bytes,
-            capture,
-        )
-            .prop_map(|(code, numbers, mtime, ctime, content, bytes, capture)| {
+        let capture = (0..4, 9..=16u32, proptest::option::of((any::<u64>(), times())));
+        (0..7u8, numbers, times(), times(), contents(), bytes, capture).prop_map(
+            |(code, numbers, mtime, ctime, content, bytes, capture)| {
                 let kind = Kind::from_byte(code).expect("a kind");
                 let file = kind == Kind::File;
                 let (content, holes, size) = if file { content } else { Default::default() };
@@ -1007,29 +836,19 @@ mod tests {
                     size,
                     content,
                     holes,
-                    target: if kind == Kind::Symlink {
-                        bytes.0
-                    } else {
-                        Vec::new()
-                    },
+                    target: if kind == Kind::Symlink { bytes.0 } else { Vec::new() },
                     rdev: if kind.is_device() { rdev } else { 0 },
-                    xattrs: bytes
-                        .1
-                        .into_iter()
-                        .map(|name| (name, b"value".to_vec()))
-                        .collect(),
+                    xattrs: bytes.1.into_iter().map(|name| (name, b"value".to_vec())).collect(),
                     capture: match capture.0 {
                         _ if !file => Capture::Plain,
                         0 => Capture::Plain,
                         1 => Capture::Changed,
-                        2 => Capture::Sqlite {
-                            page_size: 1 << capture.1,
-                            wal: capture.2,
-                        },
+                        2 => Capture::Sqlite { page_size: 1 << capture.1, wal: capture.2 },
                         _ => Capture::SqliteFallback,
                     },
                 }
-            })
+            },
+        )
     }
 
     fn paths(max: usize) -> impl Strategy<Value = Vec<Vec<u8>>> {
@@ -1135,17 +954,9 @@ mod tests {
 
     #[test]
     fn fixed_depth_is_the_smallest_that_holds_all() {
-        for (chunks, depth) in [
-            (0, 0),
-            (1, 0),
-            (2, 1),
-            (16, 1),
-            (17, 2),
-            (256, 2),
-            (257, 3),
-            (1 << 52, 13),
-            ((1 << 52) + 1, 14),
-        ] {
+        for (chunks, depth) in
+            [(0, 0), (1, 0), (2, 1), (16, 1), (17, 2), (256, 2), (257, 3), (1 << 52, 13), ((1 << 52) + 1, 14)]
+        {
             assert_eq!(fixed_depth(chunks), depth, "{chunks}");
         }
     }
@@ -1154,15 +965,9 @@ mod tests {
     fn owner_names_stay_in_their_limit() {
         let mut encoder = LeafEncoder::new();
         for number in 0..1000u32 {
-            encoder
-                .push(&Entry {
-                    uid: number,
-                    ..folder(format!("{number:04}").as_bytes())
-                })
-                .expect("valid");
+            encoder.push(&Entry { uid: number, ..folder(format!("{number:04}").as_bytes()) }).expect("valid");
         }
-        let leaf =
-            parse_leaf(&encoder.finish(&|_| Some("n".repeat(255)))).expect("within the limit");
+        let leaf = parse_leaf(&encoder.finish(&|_| Some("n".repeat(255)))).expect("within the limit");
         assert!(leaf.users.len() > 250 && leaf.users.len() < 257);
         assert_eq!((leaf.groups.len(), leaf.entries.len()), (1, 1000));
 

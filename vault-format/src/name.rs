@@ -79,26 +79,16 @@ impl ObjectName {
 
     /// The name that has this path, byte for byte; `None` for anything else.
     pub fn parse(path: &str) -> Option<Self> {
-        let (kind, rest) = path
-            .as_bytes()
-            .strip_prefix(b"zv1/")?
-            .split_first_chunk::<2>()?;
+        let (kind, rest) = path.as_bytes().strip_prefix(b"zv1/")?.split_first_chunk::<2>()?;
         Some(match kind {
             b"r/" => {
                 let (n, hash) = numbered(rest)?;
-                Self::Roster {
-                    n: u32::from_be_bytes(n),
-                    hash,
-                }
+                Self::Roster { n: u32::from_be_bytes(n), hash }
             }
             b"l/" => {
                 let (device, rest) = folder(rest)?;
                 let (seq, hash) = numbered(rest)?;
-                Self::Log {
-                    device: DeviceId(device),
-                    seq: u64::from_be_bytes(seq),
-                    hash,
-                }
+                Self::Log { device: DeviceId(device), seq: u64::from_be_bytes(seq), hash }
             }
             b"m/" => {
                 let (session, rest) = folder(rest)?;
@@ -111,11 +101,7 @@ impl ObjectName {
                 match kind[0] {
                     b'i' => Self::Delta { device, hash },
                     b'x' => Self::Shard { device, hash },
-                    kind => Self::Pack(PackName {
-                        tree: kind == b't',
-                        device,
-                        hash,
-                    }),
+                    kind => Self::Pack(PackName { tree: kind == b't', device, hash }),
                 }
             }
             _ => return None,
@@ -137,9 +123,7 @@ impl ObjectName {
     /// The device of the path; roster records and mail have none.
     pub fn device(&self) -> Option<DeviceId> {
         match *self {
-            Self::Log { device, .. } | Self::Delta { device, .. } | Self::Shard { device, .. } => {
-                Some(device)
-            }
+            Self::Log { device, .. } | Self::Delta { device, .. } | Self::Shard { device, .. } => Some(device),
             Self::Pack(pack) => Some(pack.device),
             Self::Roster { .. } | Self::Mail { .. } => None,
         }
@@ -238,34 +222,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn names() -> impl Strategy<Value = ObjectName> {
-        (0..7, any::<[u8; 16]>(), any::<[u8; 32]>(), any::<u64>()).prop_map(
-            |(kind, sixteen, hash, number)| {
-                let (device, hash) = (DeviceId(sixteen), ObjectHash(hash));
-                match kind {
-                    0 => ObjectName::Roster {
-                        n: number as u32,
-                        hash,
-                    },
-                    1 => ObjectName::Log {
-                        device,
-                        seq: number,
-                        hash,
-                    },
-                    2 | 3 => ObjectName::Pack(PackName {
-                        tree: kind == 3,
-                        device,
-                        hash,
-                    }),
-                    4 => ObjectName::Delta { device, hash },
-                    5 => ObjectName::Shard { device, hash },
-                    _ => ObjectName::Mail {
-                        session: sixteen,
-                        n: number as u8,
-                        hash,
-                    },
-                }
-            },
-        )
+        (0..7, any::<[u8; 16]>(), any::<[u8; 32]>(), any::<u64>()).prop_map(|(kind, sixteen, hash, number)| {
+            let (device, hash) = (DeviceId(sixteen), ObjectHash(hash));
+            match kind {
+                0 => ObjectName::Roster { n: number as u32, hash },
+                1 => ObjectName::Log { device, seq: number, hash },
+                2 | 3 => ObjectName::Pack(PackName { tree: kind == 3, device, hash }),
+                4 => ObjectName::Delta { device, hash },
+                5 => ObjectName::Shard { device, hash },
+                _ => ObjectName::Mail { session: sixteen, n: number as u8, hash },
+            }
+        })
     }
 
     proptest! {

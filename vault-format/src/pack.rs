@@ -63,12 +63,7 @@ impl Footer {
         out.extend_from_slice(&(self.segments.len() as u32).to_le_bytes());
         for segment in &self.segments {
             out.extend_from_slice(&segment.scope.0);
-            for number in [
-                segment.offset,
-                segment.frame_len,
-                segment.plain_len,
-                segment.chunks.len() as u32,
-            ] {
+            for number in [segment.offset, segment.frame_len, segment.plain_len, segment.chunks.len() as u32] {
                 out.extend_from_slice(&number.to_le_bytes());
             }
             for chunk in &segment.chunks {
@@ -82,11 +77,7 @@ impl Footer {
 
     /// Bytes of the encoded footer.
     pub fn encoded_len(&self) -> usize {
-        4 + self
-            .segments
-            .iter()
-            .map(|segment| SEGMENT_LEN + CHUNK_LEN * segment.chunks.len())
-            .sum::<usize>()
+        4 + self.segments.iter().map(|segment| SEGMENT_LEN + CHUNK_LEN * segment.chunks.len()).sum::<usize>()
     }
 
     /// Reads the plain footer of a pack of `pack_len` bytes.
@@ -94,44 +85,23 @@ impl Footer {
         const WHAT: &str = "footer";
         at_most(bytes.len(), limits::PACK, WHAT)?;
         let mut reader = Reader::new(bytes);
-        let count = at_most(
-            reader.u32(WHAT)? as usize,
-            limits::PACK_SEGMENTS,
-            "segments of a pack",
-        )?;
+        let count = at_most(reader.u32(WHAT)? as usize, limits::PACK_SEGMENTS, "segments of a pack")?;
         reader.room(count, SEGMENT_LEN, WHAT)?;
         let mut segments = Vec::with_capacity(count);
         for _ in 0..count {
             let scope = Scope(reader.array(WHAT)?);
-            let (offset, frame_len, plain_len) =
-                (reader.u32(WHAT)?, reader.u32(WHAT)?, reader.u32(WHAT)?);
-            let count = at_most(
-                reader.u32(WHAT)? as usize,
-                limits::SEGMENT_CHUNKS,
-                "chunks of a segment",
-            )?;
+            let (offset, frame_len, plain_len) = (reader.u32(WHAT)?, reader.u32(WHAT)?, reader.u32(WHAT)?);
+            let count = at_most(reader.u32(WHAT)? as usize, limits::SEGMENT_CHUNKS, "chunks of a segment")?;
             reader.room(count, CHUNK_LEN, WHAT)?;
             let mut chunks = Vec::with_capacity(count);
             for _ in 0..count {
                 let id = ChunkId(reader.array(WHAT)?);
                 let code = reader.u8(WHAT)?;
-                let chunk_type = ChunkType::from_byte(code).ok_or(FormatError::NewerFormat {
-                    field: "chunk type",
-                    value: u64::from(code),
-                })?;
-                chunks.push(FooterChunk {
-                    id,
-                    chunk_type,
-                    len: reader.u24(WHAT)?,
-                });
+                let chunk_type = ChunkType::from_byte(code)
+                    .ok_or(FormatError::NewerFormat { field: "chunk type", value: u64::from(code) })?;
+                chunks.push(FooterChunk { id, chunk_type, len: reader.u24(WHAT)? });
             }
-            segments.push(FooterSegment {
-                scope,
-                offset,
-                frame_len,
-                plain_len,
-                chunks,
-            });
+            segments.push(FooterSegment { scope, offset, frame_len, plain_len, chunks });
         }
         reader.end(WHAT)?;
         let footer = Self { segments };
@@ -141,70 +111,38 @@ impl Footer {
 
     /// Where the last segment ends and the pad frame begins; 0 without segments.
     pub fn end(&self) -> u32 {
-        self.segments
-            .last()
-            .map_or(0, |last| last.offset.saturating_add(last.frame_len))
+        self.segments.last().map_or(0, |last| last.offset.saturating_add(last.frame_len))
     }
 
     /// Refuses a footer that does not fit the clear and sealed rest of its pack: `sealed_len` of the header, the kind of the
     /// path, the place of the footer frame that the trailer states.
-    pub fn expect(
-        &self,
-        suite: Suite,
-        sealed_len: usize,
-        tree: bool,
-        trailer: &Trailer,
-    ) -> Result<(), FormatError> {
-        let first = self.segments.first().ok_or(FormatError::Invalid {
-            what: "footer without segments",
-        })?;
+    pub fn expect(&self, suite: Suite, sealed_len: usize, tree: bool, trailer: &Trailer) -> Result<(), FormatError> {
+        let first = self.segments.first().ok_or(FormatError::Invalid { what: "footer without segments" })?;
         if first.offset as usize != sealed_len + COMMIT_LEN {
-            return Err(FormatError::Mismatch {
-                field: "offset of the first segment",
-            });
+            return Err(FormatError::Mismatch { field: "offset of the first segment" });
         }
         if self.segments.len() != trailer.segment_count as usize {
-            return Err(FormatError::Mismatch {
-                field: "number of segments",
-            });
+            return Err(FormatError::Mismatch { field: "number of segments" });
         }
-        if (self.end() as usize).saturating_add(min_frame_len(suite))
-            > trailer.footer_offset as usize
-        {
-            return Err(FormatError::Mismatch {
-                field: "offset of the footer",
-            });
+        if (self.end() as usize).saturating_add(min_frame_len(suite)) > trailer.footer_offset as usize {
+            return Err(FormatError::Mismatch { field: "offset of the footer" });
         }
-        if tree
-            != (first
-                .chunks
-                .first()
-                .is_some_and(|chunk| chunk.chunk_type != ChunkType::File))
-        {
-            return Err(FormatError::Mismatch {
-                field: "chunk types of the pack",
-            });
+        if tree != (first.chunks.first().is_some_and(|chunk| chunk.chunk_type != ChunkType::File)) {
+            return Err(FormatError::Mismatch { field: "chunk types of the pack" });
         }
         Ok(())
     }
 
     fn check(&self, pack_len: usize) -> Result<(), FormatError> {
         let invalid = |what| Err(FormatError::Invalid { what });
-        at_most(
-            self.segments.len(),
-            limits::PACK_SEGMENTS,
-            "segments of a pack",
-        )?;
+        at_most(self.segments.len(), limits::PACK_SEGMENTS, "segments of a pack")?;
         let Some(first) = self.segments.first() else {
             return invalid("footer without segments");
         };
         if (first.offset as usize) < HEADER_LEN + COMMIT_LEN {
             return invalid("offset of the first segment");
         }
-        let file = first
-            .chunks
-            .first()
-            .is_some_and(|chunk| chunk.chunk_type == ChunkType::File);
+        let file = first.chunks.first().is_some_and(|chunk| chunk.chunk_type == ChunkType::File);
         let mut end = first.offset as usize;
         for segment in &self.segments {
             if segment.offset as usize != end {
@@ -218,11 +156,7 @@ impl Footer {
                 return invalid("end of a segment");
             }
             at_most(segment.plain_len as usize, limits::SEGMENT_PLAIN, "segment")?;
-            at_most(
-                segment.chunks.len(),
-                limits::SEGMENT_CHUNKS,
-                "chunks of a segment",
-            )?;
+            at_most(segment.chunks.len(), limits::SEGMENT_CHUNKS, "chunks of a segment")?;
             let mut plain_len = 0usize;
             for chunk in &segment.chunks {
                 if (chunk.chunk_type == ChunkType::File) != file {
@@ -296,32 +230,17 @@ impl Trailer {
             segment_count: reader.u32("trailer")?,
         };
         reader.end("trailer")?;
-        at_most(
-            trailer.segment_count as usize,
-            limits::PACK_SEGMENTS,
-            "segments of a pack",
-        )?;
+        at_most(trailer.segment_count as usize, limits::PACK_SEGMENTS, "segments of a pack")?;
         if trailer.segment_count == 0 {
-            return Err(FormatError::Invalid {
-                what: "pack without segments",
-            });
+            return Err(FormatError::Invalid { what: "pack without segments" });
         }
-        let before =
-            HEADER_LEN + COMMIT_LEN + (trailer.segment_count as usize + 1) * min_frame_len(suite);
-        if (trailer.footer_offset as usize) < before
-            || (trailer.footer_len as usize) < min_frame_len(suite)
-        {
-            return Err(FormatError::Invalid {
-                what: "place of the footer",
-            });
+        let before = HEADER_LEN + COMMIT_LEN + (trailer.segment_count as usize + 1) * min_frame_len(suite);
+        if (trailer.footer_offset as usize) < before || (trailer.footer_len as usize) < min_frame_len(suite) {
+            return Err(FormatError::Invalid { what: "place of the footer" });
         }
-        let end = u64::from(trailer.footer_offset)
-            + u64::from(trailer.footer_len)
-            + trailer_frame_len(suite) as u64;
+        let end = u64::from(trailer.footer_offset) + u64::from(trailer.footer_len) + trailer_frame_len(suite) as u64;
         if end != pack_len as u64 {
-            return Err(FormatError::Invalid {
-                what: "end of the footer",
-            });
+            return Err(FormatError::Invalid { what: "end of the footer" });
         }
         Ok(trailer)
     }
@@ -362,25 +281,16 @@ mod tests {
                     .into_iter()
                     .map(|(id, code, len)| FooterChunk {
                         id: ChunkId(id),
-                        chunk_type: ChunkType::from_byte(if tree { code } else { 1 })
-                            .expect("a type"),
+                        chunk_type: ChunkType::from_byte(if tree { code } else { 1 }).expect("a type"),
                         len,
                     })
                     .collect();
                 let plain_len = chunks.iter().map(|chunk| chunk.len).sum();
                 let at = offset;
                 offset += frame_len;
-                FooterSegment {
-                    scope: Scope(scope),
-                    offset: at,
-                    frame_len,
-                    plain_len,
-                    chunks,
-                }
+                FooterSegment { scope: Scope(scope), offset: at, frame_len, plain_len, chunks }
             });
-            Footer {
-                segments: segments.collect(),
-            }
+            Footer { segments: segments.collect() }
         })
     }
 

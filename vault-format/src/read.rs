@@ -19,12 +19,7 @@ impl<'a> Reader<'a> {
 
     /// Refuses a count of things of at least `len` bytes that cannot be in what is left: called before allocating for them.
     #[inline]
-    pub(crate) fn room(
-        &self,
-        count: usize,
-        len: usize,
-        what: &'static str,
-    ) -> Result<(), FormatError> {
+    pub(crate) fn room(&self, count: usize, len: usize, what: &'static str) -> Result<(), FormatError> {
         match count.checked_mul(len) {
             Some(total) if total <= self.left() => Ok(()),
             _ => Err(FormatError::Truncated { what }),
@@ -33,23 +28,14 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn take(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], FormatError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or(FormatError::Truncated { what })?;
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(FormatError::Truncated { what })?;
         self.rest = rest;
         Ok(taken)
     }
 
     #[inline]
-    pub(crate) fn array<const N: usize>(
-        &mut self,
-        what: &'static str,
-    ) -> Result<[u8; N], FormatError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(FormatError::Truncated { what })?;
+    pub(crate) fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], FormatError> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(FormatError::Truncated { what })?;
         self.rest = rest;
         Ok(*taken)
     }
@@ -117,8 +103,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn varint_u32(&mut self, what: &'static str) -> Result<u32, FormatError> {
-        self.varint_to(u64::from(u32::MAX), what)
-            .map(|value| value as u32)
+        self.varint_to(u64::from(u32::MAX), what).map(|value| value as u32)
     }
 
     #[inline]
@@ -136,11 +121,7 @@ impl<'a> Reader<'a> {
 
     /// Refuses anything that is left.
     pub(crate) fn end(self, what: &'static str) -> Result<(), FormatError> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(FormatError::Trailing { what })
-        }
+        if self.rest.is_empty() { Ok(()) } else { Err(FormatError::Trailing { what }) }
     }
 }
 
@@ -166,28 +147,15 @@ pub(crate) fn put_lp(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Refuses bytes that are not zero. Blocks are folded whole, so that it runs at the speed of memory.
 pub(crate) fn zeros(bytes: &[u8], what: &'static str) -> Result<(), FormatError> {
-    let zero = bytes
-        .chunks(512)
-        .all(|block| block.iter().fold(0, |all, byte| all | byte) == 0);
-    if zero {
-        Ok(())
-    } else {
-        Err(FormatError::NotZero { what })
-    }
+    let zero = bytes.chunks(512).all(|block| block.iter().fold(0, |all, byte| all | byte) == 0);
+    if zero { Ok(()) } else { Err(FormatError::NotZero { what }) }
 }
 
 /// `value` if it is at most `limit`.
 #[inline]
-pub(crate) fn at_most(
-    value: usize,
-    limit: usize,
-    what: &'static str,
-) -> Result<usize, FormatError> {
+pub(crate) fn at_most(value: usize, limit: usize, what: &'static str) -> Result<usize, FormatError> {
     if value > limit {
-        return Err(FormatError::Limit {
-            what,
-            limit: limit as u64,
-        });
+        return Err(FormatError::Limit { what, limit: limit as u64 });
     }
     Ok(value)
 }
@@ -205,17 +173,10 @@ mod tests {
             &[0xff; 10],
             &[0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02],
         ] {
-            assert_eq!(
-                Reader::new(bad).varint("v"),
-                Err(FormatError::NotCanonical { what: "v" }),
-                "{bad:x?}"
-            );
+            assert_eq!(Reader::new(bad).varint("v"), Err(FormatError::NotCanonical { what: "v" }), "{bad:x?}");
         }
         for short in [&[][..], &[0x80], &[0xff; 9]] {
-            assert_eq!(
-                Reader::new(short).varint("v"),
-                Err(FormatError::Truncated { what: "v" })
-            );
+            assert_eq!(Reader::new(short).varint("v"), Err(FormatError::Truncated { what: "v" }));
         }
     }
 

@@ -235,18 +235,11 @@ impl RecordObject {
         read::at_most(stored.len(), limits::RECORD_STORED, WHAT)?;
         let header = Header::parse(stored)?;
         if header.object_type != ObjectType::Roster {
-            return Err(FormatError::Mismatch {
-                field: "object type",
-            });
+            return Err(FormatError::Mismatch { field: "object type" });
         }
         let signed_len = signed_len(stored, header.suite, WHAT)?;
         let body = clear_body(&stored[..signed_len], HEADER_LEN, limits::RECORD_BODY, WHAT)?;
-        Ok(Self {
-            header,
-            body,
-            signed_len,
-            signature: signed_len..stored.len(),
-        })
+        Ok(Self { header, body, signed_len, signature: signed_len..stored.len() })
     }
 }
 
@@ -332,9 +325,7 @@ impl Record {
         };
         let first = record.n == 0;
         if record.genesis.is_some() != first {
-            return Err(FormatError::Invalid {
-                what: "genesis of a record",
-            });
+            return Err(FormatError::Invalid { what: "genesis of a record" });
         }
         if record.parents.is_empty() != first {
             return Err(FormatError::Invalid { what: "parents" });
@@ -346,14 +337,7 @@ impl Record {
 impl Op {
     fn write(&self, w: &mut Writer) {
         match self {
-            Self::Add {
-                id,
-                verify_key,
-                kem_key,
-                capabilities,
-                slot,
-                handshake,
-            } => {
+            Self::Add { id, verify_key, kem_key, capabilities, slot, handshake } => {
                 w.array(7);
                 w.uint(ADD);
                 w.bytes(&id.0);
@@ -378,12 +362,7 @@ impl Op {
                 w.bytes(&id.0);
                 w.bytes_or_null(last.as_ref().map(AsRef::as_ref));
             }
-            Self::Store {
-                id,
-                kind,
-                primary,
-                verdict,
-            } => {
+            Self::Store { id, kind, primary, verdict } => {
                 w.array(5);
                 w.uint(STORE);
                 w.bytes(id);
@@ -430,17 +409,11 @@ impl Op {
             })?,
             GRANT => r.tuple(WHAT, 3, |r| {
                 r.u64(WHAT)?;
-                Ok(Self::Grant {
-                    id: device(r)?,
-                    capabilities: Capabilities::read(r)?,
-                })
+                Ok(Self::Grant { id: device(r)?, capabilities: Capabilities::read(r)? })
             })?,
             REVOKE => r.tuple(WHAT, 3, |r| {
                 r.u64(WHAT)?;
-                Ok(Self::Revoke {
-                    id: device(r)?,
-                    last: r.nullable(|r| identity(r, "last adopted identity"))?,
-                })
+                Ok(Self::Revoke { id: device(r)?, last: r.nullable(|r| identity(r, "last adopted identity"))? })
             })?,
             STORE => r.tuple(WHAT, 5, |r| {
                 r.u64(WHAT)?;
@@ -453,29 +426,17 @@ impl Op {
             })?,
             FLAGS => r.tuple(WHAT, 4, |r| {
                 r.u64(WHAT)?;
-                Ok(Self::Flags {
-                    read: read_flags(r)?,
-                    write: read_flags(r)?,
-                    prune: read_flags(r)?,
-                })
+                Ok(Self::Flags { read: read_flags(r)?, write: read_flags(r)?, prune: read_flags(r)? })
             })?,
             NEW_ROOT => r.tuple(WHAT, 2, |r| {
                 r.u64(WHAT)?;
-                Ok(Self::NewRoot {
-                    verify_key: verify_key(r, suite)?,
-                })
+                Ok(Self::NewRoot { verify_key: verify_key(r, suite)? })
             })?,
             SETTING => r.tuple(WHAT, 3, |r| {
                 r.u64(WHAT)?;
-                Ok(Self::Setting {
-                    key: ascii(r, "setting")?,
-                    value: r.bytes("setting", SETTING_VALUE)?.to_vec(),
-                })
+                Ok(Self::Setting { key: ascii(r, "setting")?, value: r.bytes("setting", SETTING_VALUE)?.to_vec() })
             })?,
-            code => Self::Unknown {
-                code,
-                bytes: r.raw(WHAT)?.to_vec(),
-            },
+            code => Self::Unknown { code, bytes: r.raw(WHAT)?.to_vec() },
         })
     }
 }
@@ -500,10 +461,7 @@ impl Capabilities {
     pub fn from_bits(bits: u8) -> Result<Self, FormatError> {
         const WHAT: &str = "capabilities";
         if bits & !Self::ALL.0 != 0 {
-            return Err(FormatError::NewerFormat {
-                field: WHAT,
-                value: u64::from(bits),
-            });
+            return Err(FormatError::NewerFormat { field: WHAT, value: u64::from(bits) });
         }
         let needs_read = (Self::PRUNE | Self::ADMIN | Self::PAIR).0;
         if bits & needs_read != 0 && bits & Self::READ.0 == 0 {
@@ -581,23 +539,12 @@ impl SlotKdf {
         const WHAT: &str = "key derivation of a slot";
         let id = r.u8(WHAT)?;
         Ok(match id {
-            ARGON2ID => r.tuple(WHAT, 3, |r| {
-                Ok(Self::Argon2id {
-                    m_kib: r.u32(WHAT)?,
-                    t: r.u32(WHAT)?,
-                    p: r.u32(WHAT)?,
-                })
-            })?,
-            PBKDF2 => r.tuple(WHAT, 1, |r| {
-                Ok(Self::Pbkdf2 {
-                    rounds: r.u32(WHAT)?,
-                })
-            })?,
+            ARGON2ID => {
+                r.tuple(WHAT, 3, |r| Ok(Self::Argon2id { m_kib: r.u32(WHAT)?, t: r.u32(WHAT)?, p: r.u32(WHAT)? }))?
+            }
+            PBKDF2 => r.tuple(WHAT, 1, |r| Ok(Self::Pbkdf2 { rounds: r.u32(WHAT)? }))?,
             WORDS => r.tuple(WHAT, 0, |_| Ok(Self::Words))?,
-            id => Self::Unknown {
-                id,
-                parameters: r.list(WHAT, KDF_PARAMETERS, |r| r.u64(WHAT))?,
-            },
+            id => Self::Unknown { id, parameters: r.list(WHAT, KDF_PARAMETERS, |r| r.u64(WHAT))? },
         })
     }
 }
@@ -660,20 +607,12 @@ impl BoxPart {
                 READER_BOX => false,
                 PUSHER_BOX => true,
                 value => {
-                    return Err(FormatError::NewerFormat {
-                        field: "kind of a box",
-                        value,
-                    });
+                    return Err(FormatError::NewerFormat { field: "kind of a box", value });
                 }
             };
             let bytes = r.bytes("box", limits::RECORD_BODY)?;
             blob::split_box(suite, bytes)?;
-            Ok(Self {
-                epoch,
-                device,
-                pusher,
-                bytes: bytes.to_vec(),
-            })
+            Ok(Self { epoch, device, pusher, bytes: bytes.to_vec() })
         })
     }
 }
@@ -768,8 +707,7 @@ impl SlotPlain {
         put_lp(&mut out, &self.genesis);
         out.push(heads.len() as u8);
         out.extend(heads.iter().flat_map(|head| head.0));
-        let secrets =
-            self.w.len() + self.signing_secret.len() + self.kem_secret.len() + 2 * LP_HEAD;
+        let secrets = self.w.len() + self.signing_secret.len() + self.kem_secret.len() + 2 * LP_HEAD;
         read::at_most(out.len() + secrets, slot_plain_max(suite), "slot")?;
         out.extend_from_slice(&self.w);
         put_lp(&mut out, &self.signing_secret);
@@ -784,22 +722,13 @@ impl SlotPlain {
         let vault = VaultId(reader.array(WHAT)?);
         let genesis = reader.lp(GENESIS_MAX, "genesis")?.to_vec();
         let count = reader.u8(WHAT)?;
-        let heads = (0..count)
-            .map(|_| reader.array(WHAT).map(Identity))
-            .collect::<Result<Vec<_>, _>>()?;
+        let heads = (0..count).map(|_| reader.array(WHAT).map(Identity)).collect::<Result<Vec<_>, _>>()?;
         check_heads(&heads)?;
         let w = reader.array(WHAT)?;
         let signing_secret = reader.lp(limits::SLOT_BLOB, "signing secret")?.to_vec();
         let kem_secret = reader.lp(limits::SLOT_BLOB, "KEM secret")?.to_vec();
         reader.end(WHAT)?;
-        Ok(Self {
-            vault,
-            genesis,
-            heads,
-            w,
-            signing_secret,
-            kem_secret,
-        })
+        Ok(Self { vault, genesis, heads, w, signing_secret, kem_secret })
     }
 }
 
@@ -813,20 +742,12 @@ fn check_heads(heads: &[Identity]) -> Result<(), FormatError> {
     ascending(heads.iter(), "roster heads")
 }
 
-fn ascending<T: PartialOrd>(
-    items: impl Iterator<Item = T>,
-    what: &'static str,
-) -> Result<(), FormatError> {
-    if items.is_sorted_by(|a, b| a < b) {
-        Ok(())
-    } else {
-        Err(FormatError::Order { what })
-    }
+fn ascending<T: PartialOrd>(items: impl Iterator<Item = T>, what: &'static str) -> Result<(), FormatError> {
+    if items.is_sorted_by(|a, b| a < b) { Ok(()) } else { Err(FormatError::Order { what }) }
 }
 
 fn verify_key(r: &mut Reader, suite: Suite) -> Result<Vec<u8>, FormatError> {
-    r.bytes_of("verification key", suite.public_key_len())
-        .map(<[u8]>::to_vec)
+    r.bytes_of("verification key", suite.public_key_len()).map(<[u8]>::to_vec)
 }
 
 fn read_blob(r: &mut Reader, suite: Suite) -> Result<Vec<u8>, FormatError> {
@@ -902,8 +823,7 @@ mod tests {
             any::<[u32; 3]>().prop_map(|[m_kib, t, p]| SlotKdf::Argon2id { m_kib, t, p }),
             any::<u32>().prop_map(|rounds| SlotKdf::Pbkdf2 { rounds }),
             Just(SlotKdf::Words),
-            (4..=255u8, vec(any::<u64>(), 0..=8))
-                .prop_map(|(id, parameters)| SlotKdf::Unknown { id, parameters }),
+            (4..=255u8, vec(any::<u64>(), 0..=8)).prop_map(|(id, parameters)| SlotKdf::Unknown { id, parameters }),
         ];
         (kdf, any::<[u8; 32]>(), any::<u8>()).prop_map(|(kdf, salt, byte)| Slot {
             kdf,
@@ -914,55 +834,31 @@ mod tests {
 
     fn ops() -> impl Strategy<Value = Op> {
         let device = || any::<[u8; 16]>().prop_map(DeviceId);
-        let names =
-            || btree_set("[!-~]{1,64}", 0..4).prop_map(|set| set.into_iter().collect::<Vec<_>>());
+        let names = || btree_set("[!-~]{1,64}", 0..4).prop_map(|set| set.into_iter().collect::<Vec<_>>());
         prop_oneof![
-            (
-                device(),
-                any::<u8>(),
-                capabilities(),
-                option::of(slots()),
-                option::of(any::<[u8; 32]>())
-            )
-                .prop_map(|(id, byte, capabilities, slot, handshake)| Op::Add {
+            (device(), any::<u8>(), capabilities(), option::of(slots()), option::of(any::<[u8; 32]>())).prop_map(
+                |(id, byte, capabilities, slot, handshake)| Op::Add {
                     id,
                     verify_key: vec![byte; SUITE.public_key_len()],
                     kem_key: vec![!byte; SUITE.kem_public_len()],
                     capabilities,
                     slot,
                     handshake,
-                }),
-            (device(), capabilities())
-                .prop_map(|(id, capabilities)| Op::Grant { id, capabilities }),
-            (device(), option::of(any::<[u8; 32]>().prop_map(Identity)))
-                .prop_map(|(id, last)| Op::Revoke { id, last }),
-            (any::<[u8; 16]>(), any::<u8>(), any::<bool>(), any::<u32>()).prop_map(
-                |(id, kind, primary, verdict)| Op::Store {
-                    id,
-                    kind,
-                    primary,
-                    verdict
                 }
             ),
-            (names(), names(), names()).prop_map(|(read, write, prune)| Op::Flags {
-                read,
-                write,
-                prune
-            }),
-            any::<u8>().prop_map(|byte| Op::NewRoot {
-                verify_key: vec![byte; SUITE.public_key_len()]
-            }),
-            ("[!-~]{1,64}", vec(any::<u8>(), 0..20))
-                .prop_map(|(key, value)| Op::Setting { key, value }),
+            (device(), capabilities()).prop_map(|(id, capabilities)| Op::Grant { id, capabilities }),
+            (device(), option::of(any::<[u8; 32]>().prop_map(Identity))).prop_map(|(id, last)| Op::Revoke { id, last }),
+            (any::<[u8; 16]>(), any::<u8>(), any::<bool>(), any::<u32>())
+                .prop_map(|(id, kind, primary, verdict)| Op::Store { id, kind, primary, verdict }),
+            (names(), names(), names()).prop_map(|(read, write, prune)| Op::Flags { read, write, prune }),
+            any::<u8>().prop_map(|byte| Op::NewRoot { verify_key: vec![byte; SUITE.public_key_len()] }),
+            ("[!-~]{1,64}", vec(any::<u8>(), 0..20)).prop_map(|(key, value)| Op::Setting { key, value }),
             (8..u64::MAX).prop_map(|code| {
                 let mut w = Writer::new();
                 w.array(2);
                 w.uint(code);
                 w.text("of a newer version");
-                Op::Unknown {
-                    code,
-                    bytes: w.finish(),
-                }
+                Op::Unknown { code, bytes: w.finish() }
             }),
         ]
     }
@@ -978,12 +874,7 @@ mod tests {
                 history,
             },
         );
-        let boxes = btree_map(
-            (any::<[u8; 16]>(), any::<[u8; 16]>(), any::<bool>()),
-            blob(),
-            0..3,
-        )
-        .prop_map(|boxes| {
+        let boxes = btree_map((any::<[u8; 16]>(), any::<[u8; 16]>(), any::<bool>()), blob(), 0..3).prop_map(|boxes| {
             boxes
                 .into_iter()
                 .map(|((epoch, device, pusher), blob)| BoxPart {
@@ -996,16 +887,8 @@ mod tests {
         });
         let parents = btree_set(any::<[u8; 32]>().prop_map(Identity), 0..=16);
         let private = option::of((any::<[u8; 16]>().prop_map(EpochId), field));
-        (
-            any::<i64>(),
-            parents,
-            1..u32::MAX,
-            vec(ops(), 0..4),
-            option::of(epoch),
-            boxes,
-            private,
-        )
-            .prop_map(|(secs, parents, n, ops, epoch, boxes, private)| Record {
+        (any::<i64>(), parents, 1..u32::MAX, vec(ops(), 0..4), option::of(epoch), boxes, private).prop_map(
+            |(secs, parents, n, ops, epoch, boxes, private)| Record {
                 genesis: parents.is_empty().then(|| b"a genesis".to_vec()),
                 time: Time { secs, nanos: 1 },
                 n: if parents.is_empty() { 0 } else { n },
@@ -1014,7 +897,8 @@ mod tests {
                 epoch,
                 boxes,
                 private,
-            })
+            },
+        )
     }
 
     fn slot_plain(heads: usize) -> SlotPlain {
@@ -1079,18 +963,11 @@ mod tests {
             let bytes = slot_plain(16).encode(suite).expect("a slot that fits");
             let plain = SlotPlain::parse(&bytes).expect("a slot");
             assert!(plain.heads.is_sorted() && plain.heads.len() == 16);
-            assert!(
-                plain.signing_secret == [4; 64]
-                    && plain.kem_secret == [5; 96]
-                    && plain.w == [3; 32]
-            );
+            assert!(plain.signing_secret == [4; 64] && plain.kem_secret == [5; 96] && plain.w == [3; 32]);
             assert!(plain.genesis.len() == GENESIS_MAX && plain.vault == VaultId([1; 32]));
         }
         assert!(slot_plain(17).encode(SUITE).is_err());
-        let large = SlotPlain {
-            kem_secret: vec![5; 4096],
-            ..slot_plain(0)
-        };
+        let large = SlotPlain { kem_secret: vec![5; 4096], ..slot_plain(0) };
         assert!(large.encode(SUITE).is_err());
     }
 
@@ -1098,13 +975,8 @@ mod tests {
     fn capabilities_imply_read() {
         let all = Capabilities::ALL;
         assert!(all.contains(Capabilities::PAIR) && !all.is_push_only());
-        assert!(
-            Capabilities::PUSH.is_push_only() && !Capabilities::PUSH.contains(Capabilities::READ)
-        );
-        assert_eq!(
-            Capabilities::READ | Capabilities::PUSH,
-            Capabilities::from_bits(3).expect("known bits")
-        );
+        assert!(Capabilities::PUSH.is_push_only() && !Capabilities::PUSH.contains(Capabilities::READ));
+        assert_eq!(Capabilities::READ | Capabilities::PUSH, Capabilities::from_bits(3).expect("known bits"));
         for lone in [Capabilities::PRUNE, Capabilities::ADMIN, Capabilities::PAIR] {
             assert!(Capabilities::from_bits(lone.bits()).is_err());
             assert!(Capabilities::from_bits((lone | Capabilities::READ).bits()).is_ok());
@@ -1130,9 +1002,6 @@ mod tests {
         let object = RecordObject::parse(&stored).expect("a record");
         assert_eq!((object.header, object.signed_len), (header, signed));
         assert_eq!(&stored[object.body], b"body");
-        assert!(matches!(
-            RecordObject::parse(&vec![0; limits::RECORD_STORED + 1]),
-            Err(FormatError::Limit { .. })
-        ));
+        assert!(matches!(RecordObject::parse(&vec![0; limits::RECORD_STORED + 1]), Err(FormatError::Limit { .. })));
     }
 }

@@ -9,12 +9,7 @@ use crate::suite::Suite;
 use std::ops::Range;
 
 /// What a device signs. `hash_of_signed` is `H` of everything before the signature: the identity of the entry or record.
-pub fn signature_message(
-    suite: Suite,
-    object_type: ObjectType,
-    vault: &VaultId,
-    hash_of_signed: &[u8; 32],
-) -> Vec<u8> {
+pub fn signature_message(suite: Suite, object_type: ObjectType, vault: &VaultId, hash_of_signed: &[u8; 32]) -> Vec<u8> {
     let mut out = b"zvault v1 sig".to_vec();
     out.extend([suite.byte(), object_type as u8]);
     out.extend_from_slice(&vault.0);
@@ -34,15 +29,8 @@ pub fn clear_object(prefix: Vec<u8>, body: &[u8], signature_len: usize) -> Vec<u
 }
 
 /// Where the signature starts: the end of what is signed.
-pub(crate) fn signed_len(
-    stored: &[u8],
-    suite: Suite,
-    what: &'static str,
-) -> Result<usize, FormatError> {
-    stored
-        .len()
-        .checked_sub(suite.signature_len())
-        .ok_or(FormatError::Truncated { what })
+pub(crate) fn signed_len(stored: &[u8], suite: Suite, what: &'static str) -> Result<usize, FormatError> {
+    stored.len().checked_sub(suite.signature_len()).ok_or(FormatError::Truncated { what })
 }
 
 /// Finds the body in what follows the prefix of a clear object, up to the signature. Nothing but zeros follows it.
@@ -56,10 +44,7 @@ pub(crate) fn clear_body(
     reader.take(prefix_len, what)?;
     let len = reader.u32(what)? as usize;
     if len > limit {
-        return Err(FormatError::Limit {
-            what,
-            limit: limit as u64,
-        });
+        return Err(FormatError::Limit { what, limit: limit as u64 });
     }
     reader.take(len, what)?;
     let padding = reader.take(reader.left(), what)?;
@@ -86,11 +71,7 @@ mod tests {
 
     #[test]
     fn the_signature_names_suite_type_and_vault() {
-        let message =
-            signature_message(Suite::Fips, ObjectType::Roster, &VaultId([3; 32]), &[4; 32]);
-        assert_eq!(
-            message,
-            [&b"zvault v1 sig\x02\x06"[..], &[3; 32], &[4; 32]].concat()
-        );
+        let message = signature_message(Suite::Fips, ObjectType::Roster, &VaultId([3; 32]), &[4; 32]);
+        assert_eq!(message, [&b"zvault v1 sig\x02\x06"[..], &[3; 32], &[4; 32]].concat());
     }
 }

@@ -24,11 +24,7 @@ pub fn is_class(len: usize) -> bool {
 }
 
 fn size_class(len: usize, step: usize) -> usize {
-    if len <= SMALL {
-        len.max(1).next_multiple_of(step)
-    } else {
-        padme(len).next_multiple_of(PACK_STEP)
-    }
+    if len <= SMALL { len.max(1).next_multiple_of(step) } else { padme(len).next_multiple_of(PACK_STEP) }
 }
 
 /// Nikitin et al., "Reducing Metadata Leakage from Encrypted Files and Communication with PURBs", PETS 2019, algorithm 1.
@@ -61,14 +57,9 @@ mod tests {
         let mut others: Vec<usize> = (1..=256).map(|n| n * 4 * K).collect();
         others.extend(packs.iter().filter(|size| **size > 1024 * K));
 
-        for (classes, class, is) in [
-            (
-                &packs,
-                pack_class as fn(_) -> _,
-                is_pack_class as fn(_) -> _,
-            ),
-            (&others, super::class, is_class),
-        ] {
+        for (classes, class, is) in
+            [(&packs, pack_class as fn(_) -> _, is_pack_class as fn(_) -> _), (&others, super::class, is_class)]
+        {
             let mut below = 0;
             for &size in classes {
                 assert_eq!([class(below + 1), class(size - 1), class(size)], [size; 3]);

@@ -14,17 +14,12 @@ fn every_vector_has_its_outcome() {
     assert!(files.len() > 100, "vectors are missing");
     let mut failures = Vec::new();
     for file in files {
-        let structure = file
-            .parent()
-            .and_then(Path::file_name)
-            .expect("a folder")
-            .to_string_lossy();
+        let structure = file.parent().and_then(Path::file_name).expect("a folder").to_string_lossy();
         if CBOR_HALF.contains(&&*structure) {
             continue;
         }
         let text = std::fs::read_to_string(&file).expect("a readable vector");
-        let vector =
-            Vector::from_text(&text).unwrap_or_else(|| panic!("{}: not a vector", file.display()));
+        let vector = Vector::from_text(&text).unwrap_or_else(|| panic!("{}: not a vector", file.display()));
         assert_eq!(vector.structure, structure, "{}", file.display());
         match run(&vector) {
             Some(Ok(())) => {}
@@ -40,12 +35,8 @@ fn every_vector_has_its_outcome() {
 fn generated_vectors_are_committed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/v1");
     for (name, vector) in cases::all() {
-        let file = root
-            .join(&vector.structure)
-            .join(name)
-            .with_extension("txt");
-        let text = std::fs::read_to_string(&file)
-            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let file = root.join(&vector.structure).join(name).with_extension("txt");
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         assert_eq!(text, vector.to_text(), "{}", file.display());
     }
 }
@@ -53,12 +44,8 @@ fn generated_vectors_are_committed() {
 fn run(vector: &Vector) -> Option<Result<(), String>> {
     let decoded = codec::decode(vector)?;
     Some(match (&vector.outcome, decoded) {
-        (Ok(()), Ok(decoded)) if decoded.fields != vector.fields => {
-            Err(format!("decoded as {:#?}", decoded.fields))
-        }
-        (Ok(()), Ok(decoded)) if decoded.again != vector.bytes => {
-            Err("written back differently".to_owned())
-        }
+        (Ok(()), Ok(decoded)) if decoded.fields != vector.fields => Err(format!("decoded as {:#?}", decoded.fields)),
+        (Ok(()), Ok(decoded)) if decoded.again != vector.bytes => Err("written back differently".to_owned()),
         (Ok(()), Ok(_)) => Ok(()),
         (Err(name), Err(error)) if error.name() == name => Ok(()),
         (expected, Ok(_)) => Err(format!("accepted, not {expected:?}")),
@@ -70,11 +57,7 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for item in std::fs::read_dir(folder).expect("a folder of vectors") {
         let path = item.expect("an item").path();
-        if path.is_dir() {
-            files.extend(walk(&path))
-        } else {
-            files.push(path)
-        }
+        if path.is_dir() { files.extend(walk(&path)) } else { files.push(path) }
     }
     files.sort();
     files

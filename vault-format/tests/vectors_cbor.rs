@@ -25,9 +25,7 @@ fn every_vector_gives_its_outcome() {
     let mut outcomes: BTreeMap<String, BTreeSet<bool>> = BTreeMap::new();
     let mut failures = Vec::new();
     for folder in FOLDERS {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("testdata/v1")
-            .join(folder);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/v1").join(folder);
         for file in std::fs::read_dir(&folder).expect("a folder of vectors") {
             let path = file.expect("an entry of the folder").path();
             let vector = Vector::read(&path);
@@ -41,11 +39,7 @@ fn every_vector_gives_its_outcome() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     let both = BTreeSet::from([false, true]);
     let all = STRUCTURES.map(|name| (name.to_owned(), both.clone()));
-    assert_eq!(
-        outcomes,
-        BTreeMap::from(all),
-        "every structure has good and bad vectors"
-    );
+    assert_eq!(outcomes, BTreeMap::from(all), "every structure has good and bad vectors");
 }
 
 struct Vector {
@@ -60,23 +54,13 @@ struct Vector {
 impl Vector {
     fn read(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).expect("a vector");
-        let (head, hex) = text
-            .split_once("\n\n")
-            .expect("an empty line before the hex");
-        let mut lines: BTreeMap<_, _> = head
-            .lines()
-            .filter_map(|line| line.split_once(": "))
-            .collect();
+        let (head, hex) = text.split_once("\n\n").expect("an empty line before the hex");
+        let mut lines: BTreeMap<_, _> = head.lines().filter_map(|line| line.split_once(": ")).collect();
         let vector = Self {
             structure: lines.remove("structure").expect("a structure").to_owned(),
             error: match lines.remove("outcome").expect("an outcome") {
                 "ok" => None,
-                error => Some(
-                    error
-                        .strip_prefix("error: ")
-                        .expect("ok or error")
-                        .to_owned(),
-                ),
+                error => Some(error.strip_prefix("error: ").expect("ok or error").to_owned()),
             },
             suite: match lines.remove("suite") {
                 None => Suite::Default,
@@ -132,13 +116,9 @@ fn parse(structure: &str, suite: Suite, bytes: &[u8]) -> Result<Option<Vec<u8>>,
                     let unsigned = clear_object(prefix, &bytes[body], suite.signature_len());
                     signed(unsigned, bytes, object.signed_len)
                 }
-                EntryContent::Sealed { commit, frame } => [
-                    &prefix,
-                    &bytes[commit],
-                    &bytes[frame],
-                    &bytes[object.signature],
-                ]
-                .concat(),
+                EntryContent::Sealed { commit, frame } => {
+                    [&prefix, &bytes[commit], &bytes[frame], &bytes[object.signature]].concat()
+                }
             })
         }
         "roster body" => Record::parse(bytes, suite)?.encode(suite).ok(),
@@ -158,13 +138,5 @@ fn signed(unsigned: Vec<u8>, stored: &[u8], signed_len: usize) -> Vec<u8> {
 }
 
 const FOLDERS: [&str; 6] = ["cbor", "genesis", "log", "private", "roster", "slot"];
-const STRUCTURES: [&str; 8] = [
-    "cbor",
-    "genesis",
-    "log body",
-    "log object",
-    "private",
-    "roster body",
-    "roster object",
-    "slot",
-];
+const STRUCTURES: [&str; 8] =
+    ["cbor", "genesis", "log body", "log object", "private", "roster body", "roster object", "slot"];

@@ -18,25 +18,12 @@ impl Aead for XChaCha20Poly1305 {
         let tag = chacha20poly1305::XChaCha20Poly1305::new(key.expose().into())
             .encrypt_inout_detached(&XNonce::from(nonce), aad, buf.into())
             .map_err(|_| CryptoError::TooLong(len))?;
-        Ok(Sealed {
-            nonce: Nonce::from_slice(&nonce)?,
-            tag: tag.into(),
-        })
+        Ok(Sealed { nonce: Nonce::from_slice(&nonce)?, tag: tag.into() })
     }
 
-    fn open(
-        &self,
-        key: &Key,
-        nonce: &[u8],
-        aad: &[u8],
-        buf: &mut [u8],
-        tag: &[u8; 16],
-    ) -> Result<(), CryptoError> {
-        let nonce: &XNonce = nonce.try_into().map_err(|_| CryptoError::Length {
-            what: "nonce",
-            expected: "24",
-            actual: nonce.len(),
-        })?;
+    fn open(&self, key: &Key, nonce: &[u8], aad: &[u8], buf: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError> {
+        let nonce: &XNonce =
+            nonce.try_into().map_err(|_| CryptoError::Length { what: "nonce", expected: "24", actual: nonce.len() })?;
         chacha20poly1305::XChaCha20Poly1305::new(key.expose().into())
             .decrypt_inout_detached(nonce, aad, buf.into(), tag.into())
             .map_err(|_| CryptoError::NotAuthentic)
@@ -67,22 +54,13 @@ mod tests {
         let sealed = aead.seal(&key, AAD, &mut sealed_text).unwrap();
         assert_ne!(sealed_text, TEXT);
 
-        let fields = [
-            key.expose().as_slice(),
-            sealed.nonce.as_slice(),
-            AAD,
-            &sealed_text,
-            &sealed.tag,
-        ];
+        let fields = [key.expose().as_slice(), sealed.nonce.as_slice(), AAD, &sealed_text, &sealed.tag];
         open(fields.map(<[u8]>::to_vec)).unwrap();
         for changed in 0..fields.len() {
             for bit in 0..fields[changed].len() * 8 {
                 let mut fields = fields.map(<[u8]>::to_vec);
                 fields[changed][bit / 8] ^= 1 << (bit % 8);
-                assert!(
-                    matches!(open(fields), Err(CryptoError::NotAuthentic)),
-                    "field {changed} bit {bit}"
-                );
+                assert!(matches!(open(fields), Err(CryptoError::NotAuthentic)), "field {changed} bit {bit}");
             }
         }
     }
@@ -90,9 +68,7 @@ mod tests {
     fn open([key, nonce, aad, mut text, tag]: [Vec<u8>; 5]) -> Result<(), CryptoError> {
         let before = text.clone();
         let key = Key::from_slice(&key)?;
-        let opened = provider()
-            .aead
-            .open(&key, &nonce, &aad, &mut text, &tag.try_into().unwrap());
+        let opened = provider().aead.open(&key, &nonce, &aad, &mut text, &tag.try_into().unwrap());
         assert_eq!(text, if opened.is_ok() { TEXT } else { &before });
         opened
     }
@@ -109,18 +85,9 @@ mod tests {
             assert!(matches!(refused, Err(CryptoError::Length { actual, .. }) if actual == len));
         }
         let cut = text.len() - 1;
-        aead.open(
-            &key,
-            sealed.nonce.as_slice(),
-            AAD,
-            &mut text[..cut],
-            &sealed.tag,
-        )
-        .unwrap_err();
-        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut [], &sealed.tag)
-            .unwrap_err();
-        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut text, &sealed.tag)
-            .unwrap();
+        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut text[..cut], &sealed.tag).unwrap_err();
+        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut [], &sealed.tag).unwrap_err();
+        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut text, &sealed.tag).unwrap();
         assert_eq!(text, TEXT);
     }
 
@@ -129,10 +96,8 @@ mod tests {
         let aead = provider().aead;
         let key = Key::random(&OsRandom).unwrap();
         let sealed = aead.seal(&key, AAD, &mut []).unwrap();
-        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut [], &sealed.tag)
-            .unwrap();
-        aead.open(&key, sealed.nonce.as_slice(), b"", &mut [], &sealed.tag)
-            .unwrap_err();
+        aead.open(&key, sealed.nonce.as_slice(), AAD, &mut [], &sealed.tag).unwrap();
+        aead.open(&key, sealed.nonce.as_slice(), b"", &mut [], &sealed.tag).unwrap_err();
     }
 
     #[test]
@@ -142,13 +107,7 @@ mod tests {
         let key = Key::new([1; 32]);
         let mut nonces = Vec::new();
         for _ in 0..2 {
-            nonces.extend(
-                aead.seal(&key, AAD, &mut TEXT.to_vec())
-                    .unwrap()
-                    .nonce
-                    .as_slice()
-                    .to_vec(),
-            );
+            nonces.extend(aead.seal(&key, AAD, &mut TEXT.to_vec()).unwrap().nonce.as_slice().to_vec());
         }
         assert_eq!(nonces, (0..48).collect::<Vec<u8>>());
 

@@ -45,16 +45,10 @@ mod tests {
         for cut in [0, 1, 64, 1024, 1025, 5000] {
             let (head, tail) = text.split_at(cut);
             assert_eq!(Blake3.hash(&[&text]), Blake3.hash(&[head, tail]));
-            assert_eq!(
-                Blake3.keyed_hash(&key, &[&text]),
-                Blake3.keyed_hash(&key, &[head, &[], tail])
-            );
+            assert_eq!(Blake3.keyed_hash(&key, &[&text]), Blake3.keyed_hash(&key, &[head, &[], tail]));
         }
         assert_eq!(Blake3.hash(&[]), Blake3.hash(&[b""]));
-        assert_eq!(
-            Blake3.keyed_hash(&key, &[]),
-            Blake3.keyed_hash(&key, &[b""])
-        );
+        assert_eq!(Blake3.keyed_hash(&key, &[]), Blake3.keyed_hash(&key, &[b""]));
     }
 
     #[test]

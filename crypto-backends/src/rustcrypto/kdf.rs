@@ -15,10 +15,7 @@ impl Kdf for Blake3Kdf {
 
     fn expand(&self, label: &'static str, secret: &[u8], context: &[&[u8]], out: &mut [u8]) {
         // BLAKE3 could give more, but then suite 0x02 could not serve the same caller.
-        assert!(
-            out.len() <= EXPAND_MAX,
-            "expand gives at most {EXPAND_MAX} bytes"
-        );
+        assert!(out.len() <= EXPAND_MAX, "expand gives at most {EXPAND_MAX} bytes");
         fill(label, secret, &[], context, out);
     }
 }
@@ -55,12 +52,7 @@ mod tests {
 
     #[test]
     fn every_input_counts_and_borders_count() {
-        type Inputs = (
-            &'static str,
-            &'static [u8],
-            &'static [u8],
-            &'static [&'static [u8]],
-        );
+        type Inputs = (&'static str, &'static [u8], &'static [u8], &'static [&'static [u8]]);
         let inputs: [Inputs; 10] = [
             (LABEL, b"secret", b"salt", &[b"ab"]),
             ("zvault v1 01 other", b"secret", b"salt", &[b"ab"]),
@@ -73,9 +65,8 @@ mod tests {
             (LABEL, b"secret", b"", &[b"ab"]),
             (LABEL, b"secret", b"", &[b"salt", b"ab"]),
         ];
-        let keys = inputs.map(|(label, secret, salt, context)| {
-            *Blake3Kdf.derive(label, secret, salt, context).expose()
-        });
+        let keys =
+            inputs.map(|(label, secret, salt, context)| *Blake3Kdf.derive(label, secret, salt, context).expose());
         for (i, a) in keys.iter().enumerate() {
             assert!(keys[..i].iter().all(|b| a != b), "input {i}");
         }
@@ -88,17 +79,8 @@ mod tests {
         Blake3Kdf.expand(LABEL, b"secret", &[b"scope"], &mut long);
         Blake3Kdf.expand(LABEL, b"secret", &[b"scope"], &mut short);
         assert_eq!(long[..100], short);
-        assert_eq!(
-            short[..32],
-            *Blake3Kdf
-                .derive(LABEL, b"secret", b"", &[b"scope"])
-                .expose()
-        );
-        assert!(
-            long.chunks(32)
-                .zip(long.chunks(32).skip(1))
-                .all(|(a, b)| a != b)
-        );
+        assert_eq!(short[..32], *Blake3Kdf.derive(LABEL, b"secret", b"", &[b"scope"]).expose());
+        assert!(long.chunks(32).zip(long.chunks(32).skip(1)).all(|(a, b)| a != b));
     }
 
     #[test]
@@ -115,10 +97,7 @@ mod tests {
             let input: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
             let expected = hex::decode(expected).unwrap();
             let mut out = vec![0; expected.len()];
-            blake3::Hasher::new_derive_key(context)
-                .update(&input)
-                .finalize_xof()
-                .fill(&mut out);
+            blake3::Hasher::new_derive_key(context).update(&input).finalize_xof().fill(&mut out);
             assert_eq!(out, expected, "{len} bytes");
         }
     }
@@ -131,17 +110,8 @@ mod tests {
              3c098c3f17361f1f206b8cad9d088aa4a3f746752c6b0ce6a83b0da81d59649257cdf8eb3e9f7d4998e41021fac119de\
              efb896224ac99f860011f73609e6e0e4540f93b273e56547dfd3aa1a035ba6689d89a0",
         ),
-        (
-            1,
-            "b3e2e340a117a499c6cf2398a19ee0d29cca2bb7404c73063382693bf66cb06c",
-        ),
-        (
-            1025,
-            "effaa245f065fbf82ac186839a249707c3bddf6d3fdda22d1b95a3c970379bcb",
-        ),
-        (
-            102400,
-            "4652cff7a3f385a6103b5c260fc1593e13c778dbe608efb092fe7ee69df6e9c6",
-        ),
+        (1, "b3e2e340a117a499c6cf2398a19ee0d29cca2bb7404c73063382693bf66cb06c"),
+        (1025, "effaa245f065fbf82ac186839a249707c3bddf6d3fdda22d1b95a3c970379bcb"),
+        (102400, "4652cff7a3f385a6103b5c260fc1593e13c778dbe608efb092fe7ee69df6e9c6"),
     ];
 }

@@ -6,9 +6,7 @@
 //! make such a ciphertext, and what is valid must not change with a crate version. It costs no security either
 //! way, as ML-KEM still holds and the combiner hashes `ct_X` and `pk_X`. Encapsulation does not look at the
 //! recipient's X25519 half: whoever registers a low-order key gets boxes that it cannot open.
-use x_wing::{
-    DecapsulationKeyRejectNonContrib, Decapsulator, EncapsulationKey, KeyExport, TryDecapsulate,
-};
+use x_wing::{DecapsulationKeyRejectNonContrib, Decapsulator, EncapsulationKey, KeyExport, TryDecapsulate};
 use zeroize::Zeroize;
 
 use crate::contract::{Kem, Random};
@@ -23,9 +21,7 @@ pub(crate) struct XWing {
 impl Kem for XWing {
     fn generate(&self) -> Result<(SecretBytes, Vec<u8>), CryptoError> {
         let seed = Secret::<SECRET_LEN>::random(self.random)?;
-        let public = DecapsulationKeyRejectNonContrib::from(*seed.expose())
-            .encapsulation_key()
-            .to_bytes();
+        let public = DecapsulationKeyRejectNonContrib::from(*seed.expose()).encapsulation_key().to_bytes();
         Ok((SecretBytes::new(seed.expose().to_vec()), public.to_vec()))
     }
 
@@ -34,8 +30,7 @@ impl Kem for XWing {
             return Err(wrong_len("KEM public key", "1216", public));
         }
         // Includes the modulus check of FIPS 203 section 7.2.
-        let public = EncapsulationKey::try_from(public)
-            .map_err(|_| CryptoError::Malformed("KEM public key"))?;
+        let public = EncapsulationKey::try_from(public).map_err(|_| CryptoError::Malformed("KEM public key"))?;
         let eseed = Secret::<ESEED_LEN>::random(self.random)?;
         let (ct, mut shared) = public.encapsulate_deterministic(eseed.expose().into());
         let key = Key::from_slice(&shared);
@@ -44,12 +39,8 @@ impl Kem for XWing {
     }
 
     fn decapsulate(&self, secret: &[u8], ct: &[u8]) -> Result<Key, CryptoError> {
-        let secret: &[u8; SECRET_LEN] = secret
-            .try_into()
-            .map_err(|_| wrong_len("KEM secret key", "32", secret))?;
-        let ct: &x_wing::Ciphertext = ct
-            .try_into()
-            .map_err(|_| wrong_len("KEM ciphertext", "1120", ct))?;
+        let secret: &[u8; SECRET_LEN] = secret.try_into().map_err(|_| wrong_len("KEM secret key", "32", secret))?;
+        let ct: &x_wing::Ciphertext = ct.try_into().map_err(|_| wrong_len("KEM ciphertext", "1120", ct))?;
         let mut shared = DecapsulationKeyRejectNonContrib::from(*secret)
             .try_decapsulate(ct)
             .map_err(|_| CryptoError::Malformed("KEM ciphertext"))?;
@@ -72,11 +63,7 @@ impl Kem for XWing {
 }
 
 fn wrong_len(what: &'static str, expected: &'static str, actual: &[u8]) -> CryptoError {
-    CryptoError::Length {
-        what,
-        expected,
-        actual: actual.len(),
-    }
+    CryptoError::Length { what, expected, actual: actual.len() }
 }
 
 /// draft-connolly-cfrg-xwing-kem section 5.2: ML-KEM-768 1184 and X25519 32; a ciphertext is 1088 and 32;
@@ -98,14 +85,8 @@ mod tests {
         let kem = provider().kem;
         let (secret, public) = kem.generate().unwrap();
         let (ct, key) = kem.encapsulate(&public).unwrap();
-        assert_eq!(
-            (secret.expose().len(), public.len(), ct.len()),
-            (32, 1216, 1120)
-        );
-        assert_eq!(
-            (kem.secret_len(), kem.public_len(), kem.ct_len()),
-            (32, 1216, 1120)
-        );
+        assert_eq!((secret.expose().len(), public.len(), ct.len()), (32, 1216, 1120));
+        assert_eq!((kem.secret_len(), kem.public_len(), kem.ct_len()), (32, 1216, 1120));
         assert_eq!(kem.ct_len(), Suite::Default.kem_ct_len());
         assert!(key.ct_eq(&kem.decapsulate(secret.expose(), &ct).unwrap()));
     }
@@ -133,28 +114,19 @@ mod tests {
         let (ct, _) = kem.encapsulate(&public).unwrap();
         let long = |bytes: &[u8]| [bytes, &[0]].concat();
         for bad in [&[], &public[1..], &long(&public)] {
-            assert!(matches!(
-                kem.encapsulate(bad),
-                Err(CryptoError::Length { .. })
-            ));
+            assert!(matches!(kem.encapsulate(bad), Err(CryptoError::Length { .. })));
         }
         for bad in [&[], &ct[1..], &long(&ct)] {
             let refused = kem.decapsulate(secret.expose(), bad);
             assert!(matches!(refused, Err(CryptoError::Length { .. })));
         }
         for bad in [&[], &secret.expose()[1..], &long(secret.expose())] {
-            assert!(matches!(
-                kem.decapsulate(bad, &ct),
-                Err(CryptoError::Length { .. })
-            ));
+            assert!(matches!(kem.decapsulate(bad, &ct), Err(CryptoError::Length { .. })));
         }
         // Twelve bits of ones are no number below q = 3329 (FIPS 203 section 7.2).
         let mut over = public.clone();
         over[..3].fill(0xff);
-        assert!(matches!(
-            kem.encapsulate(&over),
-            Err(CryptoError::Malformed(_))
-        ));
+        assert!(matches!(kem.encapsulate(&over), Err(CryptoError::Malformed(_))));
     }
 
     #[test]
@@ -178,10 +150,7 @@ mod tests {
         let kem = XWing { random: empty };
         assert!(matches!(kem.generate(), Err(CryptoError::Random(_))));
         let (_, public) = provider().kem.generate().unwrap();
-        assert!(matches!(
-            kem.encapsulate(&public),
-            Err(CryptoError::Random(_))
-        ));
+        assert!(matches!(kem.encapsulate(&public), Err(CryptoError::Random(_))));
     }
 
     /// Generation and encapsulation need the draft's own randomness; decapsulation runs for every backend.
@@ -190,9 +159,7 @@ mod tests {
         let cases = known_answers::cases("kem");
         for case in &cases {
             let stream = [case.hex("seed"), case.hex("eseed")].concat();
-            let kem = XWing {
-                random: Box::leak(Box::new(Replay::new(stream))),
-            };
+            let kem = XWing { random: Box::leak(Box::new(Replay::new(stream))) };
             let (secret, public) = kem.generate().unwrap();
             assert_eq!(secret.expose(), case.hex("secret"), "{}", case.name);
             assert_eq!(public, case.hex("public"), "{}", case.name);

@@ -10,27 +10,14 @@ use crate::memory;
 pub(crate) struct Argon2id;
 
 impl PasswordKdf for Argon2id {
-    fn derive(
-        &self,
-        params: &PasswordParams,
-        salt: &[u8],
-        passphrase: &[u8],
-    ) -> Result<Key, CryptoError> {
+    fn derive(&self, params: &PasswordParams, salt: &[u8], passphrase: &[u8]) -> Result<Key, CryptoError> {
         self.check_open(params)?;
         let (m_kib, t, p) = argon2id(params)?;
         if salt.len() < argon2::MIN_SALT_LEN {
-            return Err(CryptoError::Length {
-                what: "salt",
-                expected: "8 or more",
-                actual: salt.len(),
-            });
+            return Err(CryptoError::Length { what: "salt", expected: "8 or more", actual: salt.len() });
         }
         if !PASSPHRASE_LEN.contains(&passphrase.len()) {
-            return Err(CryptoError::Length {
-                what: "passphrase",
-                expected: "1 to 1024",
-                actual: passphrase.len(),
-            });
+            return Err(CryptoError::Length { what: "passphrase", expected: "1 to 1024", actual: passphrase.len() });
         }
         let malformed = |_| CryptoError::Malformed("set of passphrase parameters");
         let params = Params::new(m_kib, t, p, Some(KEY_LEN)).map_err(malformed)?;
@@ -125,19 +112,13 @@ struct Floor {
 
 impl Floor {
     fn params(self) -> PasswordParams {
-        PasswordParams::Argon2id {
-            m_kib: self.m_kib,
-            t: self.t,
-            p: LANES,
-        }
+        PasswordParams::Argon2id { m_kib: self.m_kib, t: self.t, p: LANES }
     }
 }
 
 #[cfg(debug_assertions)]
 fn lowered() -> Option<Floor> {
-    LOWERED
-        .load(std::sync::atomic::Ordering::Relaxed)
-        .then_some(Floor { m_kib: 64, t: 1 })
+    LOWERED.load(std::sync::atomic::Ordering::Relaxed).then_some(Floor { m_kib: 64, t: 1 })
 }
 
 #[cfg(not(debug_assertions))]
@@ -151,12 +132,10 @@ struct Blocks(Vec<Block>);
 impl Blocks {
     fn new(count: usize) -> Result<Self, CryptoError> {
         let mut blocks = Vec::new();
-        blocks
-            .try_reserve_exact(count)
-            .map_err(|_| CryptoError::Memory {
-                needed: count as u64 * Block::SIZE as u64,
-                available: memory::available().unwrap_or(0),
-            })?;
+        blocks.try_reserve_exact(count).map_err(|_| CryptoError::Memory {
+            needed: count as u64 * Block::SIZE as u64,
+            available: memory::available().unwrap_or(0),
+        })?;
         blocks.resize(count, Block::new());
         Ok(Self(blocks))
     }
@@ -176,17 +155,11 @@ impl Drop for Blocks {
 
 /// For a new slot: RFC 9106 section 4, second recommended option, with one lane instead of four:
 /// lanes help whoever has more cores than the owner.
-const CREATE: Floor = Floor {
-    m_kib: 64 * 1024,
-    t: 3,
-};
+const CREATE: Floor = Floor { m_kib: 64 * 1024, t: 3 };
 
 /// For a new slot with `--low-memory`, and for every slot that is opened: the OWASP Password Storage
 /// Cheat Sheet's minimum for Argon2id.
-const LOW_MEMORY: Floor = Floor {
-    m_kib: 19 * 1024,
-    t: 2,
-};
+const LOW_MEMORY: Floor = Floor { m_kib: 19 * 1024, t: 2 };
 
 /// SPEC section 11.4 (4 GiB, 64 passes): above it a slot is hostile, not careful.
 const M_KIB_MAX: u32 = 4 * 1024 * 1024;
@@ -216,33 +189,13 @@ mod tests {
     fn floors_of_new_slots() {
         let mib = 1024;
         Argon2id.check_create(&params(64 * mib, 3, 1)).unwrap();
-        Argon2id
-            .check_create_low_memory(&params(19 * mib, 2, 1))
-            .unwrap();
-        for weak in [
-            params(64 * mib - 1, 3, 1),
-            params(64 * mib, 2, 1),
-            params(64 * mib, 3, 0),
-            params(0, 0, 0),
-        ] {
-            assert!(matches!(
-                Argon2id.check_create(&weak),
-                Err(CryptoError::WeakPassword { .. })
-            ));
+        Argon2id.check_create_low_memory(&params(19 * mib, 2, 1)).unwrap();
+        for weak in [params(64 * mib - 1, 3, 1), params(64 * mib, 2, 1), params(64 * mib, 3, 0), params(0, 0, 0)] {
+            assert!(matches!(Argon2id.check_create(&weak), Err(CryptoError::WeakPassword { .. })));
         }
-        for weak in [
-            params(19 * mib - 1, 2, 1),
-            params(19 * mib, 1, 1),
-            params(19 * mib, 2, 0),
-        ] {
-            assert!(matches!(
-                Argon2id.check_create_low_memory(&weak),
-                Err(CryptoError::WeakPassword { .. })
-            ));
-            assert!(matches!(
-                Argon2id.check_open(&weak),
-                Err(CryptoError::WeakPassword { .. })
-            ));
+        for weak in [params(19 * mib - 1, 2, 1), params(19 * mib, 1, 1), params(19 * mib, 2, 0)] {
+            assert!(matches!(Argon2id.check_create_low_memory(&weak), Err(CryptoError::WeakPassword { .. })));
+            assert!(matches!(Argon2id.check_open(&weak), Err(CryptoError::WeakPassword { .. })));
             assert!(Argon2id.derive(&weak, &[0; 32], b"passphrase").is_err());
         }
         Argon2id.check_open(&params(19 * mib, 2, 1)).unwrap();
@@ -260,56 +213,31 @@ mod tests {
             params(65536, 3, 2),
             params(65536, 3, u32::MAX),
         ] {
-            assert!(matches!(
-                Argon2id.check_open(&hostile),
-                Err(CryptoError::ExcessivePassword { .. })
-            ));
+            assert!(matches!(Argon2id.check_open(&hostile), Err(CryptoError::ExcessivePassword { .. })));
             assert!(Argon2id.derive(&hostile, &[0; 32], b"passphrase").is_err());
         }
         let foreign = PasswordParams::Pbkdf2 { rounds: 600_000 };
-        assert!(matches!(
-            Argon2id.check_open(&foreign),
-            Err(CryptoError::ForeignPasswordKdf(_))
-        ));
-        assert!(matches!(
-            Argon2id.check_create(&foreign),
-            Err(CryptoError::ForeignPasswordKdf(_))
-        ));
+        assert!(matches!(Argon2id.check_open(&foreign), Err(CryptoError::ForeignPasswordKdf(_))));
+        assert!(matches!(Argon2id.check_create(&foreign), Err(CryptoError::ForeignPasswordKdf(_))));
     }
 
     #[test]
     fn more_memory_than_there_is_is_refused_with_both_numbers() {
         check_memory(65536, 64 << 20).unwrap();
         let refused = check_memory(65536, (64 << 20) - 1).unwrap_err().to_string();
-        assert!(
-            refused.contains("64 MiB") && refused.contains("63 MiB"),
-            "{refused}"
-        );
-        assert!(matches!(
-            Blocks::new(usize::MAX / 1024),
-            Err(CryptoError::Memory { .. })
-        ));
+        assert!(refused.contains("64 MiB") && refused.contains("63 MiB"), "{refused}");
+        assert!(matches!(Blocks::new(usize::MAX / 1024), Err(CryptoError::Memory { .. })));
     }
 
     #[test]
     fn fits_the_machine_and_never_goes_below_the_floor() {
-        for (gib, mib) in [
-            (0, 64),
-            (1, 64),
-            (7, 64),
-            (8, 128),
-            (15, 128),
-            (16, 256),
-            (1024, 256),
-        ] {
+        for (gib, mib) in [(0, 64), (1, 64), (7, 64), (8, 128), (15, 128), (16, 256), (1024, 256)] {
             let fitted = Argon2id.fit(gib << 30);
             assert_eq!(fitted, params(mib * 1024, 3, 1), "{gib} GiB");
             Argon2id.check_create(&fitted).unwrap();
         }
         Argon2id.check_create(&Argon2id.fit(u64::MAX)).unwrap();
-        Argon2id
-            .check_create_low_memory(&Argon2id.fit_low_memory())
-            .unwrap();
+        Argon2id.check_create_low_memory(&Argon2id.fit_low_memory()).unwrap();
     }
 
     #[test]
@@ -336,9 +264,6 @@ mod tests {
             .unwrap()
             .hash_password_into(&[1; 32], &[2; 16], &mut tag)
             .unwrap();
-        assert_eq!(
-            hex::encode(tag),
-            "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659"
-        );
+        assert_eq!(hex::encode(tag), "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659");
     }
 }

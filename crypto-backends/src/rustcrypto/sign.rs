@@ -67,13 +67,9 @@ impl Signatures for Ed25519WithMlDsa65 {
     }
 }
 
-fn signing_keys(
-    secret: &[u8],
-) -> Result<(ed25519_dalek::SigningKey, ml_dsa::SigningKey<MlDsa65>), CryptoError> {
+fn signing_keys(secret: &[u8]) -> Result<(ed25519_dalek::SigningKey, ml_dsa::SigningKey<MlDsa65>), CryptoError> {
     let wrong_len = || wrong_len("signing key", "64", secret);
-    let (ed25519, ml_dsa) = secret
-        .split_at_checked(ED25519_SEED_LEN)
-        .ok_or_else(wrong_len)?;
+    let (ed25519, ml_dsa) = secret.split_at_checked(ED25519_SEED_LEN).ok_or_else(wrong_len)?;
     Ok((
         ed25519_dalek::SigningKey::from_bytes(ed25519.try_into().map_err(|_| wrong_len())?),
         ml_dsa::SigningKey::from_seed(ml_dsa.try_into().map_err(|_| wrong_len())?),
@@ -103,10 +99,8 @@ fn is_canonical_y(point: &[u8; 32]) -> bool {
 }
 
 fn verify_ml_dsa(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
-    let public: &EncodedVerifyingKey<MlDsa65> =
-        public.try_into().map_err(|_| CryptoError::BadSignature)?;
-    let signature =
-        ml_dsa::Signature::<MlDsa65>::try_from(signature).map_err(|_| CryptoError::BadSignature)?;
+    let public: &EncodedVerifyingKey<MlDsa65> = public.try_into().map_err(|_| CryptoError::BadSignature)?;
+    let signature = ml_dsa::Signature::<MlDsa65>::try_from(signature).map_err(|_| CryptoError::BadSignature)?;
     // FIPS 204 algorithm 3 with an empty context.
     if ml_dsa::VerifyingKey::decode(public).verify_with_context(message, &[], &signature) {
         Ok(())
@@ -116,11 +110,7 @@ fn verify_ml_dsa(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), 
 }
 
 fn wrong_len(what: &'static str, expected: &'static str, actual: &[u8]) -> CryptoError {
-    CryptoError::Length {
-        what,
-        expected,
-        actual: actual.len(),
-    }
+    CryptoError::Length { what, expected, actual: actual.len() }
 }
 
 /// The 32 random bytes of one hedged ML-DSA signature (FIPS 204 algorithm 2, step 5), drawn before signing
@@ -196,14 +186,9 @@ mod tests {
         sign.verify(&public, MESSAGE, &good).unwrap();
         sign.verify(&stranger_public, MESSAGE, &other).unwrap();
 
-        let [ed25519_bad, ml_dsa_bad] = [
-            [&other[..64], &good[64..]].concat(),
-            [&good[..64], &other[64..]].concat(),
-        ];
-        let [ed25519_key_bad, ml_dsa_key_bad] = [
-            [&stranger_public[..32], &public[32..]].concat(),
-            [&public[..32], &stranger_public[32..]].concat(),
-        ];
+        let [ed25519_bad, ml_dsa_bad] = [[&other[..64], &good[64..]].concat(), [&good[..64], &other[64..]].concat()];
+        let [ed25519_key_bad, ml_dsa_key_bad] =
+            [[&stranger_public[..32], &public[32..]].concat(), [&public[..32], &stranger_public[32..]].concat()];
         for (public, signature) in [
             (&public, &ed25519_bad),
             (&public, &ml_dsa_bad),
@@ -227,10 +212,7 @@ mod tests {
         for bit in (0..64 * 8).chain((64 * 8..good.len() * 8).step_by(13 * 8 + 1)) {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(
-                sign.verify(&public, MESSAGE, &bad).is_err(),
-                "signature bit {bit}"
-            );
+            assert!(sign.verify(&public, MESSAGE, &bad).is_err(), "signature bit {bit}");
         }
         for bit in (0..32 * 8).chain((32 * 8..public.len() * 8).step_by(13 * 8 + 1)) {
             let mut bad = public.clone();
@@ -244,35 +226,18 @@ mod tests {
         let sign = provider().sign;
         let (secret, public) = sign.generate().unwrap();
         let good = sign.sign(secret.expose(), MESSAGE).unwrap();
-        assert_eq!(
-            (secret.expose().len(), public.len(), good.len()),
-            (64, 1984, 3373)
-        );
-        assert_eq!(
-            (sign.secret_len(), sign.public_len(), sign.signature_len()),
-            (64, 1984, 3373)
-        );
+        assert_eq!((secret.expose().len(), public.len(), good.len()), (64, 1984, 3373));
+        assert_eq!((sign.secret_len(), sign.public_len(), sign.signature_len()), (64, 1984, 3373));
         let long = |bytes: &[u8]| [bytes, &[0]].concat();
         for bad in [&[], &good[1..], &good[..64], &long(&good)] {
             let refused = sign.verify(&public, MESSAGE, bad);
             assert!(matches!(refused, Err(CryptoError::Length { .. })));
         }
         for bad in [&[], &public[1..], &public[..32], &long(&public)] {
-            assert!(matches!(
-                sign.verify(bad, MESSAGE, &good),
-                Err(CryptoError::Length { .. })
-            ));
+            assert!(matches!(sign.verify(bad, MESSAGE, &good), Err(CryptoError::Length { .. })));
         }
-        for bad in [
-            &[],
-            &secret.expose()[1..],
-            &secret.expose()[..32],
-            &long(secret.expose()),
-        ] {
-            assert!(matches!(
-                sign.sign(bad, MESSAGE),
-                Err(CryptoError::Length { .. })
-            ));
+        for bad in [&[], &secret.expose()[1..], &secret.expose()[..32], &long(secret.expose())] {
+            assert!(matches!(sign.sign(bad, MESSAGE), Err(CryptoError::Length { .. })));
         }
     }
 
@@ -294,8 +259,8 @@ mod tests {
 
     /// RFC 8032 section 5.1: L = 2^252 + 27742317777372353535851937790883648493.
     const L: [u8; 32] = [
-        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
-        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
     ];
 
     #[test]
@@ -356,14 +321,9 @@ mod tests {
         sign.verify(&public, MESSAGE, &a).unwrap();
         sign.verify(&public, MESSAGE, &b).unwrap();
 
-        let empty = Ed25519WithMlDsa65 {
-            random: replay(vec![0; 31]),
-        };
+        let empty = Ed25519WithMlDsa65 { random: replay(vec![0; 31]) };
         assert!(matches!(empty.generate(), Err(CryptoError::Random(_))));
-        assert!(matches!(
-            empty.sign(secret.expose(), MESSAGE),
-            Err(CryptoError::Random(_))
-        ));
+        assert!(matches!(empty.sign(secret.expose(), MESSAGE), Err(CryptoError::Random(_))));
     }
 
     /// C2SP CCTV, ML-DSA/accumulated, ML-DSA-65 with 100 iterations: keys and deterministic signatures,
@@ -375,9 +335,7 @@ mod tests {
         for _ in 0..100 {
             let mut stream = vec![0; 96];
             seeds.read(&mut stream[32..64]);
-            let sign = Ed25519WithMlDsa65 {
-                random: replay(stream),
-            };
+            let sign = Ed25519WithMlDsa65 { random: replay(stream) };
             let (secret, public) = sign.generate().unwrap();
             let signature = sign.sign(secret.expose(), b"").unwrap();
             sign.verify(&public, b"", &signature).unwrap();
@@ -386,10 +344,7 @@ mod tests {
         }
         let mut result = [0; 32];
         accumulated.finalize_xof().read(&mut result);
-        assert_eq!(
-            hex::encode(result),
-            "8358a1843220194417cadbc2651295cd8fc65125b5a5c1a239a16dc8b57ca199"
-        );
+        assert_eq!(hex::encode(result), "8358a1843220194417cadbc2651295cd8fc65125b5a5c1a239a16dc8b57ca199");
     }
 
     fn replay(stream: Vec<u8>) -> &'static Replay {

@@ -13,14 +13,8 @@ use crate::{Key, PasswordParams, Provider};
 /// # Panics
 /// With the name of the case, if an answer differs.
 pub fn run(provider: &Provider) -> usize {
-    let parts: [(&str, Check); 6] = [
-        ("aead", aead),
-        ("hash", hash),
-        ("kdf", kdf),
-        ("password", password),
-        ("kem", kem),
-        ("sign", sign),
-    ];
+    let parts: [(&str, Check); 6] =
+        [("aead", aead), ("hash", hash), ("kdf", kdf), ("password", password), ("kem", kem), ("sign", sign)];
     let mut count = 0;
     for (part, check) in parts {
         let cases = cases(part);
@@ -36,9 +30,7 @@ pub fn run(provider: &Provider) -> usize {
 /// # Panics
 /// If the folder or one of its files cannot be read.
 pub fn cases(part: &str) -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata")
-        .join(part);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(part);
     let mut paths: Vec<_> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.expect("a readable folder").path())
@@ -61,13 +53,8 @@ impl Case {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
         let mut fields = BTreeMap::new();
-        for line in text
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        {
-            let (field, value) = line
-                .split_once(" = ")
-                .unwrap_or_else(|| panic!("{name}: {line}"));
+        for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (field, value) = line.split_once(" = ").unwrap_or_else(|| panic!("{name}: {line}"));
             let before = fields.insert(field.to_owned(), value.to_owned());
             assert!(before.is_none(), "{name}: {field} is there twice");
         }
@@ -80,27 +67,18 @@ impl Case {
     /// If there is no such field or it is neither.
     pub fn hex(&self, field: &str) -> Vec<u8> {
         let value = self.text(field);
-        match value
-            .strip_prefix('"')
-            .and_then(|value| value.strip_suffix('"'))
-        {
+        match value.strip_prefix('"').and_then(|value| value.strip_suffix('"')) {
             Some(text) => text.as_bytes().to_vec(),
-            None => {
-                hex::decode(value).unwrap_or_else(|error| panic!("{}: {field}: {error}", self.name))
-            }
+            None => hex::decode(value).unwrap_or_else(|error| panic!("{}: {field}: {error}", self.name)),
         }
     }
 
     fn text(&self, field: &str) -> &str {
-        self.fields
-            .get(field)
-            .unwrap_or_else(|| panic!("{}: no {field}", self.name))
+        self.fields.get(field).unwrap_or_else(|| panic!("{}: no {field}", self.name))
     }
 
     fn number(&self, field: &str) -> u32 {
-        self.text(field)
-            .parse()
-            .unwrap_or_else(|error| panic!("{}: {field}: {error}", self.name))
+        self.text(field).parse().unwrap_or_else(|error| panic!("{}: {field}: {error}", self.name))
     }
 
     fn key(&self, field: &str) -> Key {
@@ -119,13 +97,7 @@ impl Case {
 fn aead(provider: &Provider, case: &Case) {
     let mut text = case.hex("ciphertext");
     let tag = case.hex("tag").try_into().expect("16 bytes");
-    let opened = provider.aead.open(
-        &case.key("key"),
-        &case.hex("nonce"),
-        &case.hex("aad"),
-        &mut text,
-        &tag,
-    );
+    let opened = provider.aead.open(&case.key("key"), &case.hex("nonce"), &case.hex("aad"), &mut text, &tag);
     assert_eq!(opened.is_err(), case.refuses(), "{}", case.name);
     if !case.refuses() {
         assert_eq!(text, case.hex("plaintext"), "{}", case.name);
@@ -133,38 +105,20 @@ fn aead(provider: &Provider, case: &Case) {
 }
 
 fn hash(provider: &Provider, case: &Case) {
-    let input: Vec<u8> = (0..case.number("input_len"))
-        .map(|i| (i % 251) as u8)
-        .collect();
-    assert_eq!(
-        provider.hash.hash(&[&input]).to_vec(),
-        case.hex("hash"),
-        "{}",
-        case.name
-    );
+    let input: Vec<u8> = (0..case.number("input_len")).map(|i| (i % 251) as u8).collect();
+    assert_eq!(provider.hash.hash(&[&input]).to_vec(), case.hex("hash"), "{}", case.name);
     let keyed = provider.keyed_hash.keyed_hash(&case.key("key"), &[&input]);
     assert_eq!(keyed.to_vec(), case.hex("keyed_hash"), "{}", case.name);
 }
 
 fn kdf(provider: &Provider, case: &Case) {
     // Labels are constants everywhere else; a test may leak a few.
-    let label = String::from_utf8(case.hex("label"))
-        .expect("a label is ASCII")
-        .leak();
-    let context: Vec<Vec<u8>> = (0..case.number("contexts"))
-        .map(|i| case.hex(&format!("context{i}")))
-        .collect();
+    let label = String::from_utf8(case.hex("label")).expect("a label is ASCII").leak();
+    let context: Vec<Vec<u8>> = (0..case.number("contexts")).map(|i| case.hex(&format!("context{i}"))).collect();
     let context: Vec<&[u8]> = context.iter().map(Vec::as_slice).collect();
     let secret = case.hex("secret");
-    let key = provider
-        .kdf
-        .derive(label, &secret, &case.hex("salt"), &context);
-    assert_eq!(
-        key.expose().as_slice(),
-        case.hex("derived"),
-        "{}",
-        case.name
-    );
+    let key = provider.kdf.derive(label, &secret, &case.hex("salt"), &context);
+    assert_eq!(key.expose().as_slice(), case.hex("derived"), "{}", case.name);
 
     let expected = case.hex("expanded");
     let mut expanded = vec![0; expected.len()];
@@ -174,19 +128,13 @@ fn kdf(provider: &Provider, case: &Case) {
 
 fn password(provider: &Provider, case: &Case) {
     let params = match case.text("algorithm") {
-        "argon2id" => PasswordParams::Argon2id {
-            m_kib: case.number("m_kib"),
-            t: case.number("t"),
-            p: case.number("p"),
-        },
-        "pbkdf2" => PasswordParams::Pbkdf2 {
-            rounds: case.number("rounds"),
-        },
+        "argon2id" => {
+            PasswordParams::Argon2id { m_kib: case.number("m_kib"), t: case.number("t"), p: case.number("p") }
+        }
+        "pbkdf2" => PasswordParams::Pbkdf2 { rounds: case.number("rounds") },
         other => panic!("{}: unknown algorithm {other}", case.name),
     };
-    let key = provider
-        .password
-        .derive(&params, &case.hex("salt"), &case.hex("passphrase"));
+    let key = provider.password.derive(&params, &case.hex("salt"), &case.hex("passphrase"));
     assert_eq!(key.is_err(), case.refuses(), "{}", case.name);
     if let Ok(key) = key {
         assert_eq!(key.expose().as_slice(), case.hex("key"), "{}", case.name);
@@ -194,17 +142,10 @@ fn password(provider: &Provider, case: &Case) {
 }
 
 fn kem(provider: &Provider, case: &Case) {
-    let shared = provider
-        .kem
-        .decapsulate(&case.hex("secret"), &case.hex("ciphertext"));
+    let shared = provider.kem.decapsulate(&case.hex("secret"), &case.hex("ciphertext"));
     assert_eq!(shared.is_err(), case.refuses(), "{}", case.name);
     if let Ok(shared) = shared {
-        assert_eq!(
-            shared.expose().as_slice(),
-            case.hex("shared"),
-            "{}",
-            case.name
-        );
+        assert_eq!(shared.expose().as_slice(), case.hex("shared"), "{}", case.name);
     }
 }
 
@@ -216,11 +157,8 @@ fn sign(provider: &Provider, case: &Case) {
     let (mut public, mut signature) = (case.hex("public"), case.hex("signature"));
     if public.len() == 32 {
         let (secret, fresh_public) = sign.generate().expect("a fresh pair");
-        let fresh = sign
-            .sign(secret.expose(), &message)
-            .expect("a fresh signature");
-        sign.verify(&fresh_public, &message, &fresh)
-            .expect("a valid signature");
+        let fresh = sign.sign(secret.expose(), &message).expect("a fresh signature");
+        sign.verify(&fresh_public, &message, &fresh).expect("a valid signature");
         public.extend_from_slice(&fresh_public[32..]);
         signature.extend_from_slice(&fresh[64..]);
         if case.fields.contains_key("seed") {

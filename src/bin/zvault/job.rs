@@ -35,7 +35,11 @@ pub(crate) fn run<T>(
     let interrupted = catch_interrupts()?;
     let told = Told::default();
     let on_event = |event: Event<'_>| told.tell(ui, job, event);
-    let watch = Watch::with_events(&on_event);
+    let mut watch = Watch::with_events(&on_event);
+    if job == Job::Push && ui.verbose == 0 {
+        watch = watch.without_entries();
+    }
+    let watch = watch;
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         // Dropped when the work ends, also by a panic: the threads must not outlive it.

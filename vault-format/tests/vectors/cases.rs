@@ -54,21 +54,11 @@ impl Cases {
 
     fn push(&mut self, name: &str, outcome: Result<(), String>, bytes: Vec<u8>) {
         let (structure, place) = (self.structure.to_owned(), self.place.clone());
-        let taken = self
-            .all
-            .iter()
-            .any(|(taken, vector)| taken == name && vector.structure == structure);
+        let taken = self.all.iter().any(|(taken, vector)| taken == name && vector.structure == structure);
         assert!(!taken, "two cases {structure}/{name}");
         let note = name.replace('-', " ");
-        let vector = Vector {
-            structure,
-            outcome,
-            suite: self.suite,
-            note: Some(note),
-            place,
-            fields: Vec::new(),
-            bytes,
-        };
+        let vector =
+            Vector { structure, outcome, suite: self.suite, note: Some(note), place, fields: Vec::new(), bytes };
         self.all.push((name.to_owned(), vector));
     }
 }
@@ -87,26 +77,10 @@ fn names(cases: &mut Cases) {
     ];
     for (name, path) in &good {
         cases.ok(name, path.clone().into_bytes());
-        cases.bad(
-            &format!("{name}-upper-case"),
-            "Invalid",
-            path.to_uppercase().replace("ZV1/", "zv1/").into_bytes(),
-        );
-        cases.bad(
-            &format!("{name}-short-hash"),
-            "Invalid",
-            path.as_bytes()[..path.len() - 1].to_vec(),
-        );
-        cases.bad(
-            &format!("{name}-long-hash"),
-            "Invalid",
-            format!("{path}0").into_bytes(),
-        );
-        cases.bad(
-            &format!("{name}-extension"),
-            "Invalid",
-            format!("{path}.tmp").into_bytes(),
-        );
+        cases.bad(&format!("{name}-upper-case"), "Invalid", path.to_uppercase().replace("ZV1/", "zv1/").into_bytes());
+        cases.bad(&format!("{name}-short-hash"), "Invalid", path.as_bytes()[..path.len() - 1].to_vec());
+        cases.bad(&format!("{name}-long-hash"), "Invalid", format!("{path}0").into_bytes());
+        cases.bad(&format!("{name}-extension"), "Invalid", format!("{path}.tmp").into_bytes());
     }
     let pack = &good[2].1;
     for (name, path) in [
@@ -123,10 +97,7 @@ fn names(cases: &mut Cases) {
         ("pack-short-device", pack.replace(&device, &device[1..])),
         ("log-short-seq", good[1].1.replace("/00", "/0")),
         ("log-without-dash", good[1].1.replace('-', "_")),
-        (
-            "roster-with-device",
-            format!("zv1/r/{device}/0000000a-{hash}"),
-        ),
+        ("roster-with-device", format!("zv1/r/{device}/0000000a-{hash}")),
         ("mail-long-number", good[6].1.replace("/03", "/003")),
         ("line-break", format!("{pack}\n")),
     ] {
@@ -138,15 +109,7 @@ fn names(cases: &mut Cases) {
 fn headers(cases: &mut Cases) {
     let header = |suite: u8, object_type: u8, mode: u8, domain: u8| {
         let head = [&b"ZVLT"[..], &[1, suite, object_type, mode]].concat();
-        [
-            &head[..],
-            &[0x11; 32],
-            &[0x22; 16],
-            &[domain; 16],
-            &[0x44; 16],
-            &[0x55; 32],
-        ]
-        .concat()
+        [&head[..], &[0x11; 32], &[0x22; 16], &[domain; 16], &[0x44; 16], &[0x55; 32]].concat()
     };
     let roster = with(&header(1, 6, 3, 0), 40, &[0; 16]);
     for suite in [1, 2] {
@@ -162,10 +125,7 @@ fn headers(cases: &mut Cases) {
             ("entry-clear", 5, 3, 0),
             ("mail", 7, 3, 0),
         ] {
-            cases.ok(
-                &format!("{name}-suite-{suite}"),
-                header(suite, object_type, mode, domain),
-            );
+            cases.ok(&format!("{name}-suite-{suite}"), header(suite, object_type, mode, domain));
         }
         cases.ok(&format!("roster-suite-{suite}"), with(&roster, 5, &[suite]));
     }
@@ -204,21 +164,9 @@ fn frames(cases: &mut Cases) {
         let least = usize::from(overhead) + 9;
         cases.ok(&format!("frame-suite-{suite}"), frame.clone());
         cases.ok(&format!("shortest-suite-{suite}"), frame[..least].to_vec());
-        cases.bad(
-            &format!("text-without-head-suite-{suite}"),
-            "Truncated",
-            frame[..least - 1].to_vec(),
-        );
-        cases.bad(
-            &format!("without-text-suite-{suite}"),
-            "Truncated",
-            frame[..usize::from(overhead)].to_vec(),
-        );
-        cases.bad(
-            &format!("short-syn-suite-{suite}"),
-            "Truncated",
-            frame[..31].to_vec(),
-        );
+        cases.bad(&format!("text-without-head-suite-{suite}"), "Truncated", frame[..least - 1].to_vec());
+        cases.bad(&format!("without-text-suite-{suite}"), "Truncated", frame[..usize::from(overhead)].to_vec());
+        cases.bad(&format!("short-syn-suite-{suite}"), "Truncated", frame[..31].to_vec());
         cases.bad(&format!("empty-suite-{suite}"), "Truncated", Vec::new());
     }
 }
@@ -226,13 +174,7 @@ fn frames(cases: &mut Cases) {
 fn texts(cases: &mut Cases) {
     cases.of("text", 1, None);
     let text = |codec: u8, body_len: u32, plain_len: u32, rest: &[u8]| {
-        [
-            &[codec][..],
-            &body_len.to_le_bytes(),
-            &plain_len.to_le_bytes(),
-            rest,
-        ]
-        .concat()
+        [&[codec][..], &body_len.to_le_bytes(), &plain_len.to_le_bytes(), rest].concat()
     };
     cases.ok("stored", text(0, 5, 5, b"hello"));
     cases.ok("stored-padded", text(0, 5, 5, b"hello\0\0\0"));
@@ -247,261 +189,96 @@ fn texts(cases: &mut Cases) {
     cases.bad("stored-shorter", "Invalid", text(0, 5, 6, b"hello"));
     cases.bad("stored-longer", "Invalid", text(0, 5, 4, b"hello"));
     cases.bad("padding-first", "NotZero", text(0, 5, 5, b"hello\x01\0"));
-    cases.bad(
-        "padding-last",
-        "NotZero",
-        text(0, 5, 5, &[b"hello", &[0; 600][..], &[0x80]].concat()),
-    );
+    cases.bad("padding-last", "NotZero", text(0, 5, 5, &[b"hello", &[0; 600][..], &[0x80]].concat()));
 }
 
 fn footers(cases: &mut Cases) {
     cases.of("footer", 1, Some(("pack_len", 65_536)));
-    let chunk =
-        |id: u8, kind: u8, len: u32| [&[id; 32][..], &[kind], &len.to_le_bytes()[..3]].concat();
+    let chunk = |id: u8, kind: u8, len: u32| [&[id; 32][..], &[kind], &len.to_le_bytes()[..3]].concat();
     let segment = |offset: u32, frame_len: u32, plain_len: u32, chunks: &[Vec<u8>]| {
-        let numbers = [offset, frame_len, plain_len, chunks.len() as u32]
-            .map(u32::to_le_bytes)
-            .concat();
+        let numbers = [offset, frame_len, plain_len, chunks.len() as u32].map(u32::to_le_bytes).concat();
         [&[7; 16][..], &numbers, &chunks.concat()].concat()
     };
-    let footer = |segments: &[Vec<u8>]| {
-        [
-            &(segments.len() as u32).to_le_bytes()[..],
-            &segments.concat(),
-        ]
-        .concat()
-    };
+    let footer = |segments: &[Vec<u8>]| [&(segments.len() as u32).to_le_bytes()[..], &segments.concat()].concat();
     let first = segment(152, 1000, 3000, &[chunk(1, 1, 1000), chunk(2, 1, 2000)]);
     let second = segment(1152, 500, 400, &[chunk(3, 1, 400)]);
     let good = footer(&[first.clone(), second.clone()]);
     cases.ok("data", good.clone());
-    cases.ok(
-        "tree",
-        footer(&[segment(
-            152,
-            1000,
-            6,
-            &[chunk(1, 2, 1), chunk(2, 3, 2), chunk(3, 4, 3)],
-        )]),
-    );
-    cases.ok(
-        "sealed",
-        footer(&[segment(1272, 1000, 6, &[chunk(1, 1, 6)])]),
-    );
-    cases.ok(
-        "to-the-end",
-        footer(&[segment(152, 65_384, 524_288, &[chunk(1, 1, 524_288)])]),
-    );
-    cases.ok(
-        "same-chunk-twice",
-        footer(&[segment(152, 1000, 6, &[chunk(1, 1, 3), chunk(1, 1, 3)])]),
-    );
+    cases.ok("tree", footer(&[segment(152, 1000, 6, &[chunk(1, 2, 1), chunk(2, 3, 2), chunk(3, 4, 3)])]));
+    cases.ok("sealed", footer(&[segment(1272, 1000, 6, &[chunk(1, 1, 6)])]));
+    cases.ok("to-the-end", footer(&[segment(152, 65_384, 524_288, &[chunk(1, 1, 524_288)])]));
+    cases.ok("same-chunk-twice", footer(&[segment(152, 1000, 6, &[chunk(1, 1, 3), chunk(1, 1, 3)])]));
 
     cases.bad("empty", "Truncated", Vec::new());
     cases.bad("short", "Truncated", good[..good.len() - 1].to_vec());
     cases.bad("trailing", "Trailing", [&good[..], &[0]].concat());
     cases.bad("no-segments", "Invalid", footer(&[]));
-    cases.bad(
-        "one-segment-too-many-counted",
-        "Truncated",
-        with(&good, 0, &[3]),
-    );
-    cases.bad(
-        "segments-not-in-the-bytes",
-        "Truncated",
-        with(&good, 0, &65_536u32.to_le_bytes()),
-    );
-    cases.bad(
-        "segments-over-limit",
-        "Limit",
-        with(&good, 0, &65_537u32.to_le_bytes()),
-    );
-    cases.bad(
-        "chunks-not-in-the-bytes",
-        "Truncated",
-        with(&good, 32, &262_144u32.to_le_bytes()),
-    );
-    cases.bad(
-        "chunks-over-limit",
-        "Limit",
-        with(&good, 32, &262_145u32.to_le_bytes()),
-    );
-    cases.bad(
-        "first-offset-in-header",
-        "Invalid",
-        footer(&[segment(151, 1000, 6, &[chunk(1, 1, 6)])]),
-    );
-    cases.bad(
-        "gap",
-        "Invalid",
-        footer(&[first.clone(), segment(1153, 500, 400, &[chunk(3, 1, 400)])]),
-    );
-    cases.bad(
-        "overlap",
-        "Invalid",
-        footer(&[first.clone(), segment(1151, 500, 400, &[chunk(3, 1, 400)])]),
-    );
-    cases.bad(
-        "past-the-pack",
-        "Invalid",
-        footer(&[segment(152, 65_385, 6, &[chunk(1, 1, 6)])]),
-    );
-    cases.bad(
-        "offset-overflow",
-        "Invalid",
-        footer(&[segment(152, u32::MAX, 6, &[chunk(1, 1, 6)])]),
-    );
-    cases.bad(
-        "frame-too-short",
-        "Invalid",
-        footer(&[segment(152, 68, 6, &[chunk(1, 1, 6)])]),
-    );
-    cases.bad(
-        "no-chunks",
-        "Invalid",
-        footer(&[segment(152, 1000, 0, &[])]),
-    );
-    cases.bad(
-        "empty-chunk",
-        "Invalid",
-        footer(&[segment(152, 1000, 6, &[chunk(1, 1, 6), chunk(2, 1, 0)])]),
-    );
-    cases.bad(
-        "sum-too-small",
-        "Invalid",
-        footer(&[segment(152, 1000, 7, &[chunk(1, 1, 6)])]),
-    );
-    cases.bad(
-        "sum-too-large",
-        "Invalid",
-        footer(&[segment(152, 1000, 5, &[chunk(1, 1, 6)])]),
-    );
-    cases.bad(
-        "file-chunk-over-limit",
-        "Limit",
-        footer(&[segment(152, 1000, 524_289, &[chunk(1, 1, 524_289)])]),
-    );
-    cases.bad(
-        "node-over-limit",
-        "Limit",
-        footer(&[segment(152, 1000, 1_048_577, &[chunk(1, 3, 1_048_577)])]),
-    );
+    cases.bad("one-segment-too-many-counted", "Truncated", with(&good, 0, &[3]));
+    cases.bad("segments-not-in-the-bytes", "Truncated", with(&good, 0, &65_536u32.to_le_bytes()));
+    cases.bad("segments-over-limit", "Limit", with(&good, 0, &65_537u32.to_le_bytes()));
+    cases.bad("chunks-not-in-the-bytes", "Truncated", with(&good, 32, &262_144u32.to_le_bytes()));
+    cases.bad("chunks-over-limit", "Limit", with(&good, 32, &262_145u32.to_le_bytes()));
+    cases.bad("first-offset-in-header", "Invalid", footer(&[segment(151, 1000, 6, &[chunk(1, 1, 6)])]));
+    cases.bad("gap", "Invalid", footer(&[first.clone(), segment(1153, 500, 400, &[chunk(3, 1, 400)])]));
+    cases.bad("overlap", "Invalid", footer(&[first.clone(), segment(1151, 500, 400, &[chunk(3, 1, 400)])]));
+    cases.bad("past-the-pack", "Invalid", footer(&[segment(152, 65_385, 6, &[chunk(1, 1, 6)])]));
+    cases.bad("offset-overflow", "Invalid", footer(&[segment(152, u32::MAX, 6, &[chunk(1, 1, 6)])]));
+    cases.bad("frame-too-short", "Invalid", footer(&[segment(152, 68, 6, &[chunk(1, 1, 6)])]));
+    cases.bad("no-chunks", "Invalid", footer(&[segment(152, 1000, 0, &[])]));
+    cases.bad("empty-chunk", "Invalid", footer(&[segment(152, 1000, 6, &[chunk(1, 1, 6), chunk(2, 1, 0)])]));
+    cases.bad("sum-too-small", "Invalid", footer(&[segment(152, 1000, 7, &[chunk(1, 1, 6)])]));
+    cases.bad("sum-too-large", "Invalid", footer(&[segment(152, 1000, 5, &[chunk(1, 1, 6)])]));
+    cases.bad("file-chunk-over-limit", "Limit", footer(&[segment(152, 1000, 524_289, &[chunk(1, 1, 524_289)])]));
+    cases.bad("node-over-limit", "Limit", footer(&[segment(152, 1000, 1_048_577, &[chunk(1, 3, 1_048_577)])]));
     let nodes: Vec<_> = (0..3).map(|id| chunk(id, 3, 1 << 20)).collect();
-    cases.bad(
-        "segment-over-limit",
-        "Limit",
-        footer(&[segment(152, 1000, 3 << 20, &nodes)]),
-    );
-    cases.bad(
-        "chunk-type-zero",
-        "NewerFormat",
-        footer(&[segment(152, 1000, 6, &[chunk(1, 0, 6)])]),
-    );
-    cases.bad(
-        "chunk-type",
-        "NewerFormat",
-        footer(&[segment(152, 1000, 6, &[chunk(1, 5, 6)])]),
-    );
-    cases.bad(
-        "mixture-in-segment",
-        "Invalid",
-        footer(&[segment(152, 1000, 6, &[chunk(1, 1, 3), chunk(1, 2, 3)])]),
-    );
-    cases.bad(
-        "mixture-of-segments",
-        "Invalid",
-        footer(&[first, segment(1152, 500, 400, &[chunk(3, 2, 400)])]),
-    );
+    cases.bad("segment-over-limit", "Limit", footer(&[segment(152, 1000, 3 << 20, &nodes)]));
+    cases.bad("chunk-type-zero", "NewerFormat", footer(&[segment(152, 1000, 6, &[chunk(1, 0, 6)])]));
+    cases.bad("chunk-type", "NewerFormat", footer(&[segment(152, 1000, 6, &[chunk(1, 5, 6)])]));
+    cases.bad("mixture-in-segment", "Invalid", footer(&[segment(152, 1000, 6, &[chunk(1, 1, 3), chunk(1, 2, 3)])]));
+    cases.bad("mixture-of-segments", "Invalid", footer(&[first, segment(1152, 500, 400, &[chunk(3, 2, 400)])]));
 }
 
 fn trailers(cases: &mut Cases) {
-    let trailer =
-        |offset: u32, len: u32, count: u32| [offset, len, count].map(u32::to_le_bytes).concat();
+    let trailer = |offset: u32, len: u32, count: u32| [offset, len, count].map(u32::to_le_bytes).concat();
     for (suite, frame) in [(1u8, 93), (2, 81)] {
         cases.of("trailer", suite, Some(("pack_len", 65_536)));
         let end = 65_536 - frame;
         let least = frame - 12; // of a frame
-        cases.ok(
-            &format!("trailer-suite-{suite}"),
-            trailer(end - 1000, 1000, 3),
-        );
-        cases.ok(
-            &format!("shortest-footer-suite-{suite}"),
-            trailer(end - least, least, 1),
-        );
+        cases.ok(&format!("trailer-suite-{suite}"), trailer(end - 1000, 1000, 3));
+        cases.ok(&format!("shortest-footer-suite-{suite}"), trailer(end - least, least, 1));
         let first = 152 + 2 * least;
-        cases.ok(
-            &format!("earliest-footer-suite-{suite}"),
-            trailer(first, end - first, 1),
-        );
-        cases.bad(
-            &format!("footer-before-the-pad-suite-{suite}"),
-            "Invalid",
-            trailer(first - 1, end - first + 1, 1),
-        );
-        cases.bad(
-            &format!("footer-too-short-suite-{suite}"),
-            "Invalid",
-            trailer(end - least + 1, least - 1, 1),
-        );
-        cases.bad(
-            &format!("gap-suite-{suite}"),
-            "Invalid",
-            trailer(end - 1001, 1000, 3),
-        );
-        cases.bad(
-            &format!("overlap-suite-{suite}"),
-            "Invalid",
-            trailer(end - 999, 1000, 3),
-        );
+        cases.ok(&format!("earliest-footer-suite-{suite}"), trailer(first, end - first, 1));
+        cases.bad(&format!("footer-before-the-pad-suite-{suite}"), "Invalid", trailer(first - 1, end - first + 1, 1));
+        cases.bad(&format!("footer-too-short-suite-{suite}"), "Invalid", trailer(end - least + 1, least - 1, 1));
+        cases.bad(&format!("gap-suite-{suite}"), "Invalid", trailer(end - 1001, 1000, 3));
+        cases.bad(&format!("overlap-suite-{suite}"), "Invalid", trailer(end - 999, 1000, 3));
     }
     cases.of("trailer", 1, Some(("pack_len", 65_536)));
     let good = trailer(65_536 - 93 - 1000, 1000, 3);
     cases.bad("short", "Truncated", good[..11].to_vec());
     cases.bad("trailing", "Trailing", [&good[..], &[0]].concat());
     cases.bad("no-segments", "Invalid", with(&good, 8, &[0]));
-    cases.bad(
-        "segments-not-in-the-pack",
-        "Invalid",
-        with(&good, 8, &65_536u32.to_le_bytes()),
-    );
-    cases.bad(
-        "segments-over-limit",
-        "Limit",
-        with(&good, 8, &65_537u32.to_le_bytes()),
-    );
+    cases.bad("segments-not-in-the-pack", "Invalid", with(&good, 8, &65_536u32.to_le_bytes()));
+    cases.bad("segments-over-limit", "Limit", with(&good, 8, &65_537u32.to_le_bytes()));
     cases.bad("overflow", "Invalid", trailer(u32::MAX, u32::MAX, 3));
 }
 
 fn tables(cases: &mut Cases) {
     cases.of("table", 1, None);
-    let pack = |name: u8, tree: u8, units: u16| {
-        [&[9; 16][..], &[tree], &units.to_le_bytes(), &[name; 32]].concat()
-    };
+    let pack = |name: u8, tree: u8, units: u16| [&[9; 16][..], &[tree], &units.to_le_bytes(), &[name; 32]].concat();
     let u24 = |number: u32| number.to_le_bytes()[..3].to_vec();
-    let segment = |pack: u32, slot: u32, place: [u32; 3]| {
-        [u24(pack), u24(slot), place.map(u32::to_le_bytes).concat()].concat()
-    };
-    let row = |id: u8, segment: u32, offset: u32, len: u32| {
-        [vec![id; 32], u24(segment), u24(offset), u24(len)].concat()
-    };
-    let counted =
-        |things: &[Vec<u8>]| [&(things.len() as u32).to_le_bytes()[..], &things.concat()].concat();
+    let segment =
+        |pack: u32, slot: u32, place: [u32; 3]| [u24(pack), u24(slot), place.map(u32::to_le_bytes).concat()].concat();
+    let row =
+        |id: u8, segment: u32, offset: u32, len: u32| [vec![id; 32], u24(segment), u24(offset), u24(len)].concat();
+    let counted = |things: &[Vec<u8>]| [&(things.len() as u32).to_le_bytes()[..], &things.concat()].concat();
     let table = |kind: u8, packs: &[Vec<u8>], segments: &[Vec<u8>], rows: &[Vec<u8>]| {
         [vec![kind], counted(packs), counted(segments), counted(rows)].concat()
     };
     let packs = [pack(1, 0, 256), pack(2, 1, 1)];
-    let segments = [
-        segment(0, 0, [152, 1000, 500]),
-        segment(0, 65_535, [1152, 1000, 500]),
-        segment(1, 0, [152, 65_384, 2 << 20]),
-    ];
-    let rows = [
-        row(1, 2, 0, 1 << 20),
-        row(2, 0, 0, 500),
-        row(2, 1, 0, 500),
-        row(3, 1, 499, 1),
-    ];
+    let segments =
+        [segment(0, 0, [152, 1000, 500]), segment(0, 65_535, [1152, 1000, 500]), segment(1, 0, [152, 65_384, 2 << 20])];
+    let rows = [row(1, 2, 0, 1 << 20), row(2, 0, 0, 500), row(2, 1, 0, 500), row(3, 1, 499, 1)];
     let good = table(1, &packs, &segments, &rows);
     cases.ok("delta", good.clone());
     cases.ok("shard", table(2, &packs, &segments, &rows));
@@ -512,89 +289,33 @@ fn tables(cases: &mut Cases) {
     cases.bad("trailing", "Trailing", [&good[..], &[0]].concat());
     cases.bad("kind-zero", "NewerFormat", with(&good, 0, &[0]));
     cases.bad("kind", "NewerFormat", with(&good, 0, &[3]));
-    cases.bad(
-        "packs-not-in-the-bytes",
-        "Truncated",
-        with(&good, 1, &u32::MAX.to_le_bytes()),
-    );
-    cases.bad(
-        "segments-not-in-the-bytes",
-        "Truncated",
-        with(&good, 5 + 2 * 51, &u32::MAX.to_le_bytes()),
-    );
-    cases.bad(
-        "rows-not-in-the-bytes",
-        "Truncated",
-        with(&good, 9 + 2 * 51 + 3 * 18, &u32::MAX.to_le_bytes()),
-    );
+    cases.bad("packs-not-in-the-bytes", "Truncated", with(&good, 1, &u32::MAX.to_le_bytes()));
+    cases.bad("segments-not-in-the-bytes", "Truncated", with(&good, 5 + 2 * 51, &u32::MAX.to_le_bytes()));
+    cases.bad("rows-not-in-the-bytes", "Truncated", with(&good, 9 + 2 * 51 + 3 * 18, &u32::MAX.to_le_bytes()));
     let of = |pack: Vec<u8>, segment: Vec<u8>, row: Vec<u8>| table(1, &[pack], &[segment], &[row]);
-    let (one_pack, one_segment, one_row) = (
-        pack(1, 0, 1),
-        segment(0, 0, [152, 1000, 500]),
-        row(1, 0, 0, 500),
-    );
-    cases.bad(
-        "pack-kind",
-        "NewerFormat",
-        of(pack(1, 2, 1), one_segment.clone(), one_row.clone()),
-    );
-    for (name, units) in [
-        ("pack-size-zero", 0),
-        ("pack-size-no-class", 34 * 2 + 1),
-        ("pack-size-over-limit", 257),
-    ] {
-        cases.bad(
-            name,
-            "Invalid",
-            of(pack(1, 0, units), one_segment.clone(), one_row.clone()),
-        );
+    let (one_pack, one_segment, one_row) = (pack(1, 0, 1), segment(0, 0, [152, 1000, 500]), row(1, 0, 0, 500));
+    cases.bad("pack-kind", "NewerFormat", of(pack(1, 2, 1), one_segment.clone(), one_row.clone()));
+    for (name, units) in [("pack-size-zero", 0), ("pack-size-no-class", 34 * 2 + 1), ("pack-size-over-limit", 257)] {
+        cases.bad(name, "Invalid", of(pack(1, 0, units), one_segment.clone(), one_row.clone()));
     }
-    cases.bad(
-        "pack-unused",
-        "Invalid",
-        table(1, &packs, from_ref(&one_segment), from_ref(&one_row)),
-    );
+    cases.bad("pack-unused", "Invalid", table(1, &packs, from_ref(&one_segment), from_ref(&one_row)));
     let place = |place: [u32; 3]| of(one_pack.clone(), segment(0, 0, place), one_row.clone());
     cases.bad(
         "segment-pack-unknown",
         "Invalid",
-        of(
-            one_pack.clone(),
-            segment(1, 0, [152, 1000, 500]),
-            one_row.clone(),
-        ),
+        of(one_pack.clone(), segment(1, 0, [152, 1000, 500]), one_row.clone()),
     );
     cases.bad(
         "segment-slot-over-limit",
         "Limit",
-        of(
-            one_pack.clone(),
-            segment(0, 65_536, [152, 1000, 500]),
-            one_row.clone(),
-        ),
+        of(one_pack.clone(), segment(0, 65_536, [152, 1000, 500]), one_row.clone()),
     );
     cases.bad("segment-in-header", "Invalid", place([151, 1000, 500]));
-    cases.bad(
-        "segment-past-the-pack",
-        "Invalid",
-        place([152, 65_385, 500]),
-    );
-    cases.bad(
-        "segment-overflow",
-        "Invalid",
-        place([u32::MAX, u32::MAX, 500]),
-    );
+    cases.bad("segment-past-the-pack", "Invalid", place([152, 65_385, 500]));
+    cases.bad("segment-overflow", "Invalid", place([u32::MAX, u32::MAX, 500]));
     cases.bad("segment-frame-too-short", "Invalid", place([152, 68, 500]));
-    cases.bad(
-        "segment-over-limit",
-        "Limit",
-        place([152, 1000, (2 << 20) + 1]),
-    );
-    cases.bad(
-        "segment-unused",
-        "Invalid",
-        table(1, &packs, &segments, &rows[..2]),
-    );
+    cases.bad("segment-over-limit", "Limit", place([152, 1000, (2 << 20) + 1]));
+    cases.bad("segment-unused", "Invalid", table(1, &packs, &segments, &rows[..2]));
     let a_row = |row: Vec<u8>| of(one_pack.clone(), one_segment.clone(), row);
     cases.bad("row-segment-unknown", "Invalid", a_row(row(1, 1, 0, 500)));
     cases.bad("row-empty", "Invalid", a_row(row(1, 0, 0, 0)));
@@ -602,34 +323,12 @@ fn tables(cases: &mut Cases) {
     cases.bad(
         "row-over-limit",
         "Limit",
-        table(
-            1,
-            &packs[1..],
-            &[segment(0, 0, [152, 1000, 2 << 20])],
-            &[row(1, 0, 0, (1 << 20) + 1)],
-        ),
+        table(1, &packs[1..], &[segment(0, 0, [152, 1000, 2 << 20])], &[row(1, 0, 0, (1 << 20) + 1)]),
     );
     let sorted = |rows: &[Vec<u8>]| table(1, &packs, &segments, rows);
-    cases.bad(
-        "rows-equal",
-        "Order",
-        sorted(&[
-            rows[0].clone(),
-            rows[1].clone(),
-            rows[1].clone(),
-            rows[3].clone(),
-        ]),
-    );
-    cases.bad(
-        "rows-by-segment-descending",
-        "Order",
-        sorted(&[rows[0].clone(), rows[2].clone(), rows[1].clone()]),
-    );
-    cases.bad(
-        "rows-by-id-descending",
-        "Order",
-        sorted(&[rows[1].clone(), rows[0].clone(), rows[2].clone()]),
-    );
+    cases.bad("rows-equal", "Order", sorted(&[rows[0].clone(), rows[1].clone(), rows[1].clone(), rows[3].clone()]));
+    cases.bad("rows-by-segment-descending", "Order", sorted(&[rows[0].clone(), rows[2].clone(), rows[1].clone()]));
+    cases.bad("rows-by-id-descending", "Order", sorted(&[rows[1].clone(), rows[0].clone(), rows[2].clone()]));
 }
 
 /// An entry in pieces: a plain empty file, unless changed.
@@ -673,35 +372,8 @@ impl RawEntry {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let Self {
-            shared,
-            rest,
-            kind,
-            mode,
-            uid,
-            gid,
-            mtime,
-            ctime,
-            numbers,
-            size,
-            content,
-            options,
-        } = self.clone();
-        [
-            shared,
-            rest,
-            vec![kind],
-            mode,
-            uid,
-            gid,
-            mtime,
-            ctime,
-            numbers,
-            size,
-            content,
-            options,
-        ]
-        .concat()
+        let Self { shared, rest, kind, mode, uid, gid, mtime, ctime, numbers, size, content, options } = self.clone();
+        [shared, rest, vec![kind], mode, uid, gid, mtime, ctime, numbers, size, content, options].concat()
     }
 }
 
@@ -762,73 +434,26 @@ fn leaves(cases: &mut Cases) {
     cases.bad("node-kind-unknown", "NewerFormat", with(&good, 0, &[5]));
     cases.bad("node-kind-other", "Mismatch", with(&good, 0, &[2]));
     cases.bad("level", "Mismatch", with(&good, 1, &[1]));
-    cases.bad(
-        "no-entries",
-        "Invalid",
-        [head(1, 0, 0), vec![0, 0]].concat(),
-    );
-    cases.bad(
-        "entries-not-in-the-bytes",
-        "Truncated",
-        with(&good, 2, &4096u16.to_le_bytes()),
-    );
-    cases.bad(
-        "entries-over-limit",
-        "Limit",
-        with(&good, 2, &4097u16.to_le_bytes()),
-    );
+    cases.bad("no-entries", "Invalid", [head(1, 0, 0), vec![0, 0]].concat());
+    cases.bad("entries-not-in-the-bytes", "Truncated", with(&good, 2, &4096u16.to_le_bytes()));
+    cases.bad("entries-over-limit", "Limit", with(&good, 2, &4097u16.to_le_bytes()));
     cases.bad("kind", "NewerFormat", leaf_of(&[entry(7)]));
     cases.bad("capture", "NewerFormat", leaf_of(&[entry(0x40)]));
     cases.bad("capture-of-a-folder", "Invalid", leaf_of(&[entry(0x11)]));
-    cases.bad(
-        "mode-over-limit",
-        "Invalid",
-        one(FILE, |entry| entry.mode = varint(0o10000)),
-    );
-    cases.bad(
-        "uid-over-limit",
-        "Limit",
-        one(FILE, |entry| entry.uid = varint(1 << 32)),
-    );
-    cases.bad(
-        "gid-over-limit",
-        "Limit",
-        one(FILE, |entry| entry.gid = varint(1 << 32)),
-    );
-    cases.bad(
-        "links-over-limit",
-        "Limit",
-        one(FILE, |entry| {
-            entry.numbers = [vec![0, 0], varint(1 << 32)].concat()
-        }),
-    );
-    cases.bad(
-        "mtime-nanoseconds",
-        "Invalid",
-        one(FILE, |entry| entry.mtime = time(0, 1_000_000_000)),
-    );
-    cases.bad(
-        "ctime-nanoseconds",
-        "Invalid",
-        one(FILE, |entry| entry.ctime = time(0, 1_000_000_000)),
-    );
-    cases.bad(
-        "varint-with-superfluous-byte",
-        "NotCanonical",
-        one(FILE, |entry| entry.mode = vec![0x80, 0]),
-    );
-    cases.bad(
-        "varint-over-64-bits",
-        "NotCanonical",
-        one(FILE, |entry| entry.size = [&[0xff; 9][..], &[2]].concat()),
-    );
+    cases.bad("mode-over-limit", "Invalid", one(FILE, |entry| entry.mode = varint(0o10000)));
+    cases.bad("uid-over-limit", "Limit", one(FILE, |entry| entry.uid = varint(1 << 32)));
+    cases.bad("gid-over-limit", "Limit", one(FILE, |entry| entry.gid = varint(1 << 32)));
+    cases.bad("links-over-limit", "Limit", one(FILE, |entry| entry.numbers = [vec![0, 0], varint(1 << 32)].concat()));
+    cases.bad("mtime-nanoseconds", "Invalid", one(FILE, |entry| entry.mtime = time(0, 1_000_000_000)));
+    cases.bad("ctime-nanoseconds", "Invalid", one(FILE, |entry| entry.ctime = time(0, 1_000_000_000)));
+    cases.bad("varint-with-superfluous-byte", "NotCanonical", one(FILE, |entry| entry.mode = vec![0x80, 0]));
+    cases.bad("varint-over-64-bits", "NotCanonical", one(FILE, |entry| entry.size = [&[0xff; 9][..], &[2]].concat()));
 }
 
 fn leaf_paths(cases: &mut Cases) {
     let folder = |shared: u64, rest: &[u8]| RawEntry::new(shared, rest, FOLDER);
     let path = |rest: &[u8]| leaf_of(&[folder(0, rest)]);
-    let two =
-        |first: &[u8], shared: u64, rest: &[u8]| counted(&[folder(0, first), folder(shared, rest)]);
+    let two = |first: &[u8], shared: u64, rest: &[u8]| counted(&[folder(0, first), folder(shared, rest)]);
     cases.ok(
         "tree",
         counted(&[
@@ -843,27 +468,12 @@ fn leaf_paths(cases: &mut Cases) {
     cases.ok("path-bytes", path(b"caf\xe9 \n\xff/\xc3\xa9"));
     cases.ok("dots-inside", path(b"..a/.b/..."));
     cases.ok("longest-component", path(&[b'x'; 4095]));
-    cases.ok(
-        "longest-path",
-        path(&[[b'x'; 4095].as_slice(); 16].join(&b'/')),
-    );
+    cases.ok("longest-path", path(&[[b'x'; 4095].as_slice(); 16].join(&b'/')));
     cases.ok("deepest-path", path(&[b"x".as_slice(); 4096].join(&b'/')));
     cases.bad("component-over-limit", "Limit", path(&[b'x'; 4096]));
-    cases.bad(
-        "path-over-limit",
-        "Limit",
-        path(&[&[[b'x'; 4095].as_slice(); 16].join(&b'/')[..], b"/"].concat()),
-    );
-    cases.bad(
-        "path-over-limit-by-sharing",
-        "Limit",
-        two(&[[b'x'; 4095].as_slice(); 16].join(&b'/'), 65_535, b"/y"),
-    );
-    cases.bad(
-        "depth-over-limit",
-        "Limit",
-        path(&[b"x".as_slice(); 4097].join(&b'/')),
-    );
+    cases.bad("path-over-limit", "Limit", path(&[&[[b'x'; 4095].as_slice(); 16].join(&b'/')[..], b"/"].concat()));
+    cases.bad("path-over-limit-by-sharing", "Limit", two(&[[b'x'; 4095].as_slice(); 16].join(&b'/'), 65_535, b"/y"));
+    cases.bad("depth-over-limit", "Limit", path(&[b"x".as_slice(); 4097].join(&b'/')));
     for (name, bytes) in [
         ("path-leading-slash", &b"/a"[..]),
         ("path-trailing-slash", b"a/"),
@@ -878,60 +488,27 @@ fn leaf_paths(cases: &mut Cases) {
     ] {
         cases.bad(name, "Invalid", path(bytes));
     }
-    cases.bad(
-        "path-dots-across-the-shared-part",
-        "Invalid",
-        two(b"a/.", 3, b"."),
-    );
-    cases.bad(
-        "path-dots-completed-by-the-rest",
-        "Invalid",
-        two(b"a/.!", 3, b"."),
-    );
-    cases.bad(
-        "path-trailing-slash-after-the-shared-part",
-        "Invalid",
-        two(b"a", 1, b"/"),
-    );
-    cases.bad(
-        "shared-in-the-first-entry",
-        "Invalid",
-        leaf_of(&[folder(1, b"a")]),
-    );
+    cases.bad("path-dots-across-the-shared-part", "Invalid", two(b"a/.", 3, b"."));
+    cases.bad("path-dots-completed-by-the-rest", "Invalid", two(b"a/.!", 3, b"."));
+    cases.bad("path-trailing-slash-after-the-shared-part", "Invalid", two(b"a", 1, b"/"));
+    cases.bad("shared-in-the-first-entry", "Invalid", leaf_of(&[folder(1, b"a")]));
     cases.bad("shared-longer-than-before", "Invalid", two(b"a", 2, b"b"));
-    cases.bad(
-        "shared-less-than-there-is",
-        "NotCanonical",
-        two(b"ab", 1, b"bc"),
-    );
+    cases.bad("shared-less-than-there-is", "NotCanonical", two(b"ab", 1, b"bc"));
     cases.bad("path-equal", "Order", two(b"ab", 2, b""));
     cases.bad("path-cut", "Order", two(b"ab", 1, b""));
     cases.bad("path-descending", "Order", two(b"ab", 1, b"a"));
     cases.bad("slash-sorts-lowest", "Order", two(b"a!", 1, b"/b"));
     cases.bad("root-second", "Order", two(b"a", 0, b""));
-    cases.bad(
-        "rest-not-in-the-bytes",
-        "Truncated",
-        one(FILE, |entry| entry.rest = varint(65_535)),
-    );
-    cases.bad(
-        "rest-over-limit",
-        "Limit",
-        one(FILE, |entry| entry.rest = varint(65_536)),
-    );
+    cases.bad("rest-not-in-the-bytes", "Truncated", one(FILE, |entry| entry.rest = varint(65_535)));
+    cases.bad("rest-over-limit", "Limit", one(FILE, |entry| entry.rest = varint(65_536)));
 }
 
 fn leaf_contents(cases: &mut Cases) {
-    let content = |size: u64, content: Vec<u8>| {
-        one(FILE, |entry| {
-            (entry.size, entry.content) = (varint(size), content.clone())
-        })
-    };
+    let content =
+        |size: u64, content: Vec<u8>| one(FILE, |entry| (entry.size, entry.content) = (varint(size), content.clone()));
     let inline = |len: usize| [vec![1], lp(&vec![0x61; len])].concat();
     let list = |depth: u8| [&[2, depth][..], &[0x77; 32]].concat();
-    let fixed = |chunk_size: u32, depth: u8| {
-        [&[3][..], &chunk_size.to_le_bytes(), &[depth], &[0x77; 32]].concat()
-    };
+    let fixed = |chunk_size: u32, depth: u8| [&[3][..], &chunk_size.to_le_bytes(), &[depth], &[0x77; 32]].concat();
     cases.ok("inline-shortest", content(1, inline(1)));
     cases.ok("inline-longest", content(256, inline(256)));
     cases.ok("one-chunk-shortest", content(257, list(0)));
@@ -949,57 +526,26 @@ fn leaf_contents(cases: &mut Cases) {
     cases.bad("inline-shorter-than-size", "Invalid", content(3, inline(2)));
     cases.bad("inline-longer-than-size", "Invalid", content(1, inline(2)));
     cases.bad("inline-over-limit", "Limit", content(257, inline(257)));
-    cases.bad(
-        "chunk-of-what-fits-inline",
-        "Invalid",
-        content(256, list(0)),
-    );
+    cases.bad("chunk-of-what-fits-inline", "Invalid", content(256, list(0)));
     cases.bad("chunk-of-nothing", "Invalid", content(0, list(0)));
     cases.bad("one-chunk-too-long", "Invalid", content(524_289, list(0)));
-    cases.bad(
-        "list-depth-over-limit",
-        "Limit",
-        content(u64::MAX, list(14)),
-    );
+    cases.bad("list-depth-over-limit", "Limit", content(u64::MAX, list(14)));
     cases.bad("fixed-size-zero", "Invalid", content(4096, fixed(0, 0)));
-    cases.bad(
-        "fixed-size-over-limit",
-        "Limit",
-        content(4096, fixed(524_289, 0)),
-    );
+    cases.bad("fixed-size-over-limit", "Limit", content(4096, fixed(524_289, 0)));
     cases.bad("fixed-too-flat", "Invalid", content(4097, fixed(4096, 0)));
     cases.bad("fixed-too-deep", "Invalid", content(4096, fixed(4096, 1)));
-    cases.bad(
-        "fixed-depth-over-limit",
-        "Limit",
-        content(u64::MAX, fixed(1, 14)),
-    );
-    cases.bad(
-        "fixed-more-than-the-deepest",
-        "Invalid",
-        content((1 << 52) + 1, fixed(1, 13)),
-    );
+    cases.bad("fixed-depth-over-limit", "Limit", content(u64::MAX, fixed(1, 14)));
+    cases.bad("fixed-more-than-the-deepest", "Invalid", content((1 << 52) + 1, fixed(1, 13)));
     for (name, kind) in [("folder", FOLDER), ("fifo", 3), ("socket", 4)] {
-        cases.bad(
-            &format!("{name}-with-size"),
-            "Invalid",
-            one(kind, |entry| entry.size = varint(1)),
-        );
-        cases.bad(
-            &format!("{name}-with-content"),
-            "Invalid",
-            one(kind, |entry| entry.content = inline(1)),
-        );
+        cases.bad(&format!("{name}-with-size"), "Invalid", one(kind, |entry| entry.size = varint(1)));
+        cases.bad(&format!("{name}-with-content"), "Invalid", one(kind, |entry| entry.content = inline(1)));
     }
 }
 
 fn leaf_options(cases: &mut Cases) {
     let options = |kind: u8, options: Vec<u8>| one(kind, |entry| entry.options = options.clone());
     let file = |size: u64, content: Vec<u8>, holes: &[(u64, u64)]| {
-        let gaps: Vec<u8> = holes
-            .iter()
-            .flat_map(|(gap, len)| [varint(*gap), varint(*len)].concat())
-            .collect();
+        let gaps: Vec<u8> = holes.iter().flat_map(|(gap, len)| [varint(*gap), varint(*len)].concat()).collect();
         one(FILE, |entry| {
             (entry.size, entry.content) = (varint(size), content.clone());
             entry.options = [vec![1], varint(holes.len() as u64), gaps.clone()].concat();
@@ -1011,184 +557,68 @@ fn leaf_options(cases: &mut Cases) {
     cases.ok("two-holes", file(210, inline(10), &[(0, 100), (10, 100)]));
     cases.ok(
         "most-holes",
-        file(
-            2304,
-            [&[2, 0][..], &[0x77; 32]].concat(),
-            &[&[(2, 1); 256][..], &[(1, 1); 768]].concat(),
-        ),
+        file(2304, [&[2, 0][..], &[0x77; 32]].concat(), &[&[(2, 1); 256][..], &[(1, 1); 768]].concat()),
     );
     cases.bad("holes-none", "Invalid", file(10, inline(10), &[]));
-    cases.bad(
-        "hole-without-length",
-        "Invalid",
-        file(10, inline(10), &[(5, 0)]),
-    );
-    cases.bad(
-        "hole-past-the-end",
-        "Invalid",
-        file(110, inline(10), &[(11, 100)]),
-    );
-    cases.bad(
-        "holes-touching",
-        "Invalid",
-        file(210, inline(10), &[(10, 100), (0, 100)]),
-    );
-    cases.bad(
-        "hole-overflow",
-        "Invalid",
-        file(u64::MAX, inline(10), &[(2, u64::MAX)]),
-    );
-    cases.bad(
-        "hole-offset-overflow",
-        "Invalid",
-        file(u64::MAX, inline(10), &[(1, 1), (u64::MAX, 1)]),
-    );
-    cases.bad(
-        "content-where-a-hole-is",
-        "Invalid",
-        file(110, inline(11), &[(10, 100)]),
-    );
-    cases.bad(
-        "holes-not-in-the-bytes",
-        "Truncated",
-        options(FILE, vec![1, 3]),
-    );
-    cases.bad(
-        "holes-over-limit",
-        "Limit",
-        options(FILE, [vec![1], varint(1025)].concat()),
-    );
-    cases.bad(
-        "holes-of-a-folder",
-        "Invalid",
-        options(FOLDER, vec![1, 1, 0, 1]),
-    );
+    cases.bad("hole-without-length", "Invalid", file(10, inline(10), &[(5, 0)]));
+    cases.bad("hole-past-the-end", "Invalid", file(110, inline(10), &[(11, 100)]));
+    cases.bad("holes-touching", "Invalid", file(210, inline(10), &[(10, 100), (0, 100)]));
+    cases.bad("hole-overflow", "Invalid", file(u64::MAX, inline(10), &[(2, u64::MAX)]));
+    cases.bad("hole-offset-overflow", "Invalid", file(u64::MAX, inline(10), &[(1, 1), (u64::MAX, 1)]));
+    cases.bad("content-where-a-hole-is", "Invalid", file(110, inline(11), &[(10, 100)]));
+    cases.bad("holes-not-in-the-bytes", "Truncated", options(FILE, vec![1, 3]));
+    cases.bad("holes-over-limit", "Limit", options(FILE, [vec![1], varint(1025)].concat()));
+    cases.bad("holes-of-a-folder", "Invalid", options(FOLDER, vec![1, 1, 0, 1]));
 
     let xattrs = |xattrs: &[(&[u8], &[u8])]| {
-        let pairs: Vec<u8> = xattrs
-            .iter()
-            .flat_map(|(name, value)| [lp(name), lp(value)].concat())
-            .collect();
-        options(
-            FOLDER,
-            [vec![2], varint(xattrs.len() as u64), pairs].concat(),
-        )
+        let pairs: Vec<u8> = xattrs.iter().flat_map(|(name, value)| [lp(name), lp(value)].concat()).collect();
+        options(FOLDER, [vec![2], varint(xattrs.len() as u64), pairs].concat())
     };
-    cases.ok(
-        "xattrs",
-        xattrs(&[
-            (b"security.selinux", b"label\0"),
-            (b"user.a", b""),
-            (b"user.b", b"\xff"),
-        ]),
-    );
+    cases.ok("xattrs", xattrs(&[(b"security.selinux", b"label\0"), (b"user.a", b""), (b"user.b", b"\xff")]));
     cases.ok("xattr-longest-name", xattrs(&[(&[b'n'; 255], b"v")]));
-    cases.ok(
-        "xattr-longest-values",
-        xattrs(&[(b"a", &[0; 65_536]), (b"b", &[0; 65_536])]),
-    );
+    cases.ok("xattr-longest-values", xattrs(&[(b"a", &[0; 65_536]), (b"b", &[0; 65_536])]));
     cases.bad("xattrs-none", "Invalid", xattrs(&[]));
-    cases.bad(
-        "xattrs-equal",
-        "Order",
-        xattrs(&[(b"a", b"1"), (b"a", b"2")]),
-    );
-    cases.bad(
-        "xattrs-descending",
-        "Order",
-        xattrs(&[(b"b", b"1"), (b"a", b"2")]),
-    );
+    cases.bad("xattrs-equal", "Order", xattrs(&[(b"a", b"1"), (b"a", b"2")]));
+    cases.bad("xattrs-descending", "Order", xattrs(&[(b"b", b"1"), (b"a", b"2")]));
     cases.bad("xattr-without-name", "Invalid", xattrs(&[(b"", b"1")]));
     cases.bad("xattr-name-with-nul", "Invalid", xattrs(&[(b"a\0", b"1")]));
-    cases.bad(
-        "xattr-name-over-limit",
-        "Limit",
-        xattrs(&[(&[b'n'; 256], b"v")]),
-    );
-    cases.bad(
-        "xattr-value-over-limit",
-        "Limit",
-        xattrs(&[(b"a", &[0; 65_537])]),
-    );
-    cases.bad(
-        "xattr-values-over-limit",
-        "Limit",
-        xattrs(&[(b"a", &[0; 65_536]), (b"b", &[0; 65_536]), (b"c", b"1")]),
-    );
-    cases.bad(
-        "xattrs-not-in-the-bytes",
-        "Truncated",
-        options(FOLDER, vec![2, 3, 1]),
-    );
-    cases.bad(
-        "xattrs-over-limit",
-        "Limit",
-        options(FOLDER, [vec![2], varint(1025)].concat()),
-    );
+    cases.bad("xattr-name-over-limit", "Limit", xattrs(&[(&[b'n'; 256], b"v")]));
+    cases.bad("xattr-value-over-limit", "Limit", xattrs(&[(b"a", &[0; 65_537])]));
+    cases.bad("xattr-values-over-limit", "Limit", xattrs(&[(b"a", &[0; 65_536]), (b"b", &[0; 65_536]), (b"c", b"1")]));
+    cases.bad("xattrs-not-in-the-bytes", "Truncated", options(FOLDER, vec![2, 3, 1]));
+    cases.bad("xattrs-over-limit", "Limit", options(FOLDER, [vec![2], varint(1025)].concat()));
 
-    let sqlite = |page_size: u32, rest: &[u8]| {
-        options(SQLITE, [&[4][..], &page_size.to_le_bytes(), rest].concat())
-    };
+    let sqlite = |page_size: u32, rest: &[u8]| options(SQLITE, [&[4][..], &page_size.to_le_bytes(), rest].concat());
     let wal = [vec![1], varint(4_120_032), time(1_700_000_000, 5)].concat();
     cases.ok("sqlite", sqlite(4096, &[0]));
     cases.ok("sqlite-with-wal", sqlite(65_536, &wal));
     cases.bad("sqlite-page-size", "Invalid", sqlite(4097, &[0]));
     cases.bad("sqlite-page-size-too-small", "Invalid", sqlite(256, &[0]));
-    cases.bad(
-        "sqlite-page-size-too-large",
-        "Invalid",
-        sqlite(131_072, &[0]),
-    );
+    cases.bad("sqlite-page-size-too-large", "Invalid", sqlite(131_072, &[0]));
     cases.bad("sqlite-page-size-zero", "Invalid", sqlite(0, &[0]));
     cases.bad("sqlite-has-wal", "NewerFormat", sqlite(4096, &[2]));
-    cases.bad(
-        "sqlite-wal-nanoseconds",
-        "Invalid",
-        sqlite(4096, &[vec![1, 0], time(0, 1_000_000_000)].concat()),
-    );
+    cases.bad("sqlite-wal-nanoseconds", "Invalid", sqlite(4096, &[vec![1, 0], time(0, 1_000_000_000)].concat()));
     cases.bad("sqlite-option-missing", "Invalid", options(SQLITE, vec![0]));
-    cases.bad(
-        "sqlite-option-of-a-plain-file",
-        "Invalid",
-        options(FILE, vec![4, 0, 16, 0, 0, 0]),
-    );
-    cases.bad(
-        "sqlite-folder",
-        "Invalid",
-        options(SQLITE | FOLDER, vec![4, 0, 16, 0, 0, 0]),
-    );
+    cases.bad("sqlite-option-of-a-plain-file", "Invalid", options(FILE, vec![4, 0, 16, 0, 0, 0]));
+    cases.bad("sqlite-folder", "Invalid", options(SQLITE | FOLDER, vec![4, 0, 16, 0, 0, 0]));
 
     let target = |target: &[u8]| options(SYMLINK, [vec![8], lp(target)].concat());
     cases.ok("symlink", target(b"../somewhere/\xff"));
     cases.ok("symlink-longest", target(&[b't'; 65_535]));
-    cases.bad(
-        "symlink-without-target",
-        "Invalid",
-        options(SYMLINK, vec![0]),
-    );
+    cases.bad("symlink-without-target", "Invalid", options(SYMLINK, vec![0]));
     cases.bad("symlink-to-nothing", "Invalid", target(b""));
     cases.bad("symlink-with-nul", "Invalid", target(b"a\0"));
     cases.bad("symlink-over-limit", "Limit", target(&[b't'; 65_536]));
     cases.bad(
         "symlink-with-size",
         "Invalid",
-        one(SYMLINK, |entry| {
-            (entry.size, entry.options) = (vec![1], vec![8, 1, b't'])
-        }),
+        one(SYMLINK, |entry| (entry.size, entry.options) = (vec![1], vec![8, 1, b't'])),
     );
-    cases.bad(
-        "target-of-a-file",
-        "Invalid",
-        options(FILE, [vec![8], lp(b"a")].concat()),
-    );
+    cases.bad("target-of-a-file", "Invalid", options(FILE, [vec![8], lp(b"a")].concat()));
 
     for (name, kind) in [("character-device", 5), ("block-device", 6)] {
         cases.ok(name, options(kind, vec![16, 0x83, 0x0a]));
-        cases.bad(
-            &format!("{name}-without-rdev"),
-            "Invalid",
-            options(kind, vec![0]),
-        );
+        cases.bad(&format!("{name}-without-rdev"), "Invalid", options(kind, vec![0]));
     }
     cases.ok("device-zero", options(5, vec![16, 0]));
     cases.bad("rdev-of-a-file", "Invalid", options(FILE, vec![16, 1]));
@@ -1210,93 +640,29 @@ fn leaf_owners(cases: &mut Cases) {
         with(&leaf_with_owners(&entries, users, groups), 2, &[2])
     };
     let names = |names: &[(u64, &[u8])]| {
-        let pairs: Vec<u8> = names
-            .iter()
-            .flat_map(|(id, name)| [varint(*id), lp(name)].concat())
-            .collect();
+        let pairs: Vec<u8> = names.iter().flat_map(|(id, name)| [varint(*id), lp(name)].concat()).collect();
         [varint(names.len() as u64), pairs].concat()
     };
-    cases.ok(
-        "owners",
-        owners(
-            &names(&[(0, b"root"), (1000, b"ann")]),
-            &names(&[(100, b"users")]),
-        ),
-    );
-    cases.ok(
-        "owners-without-a-name",
-        owners(&names(&[(1000, b"ann")]), &[0]),
-    );
-    cases.ok(
-        "owner-longest-name",
-        owners(&names(&[(1000, &[b'n'; 255])]), &[0]),
-    );
-    cases.bad(
-        "owner-name-over-limit",
-        "Limit",
-        owners(&names(&[(1000, &[b'n'; 256])]), &[0]),
-    );
-    cases.bad(
-        "owner-without-bytes",
-        "Invalid",
-        owners(&names(&[(1000, b"")]), &[0]),
-    );
-    cases.bad(
-        "owners-equal",
-        "Order",
-        owners(&names(&[(1000, b"a"), (1000, b"b")]), &[0]),
-    );
-    cases.bad(
-        "owners-descending",
-        "Order",
-        owners(&names(&[(1000, b"a"), (0, b"b")]), &[0]),
-    );
-    cases.bad(
-        "owner-unused",
-        "Invalid",
-        owners(&names(&[(1, b"a")]), &[0]),
-    );
-    cases.bad(
-        "group-unused",
-        "Invalid",
-        owners(&[0], &names(&[(1000, b"a")])),
-    );
-    cases.bad(
-        "owner-over-limit",
-        "Limit",
-        owners(&names(&[(1 << 32, b"a")]), &[0]),
-    );
-    cases.bad(
-        "owners-more-than-entries",
-        "Limit",
-        owners(&names(&[(0, b"a"), (1, b"b"), (1000, b"c")]), &[0]),
-    );
-    cases.bad(
-        "owners-not-in-the-bytes",
-        "Truncated",
-        [head(1, 0, 4096), varint(4096), vec![0; 100]].concat(),
-    );
+    cases.ok("owners", owners(&names(&[(0, b"root"), (1000, b"ann")]), &names(&[(100, b"users")])));
+    cases.ok("owners-without-a-name", owners(&names(&[(1000, b"ann")]), &[0]));
+    cases.ok("owner-longest-name", owners(&names(&[(1000, &[b'n'; 255])]), &[0]));
+    cases.bad("owner-name-over-limit", "Limit", owners(&names(&[(1000, &[b'n'; 256])]), &[0]));
+    cases.bad("owner-without-bytes", "Invalid", owners(&names(&[(1000, b"")]), &[0]));
+    cases.bad("owners-equal", "Order", owners(&names(&[(1000, b"a"), (1000, b"b")]), &[0]));
+    cases.bad("owners-descending", "Order", owners(&names(&[(1000, b"a"), (0, b"b")]), &[0]));
+    cases.bad("owner-unused", "Invalid", owners(&names(&[(1, b"a")]), &[0]));
+    cases.bad("group-unused", "Invalid", owners(&[0], &names(&[(1000, b"a")])));
+    cases.bad("owner-over-limit", "Limit", owners(&names(&[(1 << 32, b"a")]), &[0]));
+    cases.bad("owners-more-than-entries", "Limit", owners(&names(&[(0, b"a"), (1, b"b"), (1000, b"c")]), &[0]));
+    cases.bad("owners-not-in-the-bytes", "Truncated", [head(1, 0, 4096), varint(4096), vec![0; 100]].concat());
 }
 
 fn nodes(cases: &mut Cases) {
     let item = |shared: u64, rest: &[u8], entries: u64, bytes: u64| {
-        [
-            varint(shared),
-            lp(rest),
-            vec![0x66; 32],
-            varint(entries),
-            varint(bytes),
-        ]
-        .concat()
+        [varint(shared), lp(rest), vec![0x66; 32], varint(entries), varint(bytes)].concat()
     };
-    let node = |level: u8, items: &[Vec<u8>]| {
-        [head(2, level, items.len() as u16), items.concat()].concat()
-    };
-    let items = [
-        item(0, b"a/b", 256, 1 << 30),
-        item(2, b"c", 1, 0),
-        item(0, b"z", 3000, 12),
-    ];
+    let node = |level: u8, items: &[Vec<u8>]| [head(2, level, items.len() as u16), items.concat()].concat();
+    let items = [item(0, b"a/b", 256, 1 << 30), item(2, b"c", 1, 0), item(0, b"z", 3000, 12)];
     for level in [1, 12] {
         cases.of("node", 1, Some(("level", level)));
         cases.ok(&format!("level-{level}"), node(level as u8, &items));
@@ -1306,106 +672,40 @@ fn nodes(cases: &mut Cases) {
     let many = |count: u16| {
         let names: Vec<String> = (0..count).map(|number| format!("{number:03}")).collect();
         let shared = |at: usize| {
-            if at == 0 {
-                0
-            } else {
-                names[at]
-                    .bytes()
-                    .zip(names[at - 1].bytes())
-                    .take_while(|(a, b)| a == b)
-                    .count()
-            }
+            if at == 0 { 0 } else { names[at].bytes().zip(names[at - 1].bytes()).take_while(|(a, b)| a == b).count() }
         };
-        let items: Vec<_> = (0..names.len())
-            .map(|at| item(shared(at) as u64, &names[at].as_bytes()[shared(at)..], 1, 1))
-            .collect();
+        let items: Vec<_> =
+            (0..names.len()).map(|at| item(shared(at) as u64, &names[at].as_bytes()[shared(at)..], 1, 1)).collect();
         node(1, &items)
     };
     cases.ok("one-item", node(1, &items[..1]));
-    cases.ok(
-        "root-alone-below-the-first-item",
-        node(1, &[item(0, b"", 1, 0), item(0, b"a", 2, 5)]),
-    );
+    cases.ok("root-alone-below-the-first-item", node(1, &[item(0, b"", 1, 0), item(0, b"a", 2, 5)]));
     cases.ok("most-items", many(256));
-    cases.ok(
-        "greatest-numbers",
-        node(1, &[item(0, b"a", u64::MAX, u64::MAX)]),
-    );
+    cases.ok("greatest-numbers", node(1, &[item(0, b"a", u64::MAX, u64::MAX)]));
     cases.bad("items-over-limit", "Limit", many(257));
     cases.bad("empty", "Truncated", Vec::new());
     cases.bad("short", "Truncated", good[..good.len() - 1].to_vec());
     cases.bad("trailing", "Trailing", [&good[..], &[0]].concat());
     cases.bad("no-items", "Invalid", node(1, &[]));
-    cases.bad(
-        "items-not-in-the-bytes",
-        "Truncated",
-        with(&good, 2, &256u16.to_le_bytes()),
-    );
+    cases.bad("items-not-in-the-bytes", "Truncated", with(&good, 2, &256u16.to_le_bytes()));
     cases.bad("kind-unknown", "NewerFormat", with(&good, 0, &[5]));
     cases.bad("kind-other", "Mismatch", with(&good, 0, &[4]));
     cases.bad("level-other", "Mismatch", with(&good, 1, &[2]));
     cases.bad("no-entries", "Invalid", node(1, &[item(0, b"a", 0, 0)]));
-    cases.bad(
-        "entries-overflow",
-        "Invalid",
-        node(1, &[item(0, b"a", u64::MAX, 0), item(0, b"b", 1, 0)]),
-    );
-    cases.bad(
-        "bytes-overflow",
-        "Invalid",
-        node(1, &[item(0, b"a", 1, u64::MAX), item(0, b"b", 1, 1)]),
-    );
-    cases.bad(
-        "path-equal",
-        "Order",
-        node(1, &[item(0, b"ab", 1, 1), item(2, b"", 1, 1)]),
-    );
-    cases.bad(
-        "path-descending",
-        "Order",
-        node(1, &[item(0, b"ab", 1, 1), item(1, b"a", 1, 1)]),
-    );
-    cases.bad(
-        "slash-sorts-lowest",
-        "Order",
-        node(1, &[item(0, b"a!", 1, 1), item(1, b"/b", 1, 1)]),
-    );
-    cases.bad(
-        "shared-less-than-there-is",
-        "NotCanonical",
-        node(1, &[item(0, b"ab", 1, 1), item(1, b"bc", 1, 1)]),
-    );
-    cases.bad(
-        "shared-in-the-first-item",
-        "Invalid",
-        node(1, &[item(1, b"ab", 1, 1)]),
-    );
-    cases.bad(
-        "shared-longer-than-before",
-        "Invalid",
-        node(1, &[item(0, b"a", 1, 1), item(2, b"b", 1, 1)]),
-    );
+    cases.bad("entries-overflow", "Invalid", node(1, &[item(0, b"a", u64::MAX, 0), item(0, b"b", 1, 0)]));
+    cases.bad("bytes-overflow", "Invalid", node(1, &[item(0, b"a", 1, u64::MAX), item(0, b"b", 1, 1)]));
+    cases.bad("path-equal", "Order", node(1, &[item(0, b"ab", 1, 1), item(2, b"", 1, 1)]));
+    cases.bad("path-descending", "Order", node(1, &[item(0, b"ab", 1, 1), item(1, b"a", 1, 1)]));
+    cases.bad("slash-sorts-lowest", "Order", node(1, &[item(0, b"a!", 1, 1), item(1, b"/b", 1, 1)]));
+    cases.bad("shared-less-than-there-is", "NotCanonical", node(1, &[item(0, b"ab", 1, 1), item(1, b"bc", 1, 1)]));
+    cases.bad("shared-in-the-first-item", "Invalid", node(1, &[item(1, b"ab", 1, 1)]));
+    cases.bad("shared-longer-than-before", "Invalid", node(1, &[item(0, b"a", 1, 1), item(2, b"b", 1, 1)]));
     cases.bad("path-dots", "Invalid", node(1, &[item(0, b"a/..", 1, 1)]));
     cases.bad("path-nul", "Invalid", node(1, &[item(0, b"a\0", 1, 1)]));
-    cases.bad(
-        "path-over-limit",
-        "Limit",
-        node(
-            1,
-            &[item(0, &[[b'x'; 4095].as_slice(); 17].join(&b'/'), 1, 1)],
-        ),
-    );
+    cases.bad("path-over-limit", "Limit", node(1, &[item(0, &[[b'x'; 4095].as_slice(); 17].join(&b'/'), 1, 1)]));
     let long = with_component(&[b'x'; 4096]);
-    cases.bad(
-        "component-over-limit",
-        "Limit",
-        node(1, &[item(0, &long, 1, 1)]),
-    );
-    cases.bad(
-        "varint-with-superfluous-byte",
-        "NotCanonical",
-        [&good[..good.len() - 1], &[0x8c, 0]].concat(),
-    );
+    cases.bad("component-over-limit", "Limit", node(1, &[item(0, &long, 1, 1)]));
+    cases.bad("varint-with-superfluous-byte", "NotCanonical", [&good[..good.len() - 1], &[0x8c, 0]].concat());
     for (level, error) in [(0, "Invalid"), (13, "Limit")] {
         cases.of("node", 1, Some(("level", level)));
         cases.bad(&format!("level-{level}"), error, node(level as u8, &items));
@@ -1422,28 +722,19 @@ fn lists(cases: &mut Cases) {
         [head(3, level, count), ids].concat()
     };
     let content = |level: u8, lens: &[u64]| {
-        let items: Vec<u8> = lens
-            .iter()
-            .flat_map(|len| [vec![0x66; 32], varint(*len)].concat())
-            .collect();
+        let items: Vec<u8> = lens.iter().flat_map(|len| [vec![0x66; 32], varint(*len)].concat()).collect();
         [head(4, level, lens.len() as u16), items].concat()
     };
     for level in [0, 12] {
         cases.of("list", 1, Some(("level", level)));
         cases.ok(&format!("fixed-level-{level}"), fixed(level as u8, 3));
-        cases.ok(
-            &format!("content-level-{level}"),
-            content(level as u8, &[1, 300, 524_288]),
-        );
+        cases.ok(&format!("content-level-{level}"), content(level as u8, &[1, 300, 524_288]));
     }
     cases.of("list", 1, Some(("level", 13)));
     cases.bad("fixed-level-over-limit", "Limit", fixed(13, 3));
     cases.bad("content-level-over-limit", "Limit", content(13, &[1]));
     cases.of("list", 1, Some(("level", 1)));
-    cases.ok(
-        "lengths-below-the-children",
-        content(1, &[524_289, 1 << 62]),
-    );
+    cases.ok("lengths-below-the-children", content(1, &[524_289, 1 << 62]));
     cases.bad("sum-overflow", "Invalid", content(1, &[u64::MAX, 1]));
     cases.bad("level-other", "Mismatch", content(0, &[1]));
     cases.of("list", 1, Some(("level", 0)));
@@ -1457,34 +748,14 @@ fn lists(cases: &mut Cases) {
     cases.bad("content-no-items", "Invalid", content(0, &[]));
     cases.bad("empty", "Truncated", Vec::new());
     cases.bad("fixed-short", "Truncated", fixed(0, 2)[..67].to_vec());
-    cases.bad(
-        "content-short",
-        "Truncated",
-        content(0, &[1, 1])[..69].to_vec(),
-    );
-    cases.bad(
-        "fixed-trailing",
-        "Trailing",
-        [fixed(0, 2), vec![0]].concat(),
-    );
-    cases.bad(
-        "content-trailing",
-        "Trailing",
-        [content(0, &[1]), vec![0]].concat(),
-    );
-    cases.bad(
-        "kind-unknown",
-        "NewerFormat",
-        with(&content(0, &[1]), 0, &[5]),
-    );
+    cases.bad("content-short", "Truncated", content(0, &[1, 1])[..69].to_vec());
+    cases.bad("fixed-trailing", "Trailing", [fixed(0, 2), vec![0]].concat());
+    cases.bad("content-trailing", "Trailing", [content(0, &[1]), vec![0]].concat());
+    cases.bad("kind-unknown", "NewerFormat", with(&content(0, &[1]), 0, &[5]));
     cases.bad("kind-other", "Mismatch", with(&content(0, &[1]), 0, &[2]));
     cases.bad("length-zero", "Invalid", content(0, &[1, 0]));
     cases.bad("chunk-over-limit", "Limit", content(0, &[524_289]));
-    cases.bad(
-        "varint-with-superfluous-byte",
-        "NotCanonical",
-        [&content(0, &[1])[..36], &[0x81, 0]].concat(),
-    );
+    cases.bad("varint-with-superfluous-byte", "NotCanonical", [&content(0, &[1])[..36], &[0x81, 0]].concat());
 }
 
 fn head(kind: u8, level: u8, count: u16) -> Vec<u8> {
@@ -1510,9 +781,5 @@ fn lp(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn time(secs: i64, nanos: u32) -> Vec<u8> {
-    [
-        &varint(((secs << 1) ^ (secs >> 63)) as u64)[..],
-        &nanos.to_le_bytes(),
-    ]
-    .concat()
+    [&varint(((secs << 1) ^ (secs >> 63)) as u64)[..], &nanos.to_le_bytes()].concat()
 }

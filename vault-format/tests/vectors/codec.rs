@@ -5,9 +5,7 @@ use vault_format::index::Table;
 use vault_format::list::{ListNode, encode_list, parse_list};
 use vault_format::manifest::{LeafEncoder, Owner, encode_node, parse_leaf, parse_node};
 use vault_format::pack::{Footer, Trailer};
-use vault_format::{
-    Capture, Chunking, Content, Entry, FormatError, Frame, Header, ObjectName, Suite, Time,
-};
+use vault_format::{Capture, Chunking, Content, Entry, FormatError, Frame, Header, ObjectName, Suite, Time};
 
 /// One file below `testdata`: `field: value` lines, an empty line, hex of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,24 +31,11 @@ impl Vector {
         });
         lines.push(format!("suite: {}", self.suite));
         lines.extend(self.note.iter().map(|note| format!("note: {note}")));
-        lines.extend(
-            self.place
-                .iter()
-                .map(|(name, value)| format!("place: {name} {value}")),
-        );
-        lines.extend(
-            self.fields
-                .iter()
-                .map(|(name, value)| format!("{name}: {value}")),
-        );
+        lines.extend(self.place.iter().map(|(name, value)| format!("place: {name} {value}")));
+        lines.extend(self.fields.iter().map(|(name, value)| format!("{name}: {value}")));
         lines.push(String::new());
         let digits = hex::encode(&self.bytes);
-        lines.extend(
-            digits
-                .as_bytes()
-                .chunks(64)
-                .map(|line| String::from_utf8_lossy(line).into_owned()),
-        );
+        lines.extend(digits.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()));
         lines.join("\n") + "\n"
     }
 
@@ -124,25 +109,17 @@ pub(crate) fn decode(vector: &Vector) -> Option<Result<Decoded, FormatError>> {
 
 fn name(vector: &Vector) -> Result<Decoded, FormatError> {
     const BAD: FormatError = FormatError::Invalid { what: "name" };
-    let name = std::str::from_utf8(&vector.bytes)
-        .ok()
-        .and_then(ObjectName::parse)
-        .ok_or(BAD)?;
+    let name = std::str::from_utf8(&vector.bytes).ok().and_then(ObjectName::parse).ok_or(BAD)?;
     let mut fields = vec![field("type", format!("{:?}", name.object_type()))];
     fields.extend(name.device().map(|device| field("device", device)));
     fields.push(field("hash", name.hash()));
     match name {
         ObjectName::Roster { n, .. } => fields.push(field("n", n)),
         ObjectName::Log { seq, .. } => fields.push(field("seq", seq)),
-        ObjectName::Mail { session, n, .. } => {
-            fields.extend([field("session", hex::encode(session)), field("n", n)])
-        }
+        ObjectName::Mail { session, n, .. } => fields.extend([field("session", hex::encode(session)), field("n", n)]),
         ObjectName::Pack(_) | ObjectName::Delta { .. } | ObjectName::Shard { .. } => {}
     }
-    Ok(Decoded {
-        fields,
-        again: name.to_path().into_bytes(),
-    })
+    Ok(Decoded { fields, again: name.to_path().into_bytes() })
 }
 
 fn header(vector: &Vector) -> Result<Decoded, FormatError> {
@@ -156,30 +133,14 @@ fn header(vector: &Vector) -> Result<Decoded, FormatError> {
         field("writer", header.writer),
         field("salt", hex::encode(header.salt)),
     ];
-    Ok(Decoded {
-        fields,
-        again: header.encode().to_vec(),
-    })
+    Ok(Decoded { fields, again: header.encode().to_vec() })
 }
 
 fn frame(vector: &Vector) -> Result<Decoded, FormatError> {
-    let Frame {
-        syn,
-        nonce,
-        ciphertext,
-        tag,
-    } = Frame::split(vector.suite(), &vector.bytes)?;
-    let parts = [
-        ("syn", &syn[..]),
-        ("nonce", nonce),
-        ("ciphertext", ciphertext),
-        ("tag", tag),
-    ];
+    let Frame { syn, nonce, ciphertext, tag } = Frame::split(vector.suite(), &vector.bytes)?;
+    let parts = [("syn", &syn[..]), ("nonce", nonce), ("ciphertext", ciphertext), ("tag", tag)];
     Ok(Decoded {
-        fields: parts
-            .iter()
-            .map(|(name, bytes)| field(name, hex::encode(bytes)))
-            .collect(),
+        fields: parts.iter().map(|(name, bytes)| field(name, hex::encode(bytes))).collect(),
         again: [syn, nonce, ciphertext, tag].concat(),
     })
 }
@@ -192,13 +153,7 @@ fn text(vector: &Vector) -> Result<Decoded, FormatError> {
         field("body", hex::encode(text.body)),
     ];
     let mut again = Vec::new();
-    write_text(
-        text.codec,
-        text.plain_len,
-        text.body,
-        vector.bytes.len(),
-        &mut again,
-    )?;
+    write_text(text.codec, text.plain_len, text.body, vector.bytes.len(), &mut again)?;
     Ok(Decoded { fields, again })
 }
 
@@ -212,85 +167,47 @@ fn footer(vector: &Vector) -> Result<Decoded, FormatError> {
         );
         fields.push(field("segment", place));
         for chunk in &segment.chunks {
-            fields.push(field(
-                "chunk",
-                format!(
-                    "id={} type={:?} length={}",
-                    chunk.id, chunk.chunk_type, chunk.len
-                ),
-            ));
+            fields.push(field("chunk", format!("id={} type={:?} length={}", chunk.id, chunk.chunk_type, chunk.len)));
         }
     }
-    Ok(Decoded {
-        fields,
-        again: footer.encode()?,
-    })
+    Ok(Decoded { fields, again: footer.encode()? })
 }
 
 fn trailer(vector: &Vector) -> Result<Decoded, FormatError> {
-    let trailer = Trailer::parse(
-        &vector.bytes,
-        vector.suite(),
-        vector.place("pack_len") as usize,
-    )?;
+    let trailer = Trailer::parse(&vector.bytes, vector.suite(), vector.place("pack_len") as usize)?;
     let fields = vec![
         field("footer_offset", trailer.footer_offset),
         field("footer_len", trailer.footer_len),
         field("segment_count", trailer.segment_count),
     ];
-    Ok(Decoded {
-        fields,
-        again: trailer.encode().to_vec(),
-    })
+    Ok(Decoded { fields, again: trailer.encode().to_vec() })
 }
 
 fn table(vector: &Vector) -> Result<Decoded, FormatError> {
     let table = Table::parse(&vector.bytes)?;
     let mut fields = vec![field("kind", format!("{:?}", table.kind))];
     for pack in &table.packs {
-        fields.push(field(
-            "pack",
-            format!(
-                "{} units={}",
-                ObjectName::Pack(pack.name).to_path(),
-                pack.size_units
-            ),
-        ));
+        fields.push(field("pack", format!("{} units={}", ObjectName::Pack(pack.name).to_path(), pack.size_units)));
     }
     for segment in &table.segments {
-        let place = format!(
-            "offset={} frame_len={} plain_len={}",
-            segment.offset, segment.frame_len, segment.plain_len
-        );
-        fields.push(field(
-            "segment",
-            format!("pack={} slot={} {place}", segment.pack, segment.slot),
-        ));
+        let place =
+            format!("offset={} frame_len={} plain_len={}", segment.offset, segment.frame_len, segment.plain_len);
+        fields.push(field("segment", format!("pack={} slot={} {place}", segment.pack, segment.slot)));
     }
     for row in &table.rows {
         fields.push(field(
             "row",
-            format!(
-                "id={} segment={} offset={} length={}",
-                row.id, row.segment, row.offset, row.len
-            ),
+            format!("id={} segment={} offset={} length={}", row.id, row.segment, row.offset, row.len),
         ));
     }
-    Ok(Decoded {
-        fields,
-        again: table.encode()?,
-    })
+    Ok(Decoded { fields, again: table.encode()? })
 }
 
 fn leaf(vector: &Vector) -> Result<Decoded, FormatError> {
     let leaf = parse_leaf(&vector.bytes)?;
     let mut fields = Vec::new();
     for (kind, names) in [("user", &leaf.users), ("group", &leaf.groups)] {
-        fields.extend(
-            names
-                .iter()
-                .map(|(id, name)| field(kind, format!("{id} {}", name.escape_ascii()))),
-        );
+        fields.extend(names.iter().map(|(id, name)| field(kind, format!("{id} {}", name.escape_ascii()))));
     }
     let mut encoder = LeafEncoder::new();
     for entry in &leaf.entries {
@@ -313,38 +230,21 @@ fn node(vector: &Vector) -> Result<Decoded, FormatError> {
     let items = parse_node(&vector.bytes, level)?;
     let fields = items.iter().map(|item| {
         let counts = format!("entries={} bytes={}", item.entries, item.bytes);
-        field(
-            "item",
-            format!(
-                "last_path={} id={} {counts}",
-                item.last_path.escape_ascii(),
-                item.id
-            ),
-        )
+        field("item", format!("last_path={} id={} {counts}", item.last_path.escape_ascii(), item.id))
     });
-    Ok(Decoded {
-        fields: fields.collect(),
-        again: encode_node(level, &items)?,
-    })
+    Ok(Decoded { fields: fields.collect(), again: encode_node(level, &items)? })
 }
 
 fn list(vector: &Vector) -> Result<Decoded, FormatError> {
     let level = vector.place("level") as u8;
     let node = parse_list(&vector.bytes, level)?;
     let fields = match &node {
-        ListNode::Fixed(ids) => ids
-            .iter()
-            .map(|id| field("item", format!("id={id}")))
-            .collect(),
-        ListNode::Content(items) => items
-            .iter()
-            .map(|(id, len)| field("item", format!("id={id} length={len}")))
-            .collect(),
+        ListNode::Fixed(ids) => ids.iter().map(|id| field("item", format!("id={id}"))).collect(),
+        ListNode::Content(items) => {
+            items.iter().map(|(id, len)| field("item", format!("id={id} length={len}"))).collect()
+        }
     };
-    Ok(Decoded {
-        fields,
-        again: encode_list(level, &node)?,
-    })
+    Ok(Decoded { fields, again: encode_list(level, &node)? })
 }
 
 fn field(name: &str, value: impl ToString) -> (String, String) {
@@ -359,57 +259,31 @@ fn describe(entry: &Entry) -> String {
         format!("mode={:o}", entry.mode),
         format!("uid={} gid={}", entry.uid, entry.gid),
         format!("mtime={} ctime={}", time(entry.mtime), time(entry.ctime)),
-        format!(
-            "inode={} device={} links={} size={}",
-            entry.inode, entry.device, entry.links, entry.size
-        ),
+        format!("inode={} device={} links={} size={}", entry.inode, entry.device, entry.links, entry.size),
     ];
     words.push(match &entry.content {
         Content::Empty => "content=empty".to_owned(),
         Content::Inline(bytes) => format!("content=inline:{}", hex::encode(bytes)),
-        Content::List {
-            chunking: Chunking::ContentDefined,
-            depth,
-            root,
-        } => format!("content=list:{depth}:{}", hex::encode(root)),
-        Content::List {
-            chunking: Chunking::Fixed(size),
-            depth,
-            root,
-        } => format!("content=fixed:{size}:{depth}:{}", hex::encode(root)),
+        Content::List { chunking: Chunking::ContentDefined, depth, root } => {
+            format!("content=list:{depth}:{}", hex::encode(root))
+        }
+        Content::List { chunking: Chunking::Fixed(size), depth, root } => {
+            format!("content=fixed:{size}:{depth}:{}", hex::encode(root))
+        }
     });
+    words.extend(entry.holes.iter().map(|(offset, len)| format!("hole={offset}+{len}")));
     words.extend(
-        entry
-            .holes
-            .iter()
-            .map(|(offset, len)| format!("hole={offset}+{len}")),
+        entry.xattrs.iter().map(|(name, value)| format!("xattr={}:{}", name.escape_ascii(), hex::encode(value))),
     );
-    words.extend(
-        entry
-            .xattrs
-            .iter()
-            .map(|(name, value)| format!("xattr={}:{}", name.escape_ascii(), hex::encode(value))),
-    );
-    words.extend(
-        (!entry.target.is_empty()).then(|| format!("target={}", entry.target.escape_ascii())),
-    );
-    words.extend(
-        entry
-            .kind
-            .is_device()
-            .then(|| format!("rdev={}", entry.rdev)),
-    );
+    words.extend((!entry.target.is_empty()).then(|| format!("target={}", entry.target.escape_ascii())));
+    words.extend(entry.kind.is_device().then(|| format!("rdev={}", entry.rdev)));
     words.extend(match &entry.capture {
         Capture::Plain => None,
         Capture::Changed => Some("capture=changed".to_owned()),
-        Capture::Sqlite {
-            page_size,
-            wal: None,
-        } => Some(format!("capture=sqlite:{page_size}")),
-        Capture::Sqlite {
-            page_size,
-            wal: Some((size, at)),
-        } => Some(format!("capture=sqlite:{page_size}:{size}:{}", time(*at))),
+        Capture::Sqlite { page_size, wal: None } => Some(format!("capture=sqlite:{page_size}")),
+        Capture::Sqlite { page_size, wal: Some((size, at)) } => {
+            Some(format!("capture=sqlite:{page_size}:{size}:{}", time(*at)))
+        }
         Capture::SqliteFallback => Some("capture=sqlite-fallback".to_owned()),
     });
     words.join(" ")
