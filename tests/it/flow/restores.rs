@@ -24,7 +24,7 @@ fn a_part_is_restored_without_the_rest_of_the_vault() {
     world.run(["restore", &part(&world, "data/part"), "-t", "out"]).expect_code(0).expect_out("restored 2 files");
     same(&look(&world.path("data/part")), &look(&world.path("out")));
     world.run(["restore", &part(&world, "data/part/sub/smaller"), "-t", "one"]).expect_code(0);
-    assert_eq!(tree(&world.path("one")), tree(&world.path("data/part/sub")));
+    same(&look(&world.path("data/part/sub")), &look(&world.path("one")));
     // And what needs it says so: an alarm, which names the file.
     world.run(["restore", "-t", "all"]).expect_code(14).expect_err("large");
 }
@@ -141,8 +141,7 @@ fn dry_runs_write_nothing() {
     world.write("data/a", noise(400_000, 4));
     let all = || -> BTreeMap<_, _> { ["vault", "data"].map(|name| (name, look(&world.path(name)))).into() };
     let before = all();
-    let ran = world.run(["push", "data", "--dry-run"]).expect_code(0).expect_out("Would add").expect_out("no snapshot");
-    assert!(!ran.out.contains("saved"), "{}", ran.out);
+    world.run(["push", "data", "--dry-run"]).expect_code(0).expect_out("Would add").expect_out("no snapshot was saved");
     assert_eq!(all(), before);
     world.run(["push", "data"]).expect_code(0);
     let before = all();
