@@ -229,8 +229,14 @@ impl Vault {
         let pins = options.home.pins(id)?;
         let provider = rustcrypto::provider();
         let records = fetch_records(&store)?;
-        let roster = Roster::build(provider, &records, Some(id))
-            .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
+        let roster = match Roster::build(provider, &records, Some(id)) {
+            Ok(roster) => roster,
+            // An empty folder is a disk that is not there. Records that are none any more are evidence.
+            Err(RosterError::NotAVault) if !records.is_empty() && !pins.roster_heads.is_empty() => {
+                return Err(VaultError::RosterRolledBack { head: pins.roster_heads[0] });
+            }
+            Err(error) => return Err(VaultError::NoVault { url, error }),
+        };
         check_readable(&roster)?;
         if let Some(head) = pins.roster_heads.iter().find(|head| !roster.knows(**head)) {
             return Err(VaultError::RosterRolledBack { head: *head });
@@ -348,6 +354,18 @@ impl Vault {
         let mut notes = Vec::new();
         if !roster.void.is_empty() {
             notes.push(format!("{} roster records do not count; 'zvault check' names them", roster.void.len()));
+        }
+        // Noise that anybody can plant, or a snapshot that is lost: only a check tells them apart.
+        let unread = roster.ignored.len() + log.junk().len();
+        if unread > 0 {
+            let objects = if unread == 1 {
+                "object that is no record or entry"
+            } else {
+                "objects that are no records or entries"
+            };
+            notes.push(format!(
+                "the vault holds {unread} {objects} of its devices; 'zvault check' names what is damaged"
+            ));
         }
         let id = roster.vault;
         let cache = cache.and_then(|cache| match Home::cache_folder(cache, id) {

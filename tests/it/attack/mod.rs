@@ -1,1 +1,4 @@
-//! x
+//! A store that lies, and files that lie in wait.
+mod objects;
+mod targets;
+mod vaults;

@@ -18,7 +18,9 @@ fn store_holds_no_plaintext_canaries() {
     std::os::unix::fs::symlink("canary-target", world.path("canary-folder/canary-link")).expect("a link");
     let database = world.path("canary-folder/canary.db");
     let connection = rusqlite::Connection::open(&database).expect("a database");
-    connection.execute_batch("create table canary_table (x); insert into canary_table values ('canary-row')").expect("made");
+    connection
+        .execute_batch("create table canary_table (x); insert into canary_table values ('canary-row')")
+        .expect("made");
     drop(connection);
     give_away(&world);
     let go = |args: &[&str]| {
@@ -50,11 +52,12 @@ fn store_holds_no_plaintext_canaries() {
     assert!(looked > 10, "only {looked} objects");
 
     // This machine knows its vault, its device and itself; of what was pushed it keeps nothing in clear.
-    let of_files = ["content", "folder", "sub", "file", "small", "inline", "large", "noise", "link", "target", "row", "new"]
-        .iter()
-        .chain(&["stream", "output", "passphrase", "tag", "_table", ".db"])
-        .map(|end| if end.starts_with(['_', '.']) { format!("canary{end}") } else { format!("canary-{end}") })
-        .collect::<Vec<_>>();
+    let of_files =
+        ["content", "folder", "sub", "file", "small", "inline", "large", "noise", "link", "target", "row", "new"]
+            .iter()
+            .chain(&["stream", "output", "passphrase", "tag", "_table", ".db"])
+            .map(|end| if end.starts_with(['_', '.']) { format!("canary{end}") } else { format!("canary-{end}") })
+            .collect::<Vec<_>>();
     for home in ["user", "second"] {
         let looked = assert_free_of(&world.path(home), &of_files);
         assert!(looked > 2, "only {looked} files of state");
@@ -65,9 +68,7 @@ fn store_holds_no_plaintext_canaries() {
 fn a_pushed_command_sees_no_secret() {
     let world = World::with_vault();
     let script = "env; tr '\\0' '\\n' < /proc/self/cmdline; tr '\\0' ' ' < /proc/$PPID/cmdline; ls /proc/self/fd";
-    world
-        .run(["push", "--stdin-from-command", "--stdin-filename", "seen", "--", "sh", "-c", script])
-        .expect_code(0);
+    world.run(["push", "--stdin-from-command", "--stdin-filename", "seen", "--", "sh", "-c", script]).expect_code(0);
     world.run(["restore", "-t", "out"]).expect_code(0);
     let seen = tree(&world.path("out")).into_values().next().expect("the output");
     let seen = String::from_utf8(seen).expect("text");

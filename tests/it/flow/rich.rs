@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags, makedev, mkdirat, mknodat, openat, setxattr,
-    utimensat,
+    AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps, XattrFlags, makedev, mkdirat, mknodat, openat,
+    setxattr, utimensat,
 };
 
 use super::look::{Item, blocks, look, same};
@@ -240,8 +240,6 @@ fn touch(path: &Path, secs: i64, nanos: i64) {
 /// Names and sizes of all packs.
 fn packs(world: &World) -> BTreeMap<PathBuf, Item> {
     let mut packs = look(&world.path("vault/zv1"));
-    packs.retain(|path, item| {
-        (path.starts_with("p") || path.starts_with("t")) && item.kind == FileType::RegularFile
-    });
+    packs.retain(|path, item| (path.starts_with("p") || path.starts_with("t")) && item.kind == FileType::RegularFile);
     packs
 }

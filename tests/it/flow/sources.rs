@@ -28,11 +28,9 @@ fn a_failing_command_makes_no_snapshot() {
     let world = World::with_vault();
     let count = || world.run(["snapshots", "--json"]).expect_code(0).last_json().as_array().map(Vec::len);
     world.run(["push", "--stdin-from-command", "--stdin-filename", "d", "--", "echo", "good"]).expect_code(0);
-    for (script, said) in [
-        ("yes half a dump | head -c 3000000; exit 3", "3"),
-        ("exit 1", "1"),
-        ("echo half; kill -9 $$", "signal"),
-    ] {
+    for (script, said) in
+        [("yes half a dump | head -c 3000000; exit 3", "3"), ("exit 1", "1"), ("echo half; kill -9 $$", "signal")]
+    {
         let command = ["push", "--stdin-from-command", "--stdin-filename", "d", "--", "sh", "-c", script];
         let ran = world.run(command).expect_err(said);
         assert_eq!(ran.code, Some(1), "{}", ran.err);

@@ -146,13 +146,15 @@ fn under_constant_writes(mode: &str) {
 fn make(path: &Path, mode: &str) {
     let connection = Connection::open(path).expect("made");
     connection.pragma_update(None, "journal_mode", mode).expect("a mode");
-    connection.execute_batch(
-        "create table account (id integer primary key, balance integer, filler text);
+    connection
+        .execute_batch(
+            "create table account (id integer primary key, balance integer, filler text);
          create table log (id integer primary key, note text);
          create index log_notes on log (note);
          create table counter (rounds integer);
          insert into counter values (0);",
-    ).expect("tables");
+        )
+        .expect("tables");
     let filler = "f".repeat(300);
     connection.execute_batch("begin").expect("begun");
     for id in 0..ACCOUNTS {
