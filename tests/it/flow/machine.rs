@@ -27,6 +27,7 @@ pub(crate) fn is_root() -> bool {
 }
 
 /// Says loudly that a test did not test.
+#[allow(clippy::print_stderr)] // For whoever runs the tests.
 pub(crate) fn skip(why: &str) {
     eprintln!("SKIPPED: {why}");
 }
