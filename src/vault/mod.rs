@@ -55,6 +55,8 @@ pub struct Vault {
     /// Tables that the index could not be filled from.
     unusable_tables: Mutex<Vec<String>>,
     notes: Vec<String>,
+    /// For tests of what lies between progress entries: they have a few packs only.
+    pub(crate) progress_after_each_pack: bool,
 }
 
 impl Vault {
