@@ -53,11 +53,11 @@ impl Vault {
         Ok(PackWriter::with_buffer(PackKeys::symmetric(self.provider, header, &epoch.data)?, buffer)?)
     }
 
-    /// Stores a pack and takes its chunks into the index. The journal names it until an entry does.
+    /// Stores a pack and takes its chunks into the index. The journal names it until an entry does, and does so before it
+    /// is stored: a push that is killed in between would leave a pack that nobody ever finds.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
-        let name = pack.name;
+        self.note_in_journal(pack.name)?;
         let stored = self.store.put_pack(pack)?;
-        self.note_in_journal(name)?;
         self.index()?.stored(&stored);
         Ok(stored)
     }

@@ -1,4 +1,7 @@
 //! The one integration binary: the real program on real files.
+mod attack;
 mod cli;
+mod crash;
+mod flow;
 mod generated;
 mod runner;

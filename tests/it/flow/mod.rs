@@ -1,0 +1,9 @@
+//! What the program is for, on the hardest files there are.
+mod canaries;
+pub(crate) mod look;
+pub(crate) mod machine;
+mod machines;
+mod restores;
+mod rich;
+mod sources;
+mod sqlite;
