@@ -92,7 +92,7 @@ impl PushOptions {
             if sources.iter().any(|source| source.label == label) {
                 continue;
             }
-            let parent = vault.parent_of(&label, &self.host);
+            let parent = vault.parent_of(&label);
             sources.push(Source {
                 label,
                 parent: parent.map(|(_, root)| root),

@@ -68,7 +68,9 @@ impl World {
         )
         .expect("a vault");
         world.faults.reset();
-        (world, made.vault)
+        let mut vault = made.vault;
+        vault.progress_after_each_pack = true;
+        (world, vault)
     }
 
     fn source(&self) -> PathBuf {
@@ -87,8 +89,11 @@ impl World {
     fn open(&self) -> Vault {
         let id = self.home.vaults().expect("listed")[0];
         let state = self.home.device(id).expect("read");
-        Vault::open_on(self.store(), URL.into(), Some(state), self.open_options(Some(&self.cache()), &mut Passphrases))
-            .expect("opens")
+        let (cache, mut unlock) = (self.cache(), Passphrases);
+        let options = self.open_options(Some(&cache), &mut unlock);
+        let mut vault = Vault::open_on(self.store(), URL.into(), Some(state), options).expect("opens");
+        vault.progress_after_each_pack = true;
+        vault
     }
 
     /// As somebody who knows the passphrase and has nothing else: no state, no cache.

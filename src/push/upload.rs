@@ -37,7 +37,7 @@ impl<'a> Uploader<'a> {
             if bytes.is_unique() {
                 buffers.give(bytes.into());
             }
-            if PROGRESS_AFTER_EACH_PACK || self.vault.index()?.delta_is_full() {
+            if self.vault.progress_after_each_pack || self.vault.index()?.delta_is_full() {
                 let deltas = self.vault.store_deltas()?;
                 self.vault.append_progress(&deltas)?;
             }
@@ -45,6 +45,3 @@ impl<'a> Uploader<'a> {
         Ok(())
     }
 }
-
-/// Tests are about what lies between progress entries, and have a few packs only.
-const PROGRESS_AFTER_EACH_PACK: bool = cfg!(test);

@@ -55,6 +55,8 @@ pub struct Vault {
     /// Tables that the index could not be filled from.
     unusable_tables: Mutex<Vec<String>>,
     notes: Vec<String>,
+    /// For tests of what lies between progress entries: they have a few packs only.
+    pub(crate) progress_after_each_pack: bool,
 }
 
 impl Vault {
@@ -190,18 +192,17 @@ impl Vault {
         folders
     }
 
-    /// The newest snapshot that holds a readable source with this label: of this device, else of any with this host name.
-    pub(crate) fn parent_of(&self, label: &[u8], host: &str) -> Option<(Identity, TreeRoot)> {
-        let mut candidates: Vec<_> = self.snapshots();
-        candidates.retain(|s| s.device == self.device.id || s.snapshot.host == host);
-        candidates.sort_by_key(|s| (s.device == self.device.id, s.time, s.seq));
-        candidates.iter().rev().find_map(|info| {
+    /// The newest snapshot of this device that holds a readable source with this label.
+    ///
+    /// Only its own: what counts as unchanged is taken from the parent without being read, so another device could plant
+    /// content for files whose size, times and inode it can guess.
+    pub(crate) fn parent_of(&self, label: &[u8]) -> Option<(Identity, TreeRoot)> {
+        let own = self.snapshots().into_iter().filter(|info| info.device == self.device.id);
+        let mut own: Vec<_> = own.collect();
+        own.sort_by_key(|info| info.seq);
+        own.iter().rev().find_map(|info| {
             let source = info.snapshot.sources.iter().find(|source| {
-                // Only a device of this domain can know what is in it.
-                self.domain_of(info.device) == source.domain
-                    && source.label == label
-                    && source.scope == Scope::VAULT
-                    && source.domain == self.domain.domain
+                source.label == label && source.scope == Scope::VAULT && source.domain == self.domain.domain
             })?;
             let root = TreeRoot { id: source.root?, level: source.level, entries: source.entries, bytes: source.bytes };
             Some((info.id, root))

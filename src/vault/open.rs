@@ -396,6 +396,7 @@ impl Vault {
             journal: Mutex::default(),
             heads: super::chunks::PackHeads::default(),
             unusable_tables: Mutex::default(),
+            progress_after_each_pack: false,
             notes,
         }
     }

@@ -225,6 +225,10 @@ impl Vault {
             }
             // Not there: it was stored by a push that ended otherwise than it thought, or somebody deleted it.
             let Some(size) = self.store.head(&ObjectName::Pack(name))? else { continue };
+            // Whole, against its name: what is claimed from here on must be there to the last byte.
+            let Ok(_) = self.store.get(&ObjectName::Pack(name), &|bytes| self.provider.hash.hash(&[bytes])) else {
+                continue;
+            };
             let Ok(segments) = self.footer(&name, size) else { continue };
             let new = segments.iter().flat_map(|s| &s.chunks).any(|chunk| {
                 self.index().is_ok_and(|index| index.locate(&chunk.id).is_ok_and(|places| places.is_empty()))
