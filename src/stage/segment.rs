@@ -129,14 +129,42 @@ impl CompressedSegment<'_> {
 /// Compresses with tables and a buffer that it keeps.
 pub struct Compressor {
     zstd: Option<CCtx<'static>>,
+    probe: Probe,
     body: Vec<u8>,
+}
+
+/// Tells by samples whether data compresses.
+struct Probe {
+    zstd: CCtx<'static>,
+    body: Vec<u8>,
+}
+
+impl Probe {
+    fn new() -> Result<Probe, SealError> {
+        Ok(Probe { zstd: context(1)?, body: Vec::new() })
+    }
+
+    /// Whether one of the samples saves a 32nd.
+    fn finds_something(&mut self, plain: &[u8]) -> Result<bool, SealError> {
+        for sample in 0..SAMPLES {
+            let at = (plain.len() - SAMPLE) / (SAMPLES - 1) * sample;
+            self.body.clear();
+            self.body.reserve(compress_bound(SAMPLE));
+            let result = self.zstd.compress2(&mut self.body, &plain[at..at + SAMPLE]);
+            result.map_err(|code| SealError::Compress { why: zstd::zstd_safe::get_error_name(code) })?;
+            if self.body.len() + SAMPLE / 32 < SAMPLE {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl Compressor {
     /// `None` never compresses; levels are 1 to 22.
     pub fn new(level: Option<i32>) -> Result<Compressor, SealError> {
         let zstd = level.map(context).transpose()?;
-        Ok(Compressor { zstd, body: Vec::new() })
+        Ok(Compressor { zstd, probe: Probe::new()?, body: Vec::new() })
     }
 
     /// The body to store and its codec: compressed where that saves at least a 64th.
@@ -144,6 +172,10 @@ impl Compressor {
         let Some(zstd) = &mut self.zstd else {
             return Ok((Codec::Stored, plain));
         };
+        // Random, encrypted and compressed data is told by a few samples, at a twentieth of the cost of trying it all.
+        if plain.len() >= PROBED && !self.probe.finds_something(plain)? {
+            return Ok((Codec::Stored, plain));
+        }
         self.body.clear();
         self.body.reserve(compress_bound(plain.len()));
         let result = zstd.compress2(&mut self.body, plain);
@@ -173,6 +205,11 @@ fn context(level: i32) -> Result<CCtx<'static>, SealError> {
     }
     Ok(zstd)
 }
+
+/// Plain bytes from which on samples are taken.
+const PROBED: usize = 256 << 10;
+const SAMPLES: usize = 6;
+const SAMPLE: usize = 8 << 10;
 
 #[cfg(test)]
 mod tests {
