@@ -1,8 +1,8 @@
 //! What all stages of one source share.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
 
 use crypto_backends::Provider;
 use vault_format::log::SourceKind;
@@ -12,6 +12,7 @@ use vault_format::{Capture, Content, Entry, FormatError, Identity, Kind, Scope};
 use super::options::{PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
 use super::packs::Added;
 use super::sink::Sink;
+use super::spare::Spare;
 use crate::keys::Tree;
 use crate::manifest::{ContentList, CutKeys, TreeRoot};
 use crate::source::{
@@ -20,7 +21,6 @@ use crate::source::{
 };
 use crate::stage::Chunker;
 use crate::stage::Compressor;
-use crate::sync::lock;
 use crate::vault::Vault;
 use crate::watch::{Action, Event, Watch};
 
@@ -360,23 +360,6 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Buffers of runs that are free again.
-#[derive(Default)]
-pub(super) struct Spare(Mutex<Vec<Vec<u8>>>);
-
-impl Spare {
-    pub(super) fn take(&self) -> Vec<u8> {
-        lock(&self.0).pop().unwrap_or_default()
-    }
-
-    pub(super) fn give(&self, buffer: Vec<u8>) {
-        let mut spare = lock(&self.0);
-        if spare.len() < SPARE_BUFFERS {
-            spare.push(buffer);
-        }
-    }
-}
-
 /// A label and a path below it.
 pub(crate) fn join(label: &[u8], path: &[u8]) -> Vec<u8> {
     let mut full = label.to_vec();
@@ -403,5 +386,3 @@ fn absolute(path: &Path) -> PathBuf {
     }
     clean
 }
-
-const SPARE_BUFFERS: usize = 4;

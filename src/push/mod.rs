@@ -8,6 +8,7 @@ mod options;
 mod packs;
 mod scan;
 mod sink;
+mod spare;
 mod upload;
 mod worker;
 
@@ -40,7 +41,7 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     }
     let resumed = if options.dry_run { 0 } else { vault.find_interrupted()? };
 
-    let (uploader, buffers) = (Uploader::new(vault, watch), job::Spare::default());
+    let (uploader, buffers) = (Uploader::new(vault, watch), spare::Spare::default());
     let counts = job::Counts::default();
     let mut records = Vec::new();
     let added = std::thread::scope(|scope| {

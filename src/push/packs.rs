@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crossbeam_channel::Sender;
 
 use super::PushError;
-use super::job::Spare;
+use super::spare::Spare;
 use crate::stage::IdKeys;
 use crate::stage::{CompressedSegment, SegmentBuilder};
 use crate::stage::{FullPack, PackWriter, SegmentSealer, Ticket};

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crossbeam_channel::Receiver;
 
 use super::PushError;
-use super::job::Spare;
+use super::spare::Spare;
 use crate::stage;
 use crate::store::FullPack;
 use crate::vault::Vault;
