@@ -400,10 +400,13 @@ fn findings(connection: &Connection, pragma: &str) -> rusqlite::Result<Option<St
     let mut statement = connection.prepare(pragma)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let line = String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned();
+        let text = String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned();
+        // One row may hold many findings, a line each, under a heading of stars.
         // "NULL value in t.x", "non-INTEGER value in t.x", "TEXT value in t.x": wrong values in sound pages.
-        if line != "ok" && !line.contains(" value in ") {
-            return Ok(Some(line));
+        let damage =
+            |line: &&str| *line != "ok" && !line.is_empty() && !line.contains(" value in ") && !line.starts_with("***");
+        if let Some(line) = text.lines().find(damage) {
+            return Ok(Some(line.chars().take(FINDING_CHARS).collect()));
         }
     }
     Ok(None)
@@ -561,6 +564,9 @@ const TICK: Duration = Duration::from_millis(30);
 const SQLITE_PATH_BYTES: usize = 512 - 9;
 
 const COPY: &str = "database";
+
+/// What a message shows of a finding.
+const FINDING_CHARS: usize = 200;
 
 #[cfg(test)]
 mod tests {
