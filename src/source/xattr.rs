@@ -119,6 +119,10 @@ fn shown(name: &CStr) -> String {
 }
 
 fn unreadable(found: &Found, error: io::Error) -> WalkProblem {
+    if error.kind() == io::ErrorKind::NotFound {
+        // Gone with its attributes since the walk.
+        return WalkProblem::reading(found.entry.path.clone(), error);
+    }
     WalkProblem { path: found.entry.path.clone(), kind: ProblemKind::XattrUnreadable, error }
 }
 

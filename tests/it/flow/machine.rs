@@ -1,9 +1,11 @@
 //! What tests need of the machine: noise, other users, small disks.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use crate::runner::World;
 
@@ -40,12 +42,27 @@ pub(crate) fn give_away(world: &World) {
     }
 }
 
-/// Runs a command as somebody without rights.
-pub(crate) fn as_nobody(mut command: Command) -> Command {
-    if is_root() {
-        command.uid(NOBODY).gid(NOBODY);
+/// The same run of the program as somebody without rights, who may not be allowed where it was built: runs a copy.
+pub(crate) fn as_nobody(command: Command) -> Command {
+    if !is_root() {
+        return command;
     }
-    command
+    static COPY: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    let (_, program) = COPY.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("zvault");
+        fs::copy(env!("CARGO_BIN_EXE_zvault"), &program).expect("a copy of the program");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
+        (folder, program)
+    });
+    let mut same = Command::new(program);
+    same.args(command.get_args()).env_clear().uid(NOBODY).gid(NOBODY);
+    same.envs(command.get_envs().filter_map(|(name, value)| value.map(|value| (name, value))));
+    if let Some(folder) = command.get_current_dir() {
+        same.current_dir(folder);
+    }
+    same.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    same
 }
 
 /// A small disk of its own, until it is dropped.
