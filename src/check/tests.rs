@@ -287,8 +287,9 @@ fn exchanged_packs_are_found_and_their_files_named() {
 fn a_lost_part_of_the_tree_is_named_as_a_range() {
     let mut world = World::new();
     // The tree of the first push, which the second relies on for all that did not change.
-    let written = |path: &String| fs::metadata(world.path(path)).and_then(|meta| meta.modified()).expect("times");
-    let first = world.objects("zv1/t/").into_iter().min_by_key(written).expect("a tree pack");
+    let root = world.vault.snapshots()[0].snapshot.sources[0].root.expect("a root");
+    let places = world.vault.index().expect("index").locate(&root).expect("locates");
+    let first = ObjectName::Pack(places[0].pack).to_path();
     fs::remove_file(world.path(&first)).expect("remove");
     world.reopen();
     let report = world.check(ReadData::No);
@@ -298,7 +299,11 @@ fn a_lost_part_of_the_tree_is_named_as_a_range() {
     let ranges: Vec<_> = damage.files.iter().filter(|(_, path)| path.starts_with(b"everything ")).collect();
     let oldest = world.vault.snapshots()[0].short();
     let all = [&b"everything in "[..], &world.source().into_os_string().into_encoded_bytes()].concat();
-    assert!(ranges.contains(&&(oldest, all)), "{ranges:?}");
+    assert!(
+        ranges.contains(&&(oldest, all)),
+        "{ranges:?} of {:?}",
+        damage.files.iter().map(|(s, p)| (s, String::from_utf8_lossy(p))).collect::<Vec<_>>()
+    );
     let snapshots: BTreeSet<_> = damage.files.iter().map(|(snapshot, _)| snapshot.as_str()).collect();
     assert_eq!(snapshots.len(), 2, "both snapshots rely on it: {:?}", damage.files);
 }

@@ -27,6 +27,8 @@ pub struct ContentList {
 }
 
 struct ContentLevel {
+    /// The node ends here, if anything follows: an only item is the root itself.
+    ends: bool,
     items: Vec<(ChunkId, u64)>,
     finished: u64,
 }
@@ -60,20 +62,22 @@ impl ContentList {
 
     fn add<S: NodeSink>(&mut self, level: usize, item: (ChunkId, u64), sink: &S) -> Result<(), S::Error> {
         if self.levels.len() == level {
-            self.levels.push(ContentLevel { items: Vec::new(), finished: 0 });
+            self.levels.push(ContentLevel { ends: false, items: Vec::new(), finished: 0 });
+        }
+        if self.levels[level].ends {
+            self.end(level, sink)?;
         }
         let open = &mut self.levels[level];
         let hash = self.provider.keyed_hash.keyed_hash(self.cut_keys.at(level), &[&item.0.0]);
         open.items.push(item);
-        if cuts(&hash, CUT_BITS) || open.items.len() >= limits::CONTENT_LIST_ITEMS {
-            self.end(level, sink)?;
-        }
+        open.ends = cuts(&hash, CUT_BITS) || open.items.len() >= limits::CONTENT_LIST_ITEMS;
         Ok(())
     }
 
     fn end<S: NodeSink>(&mut self, level: usize, sink: &S) -> Result<(), S::Error> {
         let open = &mut self.levels[level];
         open.finished += 1;
+        open.ends = false;
         let items = std::mem::take(&mut open.items);
         let bytes = items.iter().map(|(_, len)| len).sum();
         let id = sink.put(ChunkType::List, &encode_list(level as u8, &ListNode::Content(items))?)?;
@@ -245,3 +249,43 @@ impl<C: ChunkSource> ListWalk<'_, C> {
 
 /// SPEC 9.2: one chunk in 16 ends its list node.
 const CUT_BITS: u32 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_backends::{Key, rustcrypto};
+    use vault_format::FormatError;
+
+    struct Count(std::cell::Cell<usize>);
+
+    impl NodeSink for Count {
+        type Error = FormatError;
+        fn put(&self, _: ChunkType, plain: &[u8]) -> Result<ChunkId, FormatError> {
+            self.0.set(self.0.get() + 1);
+            Ok(ChunkId(rustcrypto::provider().hash.hash(&[plain])))
+        }
+    }
+
+    #[test]
+    fn an_only_chunk_is_the_root_wherever_nodes_end() {
+        let keys = Arc::new(CutKeys::new(|level| Key::new([level; 32])));
+        for n in 0..200u8 {
+            let sink = Count(std::cell::Cell::new(0));
+            let mut list = ContentList::new(rustcrypto::provider(), Arc::clone(&keys));
+            let id = ChunkId([n; 32]);
+            list.push(id, 10, &sink).expect("counts");
+            assert_eq!(list.finish(&sink), Ok(Some(ListRoot { depth: 0, root: id })));
+            assert_eq!(sink.0.get(), 0, "no node");
+        }
+        // Some of these end a node after the first of two, and the root has two children all the same.
+        for n in 0..200u8 {
+            let sink = Count(std::cell::Cell::new(0));
+            let mut list = ContentList::new(rustcrypto::provider(), Arc::clone(&keys));
+            list.push(ChunkId([n; 32]), 10, &sink).expect("counts");
+            list.push(ChunkId([n ^ 255; 32]), 10, &sink).expect("counts");
+            let root = list.finish(&sink).expect("counts").expect("a root");
+            assert!(root.depth >= 1);
+            assert_eq!(sink.0.get(), 2 * usize::from(root.depth) - 1, "two nodes a level, one at the top");
+        }
+    }
+}

@@ -31,6 +31,8 @@ pub struct ManifestBuilder<'a, S: NodeSink> {
 /// The open node of one level above the leaves.
 #[derive(Default)]
 struct Level {
+    /// The node ends here, if anything follows: an only item is the root itself.
+    ends: bool,
     items: Vec<NodeItem>,
     /// Bytes of the items as they will be encoded.
     len: usize,
@@ -146,13 +148,15 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
         if self.levels.len() == below {
             self.levels.push(Level::default());
         }
+        if self.levels[below].ends {
+            self.end_node(below)?;
+        }
         let level = &mut self.levels[below];
         let hash = self.provider.keyed_hash.keyed_hash(self.cut_keys.at(below + 1), &[&item.last_path]);
         level.len += node_item_len(level.items.last().map(|before| &before.last_path[..]), &item);
         level.items.push(item);
-        if cuts(&hash, NODE_CUT_BITS) || level.items.len() >= limits::NODE_ITEMS || level.len >= limits::NODE_TARGET {
-            self.end_node(below)?;
-        }
+        level.ends =
+            cuts(&hash, NODE_CUT_BITS) || level.items.len() >= limits::NODE_ITEMS || level.len >= limits::NODE_TARGET;
         Ok(())
     }
 
@@ -160,6 +164,7 @@ impl<'a, S: NodeSink> ManifestBuilder<'a, S> {
         let level = &mut self.levels[below];
         let items = std::mem::take(&mut level.items);
         level.len = 0;
+        level.ends = false;
         level.finished += 1;
         let plain = encode_node(below as u8 + 1, &items)?;
         let id = self.sink.put(ChunkType::Node, &plain)?;
