@@ -34,6 +34,14 @@ pub enum VaultError {
         /// Its id.
         found: VaultId,
     },
+    /// This machine knows a vault at the place, and the store shows none.
+    #[error("this machine is a device of vault {vault} at {url}, and the storage there is empty")]
+    Known {
+        /// Where.
+        url: String,
+        /// The vault that was there.
+        vault: VaultId,
+    },
     /// The place of a new vault holds something else.
     #[error("{url} is not empty and holds no vault: {example}")]
     NotEmpty {
@@ -155,7 +163,7 @@ impl VaultError {
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Url(_) | Self::WhichVault(_) | Self::Snapshot(_) => Trouble::Usage,
-            Self::Exists { .. } | Self::NotEmpty { .. } | Self::Race { .. } => Trouble::Failed,
+            Self::Exists { .. } | Self::Known { .. } | Self::NotEmpty { .. } | Self::Race { .. } => Trouble::Failed,
             Self::Store(StoreError::NotFound { .. }) => Trouble::NoVault,
             Self::Store(error) => error.trouble(),
             Self::NoVault { error: RosterError::OtherVault { .. }, .. } => Trouble::Integrity,
@@ -186,6 +194,7 @@ impl VaultError {
             Self::Url(_) => "a folder is named by its path or file:///path",
             Self::WhichVault(_) => "name it with --url or ZVAULT_URL",
             Self::Exists { .. } => "use it as it is: 'zvault push' asks for its passphrase on a new machine",
+            Self::Known { .. } => "is the disk mounted? For a new vault at the same place, use another ZVAULT_HOME",
             Self::NotEmpty { .. } => "choose an empty folder, or one that does not exist yet",
             Self::Race { .. } => "run 'zvault init' again if the other vault is not the one you want",
             Self::NoVault { error: RosterError::NotAVault, .. } => {

@@ -124,6 +124,7 @@ impl Vault {
             Err(RosterError::TwoVaults { found }) => return Err(VaultError::Exists { url: label, found: found[0] }),
             Err(error) => return Err(VaultError::NoVault { url: label, error }),
         }
+        forget_unfinished(options.home, &label)?;
         options.passphrase.check_create(Suite::Default)?;
         let params = if options.low_memory {
             provider.password.fit_low_memory()
@@ -462,6 +463,20 @@ fn read_log(
         })
         .collect();
     Ok(Log::read(store, &Reading { provider, roster, keys }, known, &pins)?)
+}
+
+/// Forgets what an interrupted `init` left in the local state: keys of a vault that was never stored. A vault that this
+/// machine has seen at the same place is another matter.
+fn forget_unfinished(home: &Home, url: &str) -> Result<(), VaultError> {
+    for vault in home.vaults()? {
+        if home.device(vault).is_ok_and(|state| state.url == url) {
+            if !home.pins(vault)?.roster_heads.is_empty() {
+                return Err(VaultError::Known { url: url.to_owned(), vault });
+            }
+            home.forget(vault)?;
+        }
+    }
+    Ok(())
 }
 
 /// All objects in the roster's prefix, as the store has them.
