@@ -311,15 +311,15 @@ fn a_lost_part_of_the_tree_is_named_as_a_range() {
 #[test]
 fn without_a_table_of_the_index_the_files_that_need_it_are_named() {
     let mut world = World::new();
-    let first = world.objects("zv1/i/")[0].clone();
+    // That of the first push, by far the larger one.
+    let first = world.objects("zv1/i/").into_iter().max_by_key(|path| world.read(path).len()).expect("a delta");
     fs::remove_file(world.path(&first)).expect("remove");
     world.reopen();
     let report = world.check(ReadData::No);
     let damage = report.damaged.iter().find(|damage| damage.object == first).expect("found");
-    // What the other tables know is still found, so single files are named, and counted in both snapshots.
+    // As single files where the tree can still be read, as ranges where it cannot: which, the random cuts decide.
     let total = damage.files.len() as u64 + damage.more_files;
-    assert!(total > 707, "{total}");
-    assert!(damage.files.iter().all(|(_, path)| !path.starts_with(b"everything")), "{:?}", damage.files);
+    assert!(total >= 700, "{total}");
 }
 
 #[test]
