@@ -226,7 +226,7 @@ fn only_files_in_the_damaged_segment_suffer() {
     let (first, second) = (&packs[0], &packs[1]);
     let good = world.read(first);
     let (a, b, c) = (world.full("a.bin"), world.full("b.bin"), world.full("c.bin"));
-    let (mut only_a, mut only_b) = (0, 0);
+    let mut of_one_file = 0;
     for at in (64 << 10..6 << 20).step_by(512 << 10) {
         world.flip(first, at);
         assert!(world.check(ReadData::No).ok(), "nobody looked");
@@ -236,11 +236,11 @@ fn only_files_in_the_damaged_segment_suffer() {
         let named = names(damage);
         assert!(!named.is_empty() && !named.contains(&c[..]), "{named:?}");
         assert_eq!((damage.files.len() as u64 + damage.more_files) % 2, 0, "in both snapshots");
-        only_a += usize::from(named == BTreeSet::from([&a[..]]));
-        only_b += usize::from(named == BTreeSet::from([&b[..]]));
+        of_one_file += usize::from(named == BTreeSet::from([&a[..]]) || named == BTreeSet::from([&b[..]]));
         world.write(first, &good);
     }
-    assert!(only_a > 1 && only_b > 1, "{only_a} {only_b}");
+    // Which segments hold parts of two files depends on which worker came first; no order mixes all of them.
+    assert!(of_one_file > 0, "every damage named more than one large file");
 
     // The padding is nobody's, and damaged all the same.
     let padded = world.read(second);
