@@ -3,6 +3,8 @@ mod chunks;
 mod error;
 mod index;
 mod open;
+#[cfg(test)]
+mod requests;
 mod write;
 
 use std::path::{Path, PathBuf};
