@@ -116,7 +116,7 @@ pub(crate) enum Verdict {
     /// Nothing is wrong with it.
     Good,
     /// A log entry, signed by its device.
-    Entry(SignedEntry),
+    Entry(Box<SignedEntry>),
     /// Its bytes are not those of its name.
     Damaged(String),
     /// Its bytes are those of its name, and it counts for nothing, or cannot be judged.
@@ -219,7 +219,7 @@ impl Trust {
         }
         match (name, &self.roster) {
             (ObjectName::Log { device, seq, .. }, Some(roster)) => {
-                self.entry(roster, *device, *seq, stored).map_or_else(Verdict::Junk, Verdict::Entry)
+                self.entry(roster, *device, *seq, stored).map_or_else(Verdict::Junk, |entry| Verdict::Entry(Box::new(entry)))
             }
             (_, Some(roster)) => match name.device().filter(|device| !roster.devices.contains_key(device)) {
                 Some(device) => Verdict::Junk(format!("device {device:.8} is not in the roster")),
@@ -293,7 +293,7 @@ impl Findings {
         }
         match verdict {
             Verdict::Good => {}
-            Verdict::Entry(entry) => self.entries.push(entry),
+            Verdict::Entry(entry) => self.entries.push(*entry),
             Verdict::Damaged(reason) => self.damaged.push((object.name, reason)),
             Verdict::Junk(reason) => self.junk.push(format!("{}: {reason}", object.name.to_path())),
         }

@@ -45,7 +45,7 @@ impl Finals {
             {
                 let mut found = lock(&found);
                 match entry.clear {
-                    Some(_) => found.0.push((*name, entry)),
+                    Some(_) => found.0.push((*name, *entry)),
                     None => found.1.push(name.hash()),
                 }
             }

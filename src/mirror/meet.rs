@@ -38,7 +38,7 @@ pub(super) fn meet(
     let whole = |(name, bytes): &(ObjectName, Vec<u8>)| provider.hash.hash(&[bytes]) == name.hash().0;
     let mut all: BTreeMap<ObjectName, Vec<u8>> = theirs.into_iter().collect();
     let missing = |(name, _): &(&ObjectName, u64)| {
-        !all.get(*name).is_some_and(|bytes| provider.hash.hash(&[bytes]) == name.hash().0)
+        all.get(*name).is_none_or(|bytes| provider.hash.hash(&[bytes]) != name.hash().0)
     };
     let here = fetch(to, target.records().filter(missing).map(|(name, size)| (*name, size)))?;
     let vault = match pinned {
