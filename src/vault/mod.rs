@@ -172,6 +172,12 @@ impl Vault {
         &self.store
     }
 
+    /// For tests that sign what no command writes yet.
+    #[cfg(test)]
+    pub(crate) fn device_keys(&self) -> &DeviceKeys {
+        &self.device
+    }
+
     pub(crate) fn domain_keys(&self) -> &DomainKeys {
         &self.domain
     }
