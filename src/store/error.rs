@@ -324,9 +324,8 @@ impl fmt::Display for Said<'_> {
             (Some(failure), _) => write!(f, "{failure}"),
             (None, Some(status)) => {
                 write!(f, "it answered {status}")?;
-                match code {
-                    Some(code) => write!(f, " ({code})")?,
-                    None => {}
+                if let Some(code) = code {
+                    write!(f, " ({code})")?;
                 }
                 match message {
                     // What was signed is of use to nobody.
