@@ -286,46 +286,37 @@ impl Store {
     #[allow(dead_code)] // Until URLs of object stores are opened.
     fn remote(objects: Arc<dyn ObjectStore>, label: String, remote: Remote) -> Result<Self, StoreError> {
         let pace = Pace::for_time(remote.retry_max_time);
-        let health = Health::new(label.clone(), pace, Patience::default());
-        let most = remote.parallel_requests.max(1);
-        // Packs are large: fewer at a time than requests fill a link, and memory.
-        let uploads = most.div_ceil(2).max(UPLOADS);
-        Self::build(label, |label, runtime| Inner {
-            objects,
-            folder: None,
-            label,
-            runtime,
-            uploads: Arc::new(Semaphore::new(uploads)),
-            gate: Some(Gate::new(most)),
-            health,
-            counters: remote.transport.counters(),
-            counts_itself: false,
-            creates: AtomicBool::new(true),
-        })
+        Self::build(objects, label, None, Some(remote), pace)
     }
 
     /// A store that is here: what fails, fails.
     fn new(objects: Arc<dyn ObjectStore>, label: String, folder: Option<Folder>) -> Result<Self, StoreError> {
-        let health = Health::new(label.clone(), Pace::for_time(Duration::ZERO), Patience::default());
-        Self::build(label, |label, runtime| Inner {
-            objects,
-            folder,
-            label,
-            runtime,
-            uploads: Arc::new(Semaphore::new(UPLOADS)),
-            gate: None,
-            health,
-            counters: Arc::default(),
-            counts_itself: true,
-            creates: AtomicBool::new(true),
-        })
+        Self::build(objects, label, folder, None, Pace::for_time(Duration::ZERO))
     }
 
-    fn build(label: String, inner: impl FnOnce(String, &'static Runtime) -> Inner) -> Result<Self, StoreError> {
-        match runtime() {
-            Ok(runtime) => Ok(Self(Arc::new(inner(label, runtime)))),
-            Err(source) => Err(StoreError::Other { at: label, source: source.into() }),
-        }
+    fn build(
+        objects: Arc<dyn ObjectStore>,
+        label: String,
+        folder: Option<Folder>,
+        remote: Option<Remote>,
+        pace: Pace,
+    ) -> Result<Self, StoreError> {
+        let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
+        let most = remote.as_ref().map(|remote| remote.parallel_requests.max(1));
+        // Packs are large: fewer at a time than requests fill a link, and memory.
+        let uploads = most.map_or(UPLOADS, |most| most.div_ceil(2).max(UPLOADS));
+        Ok(Self(Arc::new(Inner {
+            objects,
+            folder,
+            runtime,
+            uploads: Arc::new(Semaphore::new(uploads)),
+            gate: most.map(Gate::new),
+            health: Health::new(label.clone(), pace, Patience::default()),
+            counters: remote.as_ref().map(|remote| remote.transport.counters()).unwrap_or_default(),
+            remote,
+            label,
+            creates: AtomicBool::new(true),
+        })))
     }
 
     fn run<T>(&self, future: impl Future<Output = T>) -> T {
@@ -351,15 +342,15 @@ pub type HashFn<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
 struct Inner {
     objects: Arc<dyn ObjectStore>,
     folder: Option<Folder>,
+    remote: Option<Remote>,
     label: String,
     runtime: &'static Runtime,
     uploads: Arc<Semaphore>,
     /// Where requests wait for their turn; not needed for a disk.
     gate: Option<Gate>,
     health: Health,
+    /// Those of the transport, where there is one.
     counters: Arc<Counters>,
-    /// Whether there is no transport that counts.
-    counts_itself: bool,
     /// Whether writes that refuse to overwrite work here: a second line only, names are unique anyway.
     creates: AtomicBool,
 }

@@ -119,7 +119,7 @@ impl Inner {
             if reply.status == Some(416) {
                 return Err(short());
             }
-            let is_clear = error.is_transient() && self.gate.is_some();
+            let is_clear = error.is_transient() && self.remote.is_some();
             if !is_clear && matches!(self.look(name).await, Ok(size) if size < range.end) {
                 return Err(short());
             }
@@ -228,7 +228,7 @@ impl Inner {
             Some(gate) => Some(gate.enter().await),
             None => None,
         };
-        if self.counts_itself {
+        if self.remote.is_none() {
             self.counters.request(kind);
         }
         let call = Call::default();
@@ -249,7 +249,7 @@ impl Inner {
         let options = PutOptions { mode, ..PutOptions::default() };
         let (path, size) = (Self::path(name), bytes.len() as u64);
         self.once(Kind::Put, self.objects.put_opts(&path, bytes.into(), options)).await?;
-        if self.counts_itself {
+        if self.remote.is_none() {
             self.counters.sent(Kind::Put, size);
         }
         Ok(())
@@ -266,7 +266,7 @@ impl Inner {
             }
         };
         let got = self.once(Kind::Get, read).await?;
-        if let (true, Ok(bytes)) = (self.counts_itself, &got) {
+        if let (true, Ok(bytes)) = (self.remote.is_none(), &got) {
             self.counters.received(Kind::Get, bytes.len() as u64);
         }
         Ok(got)
@@ -281,7 +281,7 @@ impl Inner {
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
         let read = async { self.objects.get_opts(&path, options).await?.bytes().await };
         let bytes = self.once(Kind::Get, read).await?;
-        if self.counts_itself {
+        if self.remote.is_none() {
             self.counters.received(Kind::Get, bytes.len() as u64);
         }
         Ok(bytes)
@@ -322,7 +322,7 @@ impl Inner {
     fn sort_list(&self, prefix: &str, failed: Failed) -> StoreError {
         match StoreError::sort_reply(self.at_prefix(prefix), failed.error, &failed.reply) {
             // A prefix that nothing is below is an empty listing. What is missing is the bucket.
-            StoreError::NotFound { at } if self.gate.is_some() => {
+            StoreError::NotFound { at } if self.remote.is_some() => {
                 StoreError::NoBucket { at, source: error::Said(&failed.reply).to_string().into() }
             }
             error => error,
