@@ -45,6 +45,7 @@ impl Server {
         for (key, value) in inner.get_envs() {
             value.map(|value| guard.env(key, value));
         }
+        guard.env("folder", folder.path());
         let mut guard = guard
             .current_dir(folder.path())
             .stdin(Stdio::piped())
@@ -112,6 +113,9 @@ exec 3<&-
 wait "$server"
 code=$?
 kill -9 "$watch" 2>/dev/null
+cd /
+# Whoever started this may be gone, and with it all who would clean up.
+case $folder in */zvault-*) rm -rf -- "$folder" ;; esac
 exit "$code"
 "#;
 
