@@ -5,6 +5,7 @@ pub mod keys;
 pub mod log;
 pub mod ls;
 pub mod manifest;
+mod parallel;
 pub mod push;
 pub mod restore;
 pub mod roster;

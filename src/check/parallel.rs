@@ -1,11 +1,9 @@
-//! The same work on many objects, on all cores.
+//! The same work on many objects, on all cores, until somebody stops it.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use super::CheckError;
-use crate::sync::lock;
+use crate::parallel;
 use crate::watch::Watch;
 
 /// Calls `work` with every item, in order, from several threads. The first error, or a request to stop, ends it.
@@ -14,28 +12,8 @@ pub(super) fn for_each<T: Sync>(
     watch: &Watch<'_>,
     work: impl Fn(&T) -> Result<(), CheckError> + Sync,
 ) -> Result<(), CheckError> {
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let error = Mutex::new(None);
-    thread::scope(|scope| {
-        for _ in 0..workers().min(items.len()) {
-            scope.spawn(|| {
-                while !watch.stopped() && !failed.load(Relaxed) {
-                    let Some(item) = items.get(next.fetch_add(1, Relaxed)) else { return };
-                    if let Err(this) = work(item) {
-                        lock(&error).get_or_insert(this);
-                        failed.store(true, Relaxed);
-                    }
-                }
-            });
-        }
-    });
-    let error = lock(&error).take();
-    match error {
-        Some(error) => Err(error),
-        None if watch.stopped() => Err(CheckError::Interrupted),
-        None => Ok(()),
-    }
+    parallel::map(items, workers(), |item| if watch.stopped() { Err(CheckError::Interrupted) } else { work(item) })?;
+    if watch.stopped() { Err(CheckError::Interrupted) } else { Ok(()) }
 }
 
 /// Threads: each holds one pack of up to 16 MiB.
@@ -47,6 +25,8 @@ const MAX_WORKERS: usize = 4;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
     use super::*;
 
     #[test]
