@@ -117,7 +117,8 @@ impl Log {
                 unknown.push((*name, device, seq, hash, *size));
             }
         }
-        let before: Vec<_> = known.values().filter(|entry| listing.is_before(entry)).map(|entry| entry.object).collect();
+        let before: Vec<_> =
+            known.values().filter(|entry| listing.is_before(entry)).map(|entry| entry.object).collect();
         for hash in before {
             known.remove(&hash).into_iter().for_each(|entry| log.insert(entry));
         }

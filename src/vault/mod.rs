@@ -3,6 +3,7 @@ mod chunks;
 mod error;
 mod index;
 mod open;
+mod packs;
 mod records;
 #[cfg(test)]
 mod requests;
@@ -61,6 +62,7 @@ pub struct Vault {
     /// Packs that no entry names yet, as the journal on disk has them.
     journal: Mutex<Vec<u8>>,
     heads: chunks::PackHeads,
+    tree_packs: packs::TreePacks,
     /// Tables that the index could not be filled from.
     unusable_tables: Mutex<Vec<String>>,
     notes: Vec<String>,

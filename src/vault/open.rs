@@ -52,7 +52,16 @@ impl<'a> OpenOptions<'a> {
     /// The vault at `url`; this machine becomes a device of it. No local copies.
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, unlock: &'a mut dyn Unlock) -> Self {
         let device_name = device_name.to_owned();
-        Self { url: Some(url), vault: None, home, cache: None, device_name, enroll: true, purpose: Purpose::Read, unlock }
+        Self {
+            url: Some(url),
+            vault: None,
+            home,
+            cache: None,
+            device_name,
+            enroll: true,
+            purpose: Purpose::Read,
+            unlock,
+        }
     }
 }
 
@@ -416,6 +425,8 @@ impl Vault {
             }
         });
         let domain = keys.domain(Domain::SHARED);
+        // A copy beside a folder would only take space.
+        let copies = cache.as_ref().filter(|_| store.folder().is_none()).map(|cache| cache.join("packs"));
         Self {
             provider,
             store,
@@ -438,6 +449,7 @@ impl Vault {
             written: Mutex::default(),
             journal: Mutex::default(),
             heads: super::chunks::PackHeads::default(),
+            tree_packs: super::packs::TreePacks::new(copies),
             unusable_tables: Mutex::default(),
             progress_after_each_pack: false,
             notes,

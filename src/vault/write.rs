@@ -65,7 +65,11 @@ impl Vault {
     /// is stored: a push that is killed in between would leave a pack that nobody ever finds.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
         self.note_in_journal(pack.name)?;
+        let bytes = pack.name.tree.then(|| pack.bytes.clone());
         let stored = self.store.put_pack(pack)?;
+        if let Some(bytes) = bytes {
+            self.tree_packs.keep(&stored.name(), &bytes);
+        }
         self.index()?.stored(&stored);
         Ok(stored)
     }

@@ -7,9 +7,9 @@ use crate::job::{self, Job};
 use crate::json::{CheckSummary, DamageDocument, DamagedFile};
 use crate::passphrase::Secrets;
 use crate::ui::{Output, Ui, bytes_text, count_text, path_text, printable};
-use zvault::vault::Purpose;
 use zvault::Trouble;
 use zvault::check::{CheckOptions, CheckReport, Damage, KeylessReport, ReadData, Subset, check, keyless};
+use zvault::vault::Purpose;
 
 /// Check that the vault is whole: its structure and signatures, and if you like all of its data
 ///

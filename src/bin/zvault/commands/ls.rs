@@ -7,8 +7,8 @@ use crate::error::CommandError;
 use crate::json::{self, LsSnapshot, Node, SnapshotDocument};
 use crate::passphrase::Secrets;
 use crate::ui::{Output, Ui, path_text, printable};
-use zvault::vault::Purpose;
 use zvault::ls::{LsEntry, entries};
+use zvault::vault::Purpose;
 
 /// List the files in a snapshot
 ///

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use clap::Args;
 use vault_format::Time;
-use zvault::vault::Purpose;
 use zvault::source::Excludes;
+use zvault::vault::Purpose;
 
 use super::Done;
 use crate::args::Global;

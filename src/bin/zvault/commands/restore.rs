@@ -9,10 +9,10 @@ use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, bytes_text, count_text, duration_text};
-use zvault::vault::Purpose;
 use zvault::Trouble;
 use zvault::restore::{RestoreOptions, RestoreReport, restore};
 use zvault::target::Overwrite;
+use zvault::vault::Purpose;
 
 /// Restore a snapshot, or a part of it, into a folder
 ///

@@ -6,8 +6,8 @@ use crate::error::CommandError;
 use crate::json::{self, SnapshotDocument};
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, bytes_text, count_text, path_text, printable};
-use zvault::vault::Purpose;
 use zvault::log::SnapshotInfo;
+use zvault::vault::Purpose;
 
 /// List the snapshots in the vault, oldest first
 #[derive(Args)]
