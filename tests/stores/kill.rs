@@ -33,8 +33,11 @@ fn killed(kills: u32) {
     let worlds = [first, World::new()];
     let done: Vec<_> = thread::scope(|scope| {
         let place = &place;
-        let threads: Vec<_> =
-            worlds.iter().enumerate().map(|(at, world)| scope.spawn(move || one(place, world, at as u64, kills / 2))).collect();
+        let threads: Vec<_> = worlds
+            .iter()
+            .enumerate()
+            .map(|(at, world)| scope.spawn(move || one(place, world, at as u64, kills / 2)))
+            .collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
     });
     for (world, (killed, done)) in worlds.iter().zip(&done) {

@@ -35,7 +35,8 @@ fn the_network_is_gone_from_one_request_on() {
     thread::scope(|scope| {
         for case in &kinds {
             scope.spawn(move || {
-                Vault::new(Kind::S3).each(case, &["--retry-max-time", "0"], |n| Rule::when(When::From(n), case.fault.clone()));
+                Vault::new(Kind::S3)
+                    .each(case, &["--retry-max-time", "0"], |n| Rule::when(When::From(n), case.fault.clone()));
             });
         }
     });
@@ -143,7 +144,8 @@ impl Vault {
         }
         let listed = self.direct.run(&self.world, ["snapshots", "--json"]).expect_code(0).last_json();
         for (id, _) in &self.done {
-            let is_there = |listed: &serde_json::Value| listed["id"].as_str().is_some_and(|full| full.starts_with(id.as_str()));
+            let is_there =
+                |listed: &serde_json::Value| listed["id"].as_str().is_some_and(|full| full.starts_with(id.as_str()));
             assert!(listed.as_array().is_some_and(|all| all.iter().any(is_there)), "{id} is gone");
         }
     }
@@ -174,10 +176,14 @@ impl Vault {
         let count = up_to_the_end(|n| {
             self.world.write("data/changed", noise(50_000, 1000 + n));
             self.proxy.set([rule(n)]);
-            let ran = self.check(case, "push", n, &|| self.place.run(&self.world, ["push", "data", "--json"].iter().chain(more)));
+            let ran = self
+                .check(case, "push", n, &|| self.place.run(&self.world, ["push", "data", "--json"].iter().chain(more)));
             let was_hit = self.was_hit();
             self.proxy.set([]);
-            for ran in [Some(ran), Some(self.direct.run(&self.world, ["push", "data", "--json"]).expect_code(0))].into_iter().flatten() {
+            for ran in [Some(ran), Some(self.direct.run(&self.world, ["push", "data", "--json"]).expect_code(0))]
+                .into_iter()
+                .flatten()
+            {
                 if ran.code == Some(0) {
                     let id = ran.last_json()["snapshot_id"].as_str().expect("an id").to_owned();
                     done.push((id, tree(&self.world.path("data"))));
@@ -207,7 +213,12 @@ impl Vault {
                 assert!(tree(&folder) == expected, "{:?} at {n} restored something else", case.fault);
             } else if folder.exists() {
                 for (name, content) in tree(&folder) {
-                    assert!(expected.get(&name) == Some(&content), "{:?} at {n}: {} is wrong", case.fault, name.display());
+                    assert!(
+                        expected.get(&name) == Some(&content),
+                        "{:?} at {n}: {} is wrong",
+                        case.fault,
+                        name.display()
+                    );
                 }
             }
             let _ = std::fs::remove_dir_all(folder);
@@ -224,7 +235,11 @@ impl Vault {
         let Some(code) = ran.code else { panic!("{what} died of {:?} at {n}: {}", case.fault, ran.err) };
         let is_right = code == 0 || case.codes.contains(&code);
         let seen = self.proxy.seen();
-        assert!(is_right, "{what} with {:?} at {n} of {}: exit code {code}\n{}\n{seen:#?}", case.fault, self.direct.url, ran.err);
+        assert!(
+            is_right,
+            "{what} with {:?} at {n} of {}: exit code {code}\n{}\n{seen:#?}",
+            case.fault, self.direct.url, ran.err
+        );
         assert!(took < Duration::from_secs(60), "{what} with {:?} at {n} took {took:?}", case.fault);
         ran
     }

@@ -92,17 +92,34 @@ fn replies_that_waiting_does_not_heal() {
     let direct = Place::new(Kind::S3);
     let proxy = Proxy::to(direct.address());
     let place = direct.through(&proxy);
-    let answer = |reply: Reply| proxy.set([Rule::nth(1, Fault::Reply(reply.clone())), Rule::when(crate::servers::proxy::When::From(2), Fault::Reply(reply))]);
+    let answer = |reply: Reply| {
+        proxy.set([
+            Rule::nth(1, Fault::Reply(reply.clone())),
+            Rule::when(crate::servers::proxy::When::From(2), Fault::Reply(reply)),
+        ])
+    };
     let hour = (Timestamp::now() - 1.hour()).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let cases = [
         (Reply::s3(403, "RequestTimeTooSkewed").header(format!("Date: {hour}")), 15, &["clock", "hour"][..]),
         (Reply::s3(403, "ExpiredToken"), 15, &["expired"]),
-        (Reply::s3(400, "AuthorizationHeaderMalformed").header("x-amz-bucket-region: eu-north-1"), 15, &["region", "eu-north-1"]),
+        (
+            Reply::s3(400, "AuthorizationHeaderMalformed").header("x-amz-bucket-region: eu-north-1"),
+            15,
+            &["region", "eu-north-1"],
+        ),
         (Reply::s3(301, "PermanentRedirect").header("x-amz-bucket-region: eu-north-1"), 15, &["region", "eu-north-1"]),
         (Reply::s3(507, "QuotaExceeded"), 15, &["no space left"]),
         (Reply::s3(403, "AccessDenied"), 13, &["permission denied"]),
-        (Reply::status(200).body("text/html", "<html><body>Welcome to our hotel. Log in.</body></html>"), 15, &["no store answers there"]),
-        (Reply::status(403).body("text/html", "<html><body>Blocked by your company</body></html>"), 15, &["no store answers there"]),
+        (
+            Reply::status(200).body("text/html", "<html><body>Welcome to our hotel. Log in.</body></html>"),
+            15,
+            &["no store answers there"],
+        ),
+        (
+            Reply::status(403).body("text/html", "<html><body>Blocked by your company</body></html>"),
+            15,
+            &["no store answers there"],
+        ),
         (Reply::status(302).header("Location: http://login.example/"), 15, &["no store answers there"]),
     ];
     for (reply, code, words) in cases {
@@ -136,7 +153,11 @@ fn options_that_there_are_not() {
     let place = Place::new(Kind::S3);
     let typo = place.with_options(&["regoin=us-east-1"]);
     let ran = quickly(&typo, &World::new(), &["init"]);
-    assert!(matches!(ran.code, Some(2 | 15)) && ran.err.contains("regoin") && ran.err.contains("region"), "{}", ran.err);
+    assert!(
+        matches!(ran.code, Some(2 | 15)) && ran.err.contains("regoin") && ran.err.contains("region"),
+        "{}",
+        ran.err
+    );
     let secret = place.with_options(&["secret-access-key=s3cr3t"]);
     let ran = quickly(&secret, &World::new(), &["init"]);
     assert!(matches!(ran.code, Some(2 | 15)) && !ran.err.contains("s3cr3t"), "{}", ran.err);
