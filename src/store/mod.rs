@@ -12,11 +12,13 @@ mod error;
 pub mod faults;
 mod folder;
 mod order;
+mod probe;
 mod url;
 
 pub use background::Upload;
 pub use error::{BoxError, StoreError};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
+pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
 pub use url::{StoreUrl, UrlError};
 
 use bytes::Bytes;
@@ -140,7 +142,7 @@ impl Store {
         for entry in std::fs::read_dir(folder).map_err(failed)?.take(64) {
             let name = entry.map_err(failed)?.file_name();
             // A file system of its own comes with this folder.
-            if name != name::prefix().trim_end_matches('/') && name != "lost+found" {
+            if name != name::prefix().trim_end_matches('/') && name != PROBE_PREFIX && name != "lost+found" {
                 strangers.push(name.to_string_lossy().into_owned());
             }
         }
