@@ -141,12 +141,12 @@ impl Probe {
     }
 
     /// How long a listing that had missed something goes on missing it; `None`: longer than was waited for.
-    pub fn until_listed(&self) -> Result<Option<Duration>, StoreError> {
+    pub fn until_listed(&self, patience: Duration) -> Result<Option<Duration>, StoreError> {
         let began = Instant::now();
-        let all = || self.made().iter().filter(|name| name.starts_with("listed-")).cloned().collect::<Vec<_>>();
-        while began.elapsed() < LIST_PATIENCE {
+        let all: Vec<_> = self.made().iter().filter(|name| name.starts_with("listed-")).cloned().collect();
+        while began.elapsed() < patience {
             let shown = self.list()?;
-            if all().iter().all(|name| shown.contains(name)) {
+            if all.iter().all(|name| shown.contains(name)) {
                 return Ok(Some(began.elapsed()));
             }
             std::thread::sleep(Duration::from_millis(200));
@@ -156,7 +156,10 @@ impl Probe {
 
     /// What conditional creates do: one after the other, then two at the same moment, again and again.
     pub fn conditional_create(&self) -> Result<Conditional, StoreError> {
-        match (self.create("twice", Bytes::from_static(b"first"))?, self.create("twice", Bytes::from_static(b"second"))?) {
+        match (
+            self.create("twice", Bytes::from_static(b"first"))?,
+            self.create("twice", Bytes::from_static(b"second"))?,
+        ) {
             (Created::Refused, _) | (_, Created::Refused) => return Ok(Conditional::Refused),
             (_, Created::New) => return Ok(Conditional::Ignored),
             (_, Created::Exists) => {}
@@ -271,7 +274,6 @@ impl StoreVerdict {
 pub const PROBE_PREFIX: &str = "zv1-doctor";
 
 const LIST_ROUNDS: u32 = 5;
-const LIST_PATIENCE: Duration = Duration::from_secs(10);
 /// Two suffice to lose; more at once lose sooner.
 const RACERS: usize = 4;
 const RACES: usize = 5;

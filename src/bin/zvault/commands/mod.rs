@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod doctor;
 mod init;
 mod ls;
 mod man;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Snapshots(snapshots::SnapshotsArgs),
     Ls(ls::LsArgs),
     Check(check::CheckArgs),
+    Doctor(doctor::DoctorArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -57,6 +59,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Snapshots(args) => snapshots::run(args, global, ui),
         Command::Ls(args) => ls::run(args, global, ui),
         Command::Check(args) => check::run(args, global, ui),
+        Command::Doctor(args) => doctor::run(args, global, ui),
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Man(args) => man::run(args, ui),
