@@ -6,6 +6,7 @@ pub mod keys;
 pub mod log;
 pub mod ls;
 pub mod manifest;
+pub mod mirror;
 pub mod push;
 pub mod restore;
 pub mod roster;
@@ -25,6 +26,7 @@ use vault_format::Time;
 
 pub use trouble::Trouble;
 pub use vault::Vault;
+pub use vault_format::VaultId;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

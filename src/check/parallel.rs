@@ -1,11 +1,9 @@
 //! The same work on many objects, on all cores.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use super::CheckError;
-use crate::sync::lock;
+use crate::sync::for_each_on;
 use crate::watch::Watch;
 
 /// Calls `work` with every item, in order, from several threads. The first error, or a request to stop, ends it.
@@ -14,28 +12,7 @@ pub(super) fn for_each<T: Sync>(
     watch: &Watch<'_>,
     work: impl Fn(&T) -> Result<(), CheckError> + Sync,
 ) -> Result<(), CheckError> {
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let error = Mutex::new(None);
-    thread::scope(|scope| {
-        for _ in 0..workers().min(items.len()) {
-            scope.spawn(|| {
-                while !watch.stopped() && !failed.load(Relaxed) {
-                    let Some(item) = items.get(next.fetch_add(1, Relaxed)) else { return };
-                    if let Err(this) = work(item) {
-                        lock(&error).get_or_insert(this);
-                        failed.store(true, Relaxed);
-                    }
-                }
-            });
-        }
-    });
-    let error = lock(&error).take();
-    match error {
-        Some(error) => Err(error),
-        None if watch.stopped() => Err(CheckError::Interrupted),
-        None => Ok(()),
-    }
+    for_each_on(workers(), items, watch, work)?.ok_or(CheckError::Interrupted)
 }
 
 /// Threads: each holds one pack of up to 16 MiB.
@@ -48,6 +25,7 @@ const MAX_WORKERS: usize = 4;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     #[test]
     fn every_item_has_its_turn_unless_one_fails_or_somebody_stops() {

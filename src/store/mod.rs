@@ -12,13 +12,24 @@ mod error;
 pub mod faults;
 mod folder;
 mod order;
+<<<<<<< HEAD
 mod probe;
+=======
+#[allow(dead_code)] // Until URLs of object stores are opened.
+mod retry;
+#[allow(dead_code)] // The same.
+mod transport;
+>>>>>>> main
 mod url;
 
 pub use background::Upload;
 pub use error::{BoxError, StoreError};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
+<<<<<<< HEAD
 pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
+=======
+pub use transport::traffic::{Requests, Traffic};
+>>>>>>> main
 pub use url::{StoreUrl, UrlError};
 
 use bytes::Bytes;
@@ -33,7 +44,9 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::{runtime::Runtime, sync::Semaphore};
+use transport::Transport;
 use vault_format::ids::{DeviceId, ObjectHash};
 use vault_format::limits;
 use vault_format::name::{self, ObjectName, PackName};
@@ -147,6 +160,11 @@ impl Store {
             }
         }
         Ok(strangers)
+    }
+
+    /// What was asked of the store so far, by this and all its clones.
+    pub fn traffic(&self) -> Traffic {
+        self.0.remote.as_ref().map(|remote| remote.transport.traffic()).unwrap_or_default()
     }
 
     /// The folder that this store is, if it is one.
@@ -276,10 +294,25 @@ impl Store {
         }
     }
 
+    /// A store on the other end of a network.
+    #[allow(dead_code)] // Until URLs of object stores are opened.
+    fn remote(objects: Arc<dyn ObjectStore>, label: String, remote: Remote) -> Result<Self, StoreError> {
+        Self::build(objects, label, None, Some(remote))
+    }
+
     fn new(objects: Arc<dyn ObjectStore>, label: String, folder: Option<Folder>) -> Result<Self, StoreError> {
+        Self::build(objects, label, folder, None)
+    }
+
+    fn build(
+        objects: Arc<dyn ObjectStore>,
+        label: String,
+        folder: Option<Folder>,
+        remote: Option<Remote>,
+    ) -> Result<Self, StoreError> {
         let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
         let uploads = Arc::new(Semaphore::new(UPLOADS));
-        let inner = Inner { objects, folder, label, runtime, uploads, creates: AtomicBool::new(true) };
+        let inner = Inner { objects, folder, remote, label, runtime, uploads, creates: AtomicBool::new(true) };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -306,11 +339,22 @@ pub type HashFn<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
 struct Inner {
     objects: Arc<dyn ObjectStore>,
     folder: Option<Folder>,
+    remote: Option<Remote>,
     label: String,
     runtime: &'static Runtime,
     uploads: Arc<Semaphore>,
     /// Whether writes that refuse to overwrite work here: a second line only, names are unique anyway.
     creates: AtomicBool,
+}
+
+/// What a store on the other end of a network has, and a folder has not.
+#[allow(dead_code)] // Until URLs of object stores are opened.
+struct Remote {
+    transport: Transport,
+    /// How long a request is repeated; zero: not at all.
+    retry_max_time: Duration,
+    /// Requests at one time, at most.
+    parallel_requests: usize,
 }
 
 impl Inner {

@@ -3,6 +3,8 @@ mod chunks;
 mod error;
 mod index;
 mod open;
+#[cfg(test)]
+mod requests;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -168,6 +170,12 @@ impl Vault {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// For tests that sign what no command writes yet.
+    #[cfg(test)]
+    pub(crate) fn device_keys(&self) -> &DeviceKeys {
+        &self.device
     }
 
     pub(crate) fn domain_keys(&self) -> &DomainKeys {

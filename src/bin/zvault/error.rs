@@ -8,6 +8,7 @@ use std::path::Path;
 use zvault::Trouble;
 use zvault::check::CheckError;
 use zvault::ls::LsError;
+use zvault::mirror::MirrorError;
 use zvault::push::PushError;
 use zvault::restore::RestoreError;
 use zvault::state::StateError;
@@ -127,7 +128,7 @@ macro_rules! from_library {
     )+};
 }
 
-from_library!(VaultError, PushError, RestoreError, LsError, CheckError);
+from_library!(VaultError, PushError, RestoreError, LsError, CheckError, MirrorError);
 
 impl From<StateError> for CommandError {
     fn from(error: StateError) -> Self {

@@ -7,6 +7,7 @@ use vault_format::log::{Outcome, SourceKind};
 use vault_format::{Entry, Kind, Time};
 
 use zvault::log::SnapshotInfo;
+use zvault::mirror::{Amount, MirrorReport};
 use zvault::push::PushReport;
 
 /// One line of JSON.
@@ -377,6 +378,80 @@ pub(crate) struct DamageDocument<'a> {
 pub(crate) struct DamagedFile<'a> {
     pub(crate) snapshot: &'a str,
     pub(crate) path: Cow<'a, str>,
+}
+
+/// The end of a copy from one store to another.
+#[derive(Serialize)]
+pub(crate) struct MirrorSummary<'a> {
+    message_type: &'static str,
+    dry_run: bool,
+    from: &'a str,
+    to: &'a str,
+    vault_id: Option<String>,
+    objects_copied: u64,
+    bytes_copied: u64,
+    records: AmountDocument,
+    entries: AmountDocument,
+    index: AmountDocument,
+    tree_packs: AmountDocument,
+    data_packs: AmountDocument,
+    healed: AmountDocument,
+    deleted: AmountDocument,
+    present: u64,
+    extra: u64,
+    held_back: u64,
+    bytes_read: u64,
+    num_errors: usize,
+    damaged: Vec<StoreDamage<'a>>,
+    ignored: &'a [String],
+    ignored_count: u64,
+}
+
+#[derive(Serialize)]
+struct AmountDocument {
+    objects: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct StoreDamage<'a> {
+    store: &'a str,
+    object: &'a str,
+    reason: &'a str,
+}
+
+impl<'a> MirrorSummary<'a> {
+    pub(crate) fn new(from: &'a str, to: &'a str, report: &'a MirrorReport, dry_run: bool) -> Self {
+        let amount = |amount: Amount| AmountDocument { objects: amount.objects, bytes: amount.bytes };
+        Self {
+            message_type: "summary",
+            dry_run,
+            from,
+            to,
+            vault_id: report.vault.map(|vault| vault.to_string()),
+            objects_copied: report.copied().objects,
+            bytes_copied: report.copied().bytes,
+            records: amount(report.records),
+            entries: amount(report.entries),
+            index: amount(report.index),
+            tree_packs: amount(report.tree_packs),
+            data_packs: amount(report.data_packs),
+            healed: amount(report.healed),
+            deleted: amount(report.deleted),
+            present: report.present,
+            extra: report.extra,
+            held_back: report.held_back,
+            bytes_read: report.bytes_read,
+            num_errors: report.damaged.len(),
+            damaged: report
+                .damaged
+                .iter()
+                .map(|one| StoreDamage { store: &one.store, object: &one.object, reason: &one.reason })
+                .collect(),
+            ignored: &report.ignored,
+            ignored_count: report.ignored_count,
+        }
+    }
 }
 
 /// What this program is.

@@ -6,6 +6,7 @@ mod doctor;
 mod init;
 mod ls;
 mod man;
+mod mirror;
 mod push;
 mod restore;
 mod snapshots;
@@ -20,9 +21,9 @@ use crate::args::{Cli, Global};
 use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
-use zvault::Trouble;
 use zvault::state::{self, Home};
 use zvault::vault::{OpenOptions, Vault};
+use zvault::{Trouble, VaultId};
 
 /// What to do.
 #[derive(Subcommand)]
@@ -34,7 +35,11 @@ pub(crate) enum Command {
     Snapshots(snapshots::SnapshotsArgs),
     Ls(ls::LsArgs),
     Check(check::CheckArgs),
+<<<<<<< HEAD
     Doctor(doctor::DoctorArgs),
+=======
+    Mirror(mirror::MirrorArgs),
+>>>>>>> main
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -59,7 +64,11 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Snapshots(args) => snapshots::run(args, global, ui),
         Command::Ls(args) => ls::run(args, global, ui),
         Command::Check(args) => check::run(args, global, ui),
+<<<<<<< HEAD
         Command::Doctor(args) => doctor::run(args, global, ui),
+=======
+        Command::Mirror(args) => mirror::run(args, global, ui),
+>>>>>>> main
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Man(args) => man::run(args, ui),
@@ -137,6 +146,11 @@ fn parse_size(text: &str) -> Result<u64, String> {
         Ok(value) if digits && value * (factor as f64) < u64::MAX as f64 => Ok((value * factor as f64) as u64),
         _ => Err(wrong()),
     }
+}
+
+/// The id of a vault.
+fn parse_vault(text: &str) -> Result<VaultId, String> {
+    text.parse().map_err(|_| "the id of a vault has 64 hex digits".to_owned())
 }
 
 #[cfg(test)]
