@@ -46,11 +46,7 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "restore" -d 'Restore 
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "snapshots" -d 'List the snapshots in the vault, oldest first'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "ls" -d 'List the files in a snapshot'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "check" -d 'Check that the vault is whole: its structure and signatures, and if you like all of its data'
-<<<<<<< HEAD
-complete -c zvault -n "__fish_zvault_needs_command" -f -a "doctor" -d 'Check that this machine and the storage are fit for a vault'
-=======
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "mirror" -d 'Copy the vault from one store to another: what is missing, and nothing else'
->>>>>>> main
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "version" -d 'Print what this program is, and which formats and suites it knows; with -v, the algorithms'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "completions" -d 'Print a script that lets a shell complete zvault\'s commands and options'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands into a folder'
@@ -211,23 +207,6 @@ complete -c zvault -n "__fish_zvault_using_subcommand check" -s q -l quiet -d 'P
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-<<<<<<< HEAD
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l no-write -d 'Write nothing to the storage: only list and read'
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l json -d 'Print JSON: one document, or one line for each message of a long job'
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s v -l verbose -d 'Print every new and changed item; twice: every item'
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l no-progress -d 'Do not show progress'
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
-=======
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l from -d 'Store to copy from' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l to -d 'Store to copy to: empty, or with an older copy of the same vault' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l max-bytes -d 'Copy nothing if more than SIZE is missing: a limit on what somebody may have planted in the store' -r
@@ -248,7 +227,6 @@ complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s q -l quiet -d '
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s h -l help -d 'Print help (see more with \'--help\')'
->>>>>>> main
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F

@@ -307,7 +307,7 @@ const MAJOR_SKEW: Duration = Duration::from_secs(15 * 60);
 mod tests {
     use super::*;
     use crate::store::faults::{Fault, Faults, Operation};
-    use crate::store::{OpenMode, StoreUrl};
+    use crate::store::{OpenMode, StoreOptions, StoreUrl};
     use object_store::memory::InMemory;
     use std::sync::Arc;
 
@@ -329,7 +329,7 @@ mod tests {
     fn a_good_store_is_fine_and_left_as_it_was() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         for url in [StoreUrl::Folder(dir.path().join("vault")), StoreUrl::parse("memory://doctor").expect("url")] {
-            let store = Store::open(&url, OpenMode::Create).expect("open");
+            let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open");
             let mut told = Vec::new();
             let report = examine_store(&store, true, [9; 8], &mut |finding| told.push(finding.clone()));
             assert_eq!(told, report.findings);

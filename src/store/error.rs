@@ -1,5 +1,7 @@
 //! What can go wrong with a store, by meaning.
 
+use super::cloud::CredentialError;
+use super::options::OptionError;
 use crate::Trouble;
 use std::{error::Error, io};
 use vault_format::name::ObjectName;
@@ -72,6 +74,22 @@ pub enum StoreError {
         /// Where.
         at: String,
     },
+    /// An option that this store does not have, or whose value makes no sense.
+    #[error("{at}: {source}")]
+    Option {
+        /// Where.
+        at: String,
+        /// What is wrong.
+        source: OptionError,
+    },
+    /// There is no credential to ask the store with.
+    #[error("{at}: {source}")]
+    Credential {
+        /// Where.
+        at: String,
+        /// Why there is none.
+        source: CredentialError,
+    },
     /// Anything else.
     #[error("{at}: the store failed")]
     Other {
@@ -96,6 +114,7 @@ impl StoreError {
         match self {
             Self::Damaged { .. } | Self::TooLarge { .. } => Trouble::Integrity,
             Self::OutOfOrder { .. } => Trouble::Failed,
+            Self::Option { .. } => Trouble::Usage,
             _ => Trouble::Storage,
         }
     }
@@ -108,6 +127,7 @@ impl StoreError {
             Self::ReadOnly { .. } => "reading works; to push, make the storage writable",
             Self::PermissionDenied { .. } => "look at the permissions of the storage",
             Self::NoSpace { .. } => "make room; what was stored so far is found again by the next push",
+            Self::Credential { source, .. } => return source.hints(),
             Self::Damaged { .. } => "'zvault check' tells what else is damaged and which files suffer",
             _ => return Vec::new(),
         };

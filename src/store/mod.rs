@@ -5,39 +5,35 @@
 //! checked against the hash in their name, ranges are checked by whoever opens the seal.
 
 mod background;
+mod cloud;
 #[doc(hidden)]
 pub mod contract;
 mod error;
 #[doc(hidden)]
 pub mod faults;
 mod folder;
+mod options;
 mod order;
-<<<<<<< HEAD
 mod probe;
-=======
-#[allow(dead_code)] // Until URLs of object stores are opened.
 mod retry;
-#[allow(dead_code)] // The same.
 mod transport;
->>>>>>> main
 mod url;
 
 pub use background::Upload;
+pub use cloud::CredentialError;
 pub use error::{BoxError, StoreError};
+pub use options::{OptionError, StoreOptions, known_settings, parse_rate};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
-<<<<<<< HEAD
 pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
-=======
 pub use transport::traffic::{Requests, Traffic};
->>>>>>> main
-pub use url::{StoreUrl, UrlError};
+pub use url::{Bucket, StoreUrl, UrlError};
 
 use bytes::Bytes;
 use folder::Folder;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::{
-    Error as LibraryError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    local::LocalFileSystem, memory::InMemory, path::Path,
+    Attribute, Error as LibraryError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
+    PutOptions, local::LocalFileSystem, memory::InMemory, path::Path,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -86,10 +82,25 @@ pub struct Listing {
 }
 
 impl Store {
-    /// Opens the store at `url`.
-    pub fn open(url: &StoreUrl, mode: OpenMode) -> Result<Self, StoreError> {
+    /// Opens the store at `url`. A bucket must exist; it is not asked for anything yet.
+    pub fn open(url: &StoreUrl, options: &StoreOptions, mode: OpenMode) -> Result<Self, StoreError> {
         let label = url.to_string();
+        options.check(url.kind()).map_err(|source| StoreError::Option { at: label.clone(), source })?;
         match url {
+            StoreUrl::S3(_) | StoreUrl::Gcs(_) | StoreUrl::Azure(_) => {
+                let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
+                let environment = cloud::Environment::of_process();
+                let opened = runtime.block_on(cloud::open(url, options, &environment, &label))?;
+                let remote = Remote {
+                    transport: opened.transport,
+                    retry_max_time: options.retry_max_time.unwrap_or(RETRY_MAX_TIME),
+                    parallel_requests: options.parallel_requests.unwrap_or(PARALLEL_REQUESTS),
+                    credential: opened.credential,
+                    pack_class: opened.pack_class,
+                    conditional_create: opened.conditional_create,
+                };
+                Self::remote(opened.objects, label, remote)
+            }
             StoreUrl::Folder(path) => {
                 let failed = |source| StoreError::sort_io(label.clone(), source);
                 let folder = Folder::open(path, mode == OpenMode::Create).map_err(|e| failed(e.into()))?;
@@ -113,6 +124,11 @@ impl Store {
     /// A store of the caller's own, such as one that fails on demand. `label` is what errors call it.
     pub fn from_object_store(objects: Arc<dyn ObjectStore>, label: &str) -> Result<Self, StoreError> {
         Self::new(objects, label.to_owned(), None)
+    }
+
+    /// Which credential is used, in words and without a secret: "profile 'work' of /home/me/.aws". `None`: none is needed.
+    pub fn credential(&self) -> Option<&str> {
+        self.0.remote.as_ref().map(|remote| remote.credential.as_str())
     }
 
     /// What errors call this store: its URL, without secrets.
@@ -149,6 +165,9 @@ impl Store {
 
     /// Names beside the vault's prefix in a store that is to belong to one vault; a few are enough.
     pub fn strangers(&self) -> Result<Vec<String>, StoreError> {
+        if self.0.remote.is_some() {
+            return self.run(self.0.strangers()).map_err(|e| self.0.sort_list("", e.into()));
+        }
         let Some(folder) = self.folder() else { return Ok(Vec::new()) };
         let failed = |error: std::io::Error| StoreError::sort_io(self.label().to_owned(), error.into());
         let mut strangers = Vec::new();
@@ -295,7 +314,6 @@ impl Store {
     }
 
     /// A store on the other end of a network.
-    #[allow(dead_code)] // Until URLs of object stores are opened.
     fn remote(objects: Arc<dyn ObjectStore>, label: String, remote: Remote) -> Result<Self, StoreError> {
         Self::build(objects, label, None, Some(remote))
     }
@@ -312,7 +330,8 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
         let uploads = Arc::new(Semaphore::new(UPLOADS));
-        let inner = Inner { objects, folder, remote, label, runtime, uploads, creates: AtomicBool::new(true) };
+        let creates = AtomicBool::new(remote.as_ref().is_none_or(|remote| remote.conditional_create));
+        let inner = Inner { objects, folder, remote, label, runtime, uploads, creates };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -348,13 +367,20 @@ struct Inner {
 }
 
 /// What a store on the other end of a network has, and a folder has not.
-#[allow(dead_code)] // Until URLs of object stores are opened.
 struct Remote {
     transport: Transport,
     /// How long a request is repeated; zero: not at all.
+    #[allow(dead_code)]
     retry_max_time: Duration,
     /// Requests at one time, at most.
+    #[allow(dead_code)]
     parallel_requests: usize,
+    /// Which credential is used, in words.
+    credential: String,
+    /// The storage class of data packs, if it is not the default of the bucket.
+    pack_class: Option<String>,
+    /// Whether the store is asked to refuse overwriting.
+    conditional_create: bool,
 }
 
 impl Inner {
@@ -390,7 +416,12 @@ impl Inner {
     }
 
     async fn write(&self, name: &ObjectName, bytes: Bytes, mode: PutMode) -> Result<(), LibraryError> {
-        let options = PutOptions { mode, ..PutOptions::default() };
+        let mut options = PutOptions { mode, ..PutOptions::default() };
+        // What every command reads stays where it can be read at once.
+        let class = self.remote.as_ref().and_then(|remote| remote.pack_class.clone());
+        if let (ObjectName::Pack(PackName { tree: false, .. }), Some(class)) = (name, class) {
+            options.attributes.insert(Attribute::StorageClass, class.into());
+        }
         self.objects.put_opts(&Self::path(name), bytes.into(), options).await.map(|_| ())
     }
 
@@ -450,6 +481,19 @@ impl Inner {
             futures::future::ready(Ok(listing))
         };
         metas.try_fold(Listing::default(), sort).await
+    }
+
+    /// The first names of a listing of everything. One page is enough: where the vault's own names begin, they are found
+    /// as such.
+    async fn strangers(&self) -> Result<Vec<String>, LibraryError> {
+        let prefix = Path::from(name::prefix());
+        let probes = Path::from(PROBE_PREFIX);
+        let names = self.objects.list(None).map_ok(|meta| meta.location).try_take_while(|path| {
+            let stranger = !path.prefix_matches(&prefix);
+            futures::future::ready(Ok(stranger))
+        });
+        let names = names.try_filter(|path| futures::future::ready(!path.prefix_matches(&probes)));
+        names.take(8).map_ok(|path| path.to_string()).try_collect().await
     }
 
     fn path(name: &ObjectName) -> Path {
@@ -525,6 +569,12 @@ static MEMORY: Mutex<BTreeMap<String, Arc<InMemory>>> = Mutex::new(BTreeMap::new
 /// Bytes that a read of a part fetches, and their alignment.
 pub const WINDOW: u64 = 1 << 20;
 
+/// How long a request is repeated.
+const RETRY_MAX_TIME: Duration = Duration::from_secs(300);
+
+/// Requests at one time.
+const PARALLEL_REQUESTS: usize = 8;
+
 /// Packs on their way to a store at one time.
 pub const UPLOADS: usize = 2;
 
@@ -556,7 +606,7 @@ mod tests {
     fn folder() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let url = StoreUrl::Folder(dir.path().join("vault"));
-        let store = Store::open(&url, OpenMode::Create).expect("open");
+        let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open");
         (dir, store)
     }
 
@@ -573,17 +623,25 @@ mod tests {
         let plain = Arc::new(LocalFileSystem::new_with_prefix(dir.path()).expect("folder"));
         contract::run(&Store::from_object_store(plain, "library listing").expect("open"), &hash);
         let memory = StoreUrl::parse("memory://contract").expect("url");
-        contract::run(&Store::open(&memory, OpenMode::Create).expect("open"), &hash);
+        contract::run(&Store::open(&memory, &StoreOptions::default(), OpenMode::Create).expect("open"), &hash);
         contract::run(&faulty().1, &hash);
     }
 
     #[test]
     fn memory_stores_are_found_by_name_and_made_on_request() {
         let url = StoreUrl::parse("memory://by-name").expect("url");
-        assert!(matches!(Store::open(&url, OpenMode::Existing), Err(StoreError::NotFound { .. })));
+        assert!(matches!(
+            Store::open(&url, &StoreOptions::default(), OpenMode::Existing),
+            Err(StoreError::NotFound { .. })
+        ));
         let (name, bytes) = record(1, b"x");
-        Store::open(&url, OpenMode::Create).expect("open").put(&name, bytes).expect("put");
-        assert!(Store::open(&url, OpenMode::Existing).expect("open").exists(&name).expect("exists"));
+        Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open").put(&name, bytes).expect("put");
+        assert!(
+            Store::open(&url, &StoreOptions::default(), OpenMode::Existing)
+                .expect("open")
+                .exists(&name)
+                .expect("exists")
+        );
     }
 
     #[test]
@@ -592,11 +650,14 @@ mod tests {
         let mode = |path: &str| fs::metadata(dir.path().join(path)).expect(path).permissions().mode() & 0o777;
         assert_eq!([mode("vault"), mode("vault/zv1")], [0o700, 0o700]);
         let missing = StoreUrl::Folder(dir.path().join("typo"));
-        assert!(matches!(Store::open(&missing, OpenMode::Existing), Err(StoreError::NotFound { .. })));
+        assert!(matches!(
+            Store::open(&missing, &StoreOptions::default(), OpenMode::Existing),
+            Err(StoreError::NotFound { .. })
+        ));
         assert!(!dir.path().join("typo").exists());
         let file = dir.path().join("file");
         fs::write(&file, "x").expect("write");
-        assert!(Store::open(&StoreUrl::Folder(file), OpenMode::Existing).is_err());
+        assert!(Store::open(&StoreUrl::Folder(file), &StoreOptions::default(), OpenMode::Existing).is_err());
     }
 
     #[test]
@@ -741,14 +802,14 @@ mod tests {
         for round in 0..5u32 {
             let (name, bytes) = record(round, &[7; 4096]);
             let start = Instant::now();
-            let store = Store::open(&url, OpenMode::Create).expect("open");
+            let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open");
             let opened = start.elapsed();
             store.list(&name::prefix()).expect("list");
             let listed = start.elapsed();
             store.put(&name, bytes).expect("put");
             eprintln!("open {opened:?}, + list {listed:?}, + put {:?}", start.elapsed());
         }
-        let store = Store::open(&url, OpenMode::Existing).expect("open");
+        let store = Store::open(&url, &StoreOptions::default(), OpenMode::Existing).expect("open");
         for n in 0..4u8 {
             let bytes = Bytes::from(vec![n; 16 << 20]);
             let name = PackName { tree: false, device: DeviceId([1; 16]), hash: ObjectHash([n; 32]) };

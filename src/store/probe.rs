@@ -281,7 +281,7 @@ const RACES: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::super::faults::{Fault, Faults, Operation};
-    use super::super::{OpenMode, StoreUrl};
+    use super::super::{OpenMode, StoreOptions, StoreUrl};
     use super::*;
     use async_trait::async_trait;
     use futures::stream::BoxStream;
@@ -374,7 +374,7 @@ mod tests {
     fn a_folder_is_left_as_it_was() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let url = StoreUrl::Folder(dir.path().join("vault"));
-        let store = Store::open(&url, OpenMode::Create).expect("open");
+        let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open");
         let before = std::fs::read_dir(dir.path().join("vault")).expect("list").count();
         let probe = store.probe([1; 8]);
         probe.put("x", Bytes::from_static(b"0123456789")).expect("put");

@@ -16,12 +16,14 @@ use crate::roster::{
     EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
 };
 use crate::state::{DeviceState, Home, LogPin, Pins};
-use crate::store::{OpenMode, Store, StoreError, StoreUrl};
+use crate::store::{OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 
 /// What a new vault is made with.
 pub struct InitOptions<'a> {
-    /// Where: an empty folder, or one that does not exist yet.
+    /// Where: an empty folder or one that does not exist yet, or a bucket, or an empty place in one.
     pub url: &'a str,
+    /// How the store there is spoken to.
+    pub store: StoreOptions,
     /// The local state.
     pub home: &'a Arc<Home>,
     /// Opens the vault on other machines.
@@ -40,7 +42,8 @@ impl<'a> InitOptions<'a> {
     /// A vault at `url`, without recovery words and local copies.
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, passphrase: Passphrase) -> Self {
         let device_name = device_name.to_owned();
-        Self { url, home, passphrase, words: false, device_name, low_memory: false, cache: None }
+        let store = StoreOptions::default();
+        Self { url, store, home, passphrase, words: false, device_name, low_memory: false, cache: None }
     }
 }
 
@@ -48,7 +51,8 @@ impl<'a> OpenOptions<'a> {
     /// The vault at `url`; this machine becomes a device of it. No local copies.
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, unlock: &'a mut dyn Unlock) -> Self {
         let device_name = device_name.to_owned();
-        Self { url: Some(url), vault: None, home, cache: None, device_name, enroll: true, unlock }
+        let store = StoreOptions::default();
+        Self { url: Some(url), store, vault: None, home, cache: None, device_name, enroll: true, unlock }
     }
 }
 
@@ -70,6 +74,8 @@ pub struct Initialised {
 pub struct OpenOptions<'a> {
     /// Where it is; the only vault that this machine knows if None.
     pub url: Option<&'a str>,
+    /// How the store there is spoken to.
+    pub store: StoreOptions,
     /// Which one, if several may be there.
     pub vault: Option<VaultId>,
     /// The local state.
@@ -102,7 +108,7 @@ impl Vault {
     /// Makes a vault. Two at one place at once: both are noticed, and this one is taken back (SPEC 11.3).
     pub fn init(options: InitOptions<'_>) -> Result<Initialised, VaultError> {
         let url = StoreUrl::parse(options.url)?;
-        Self::init_on(Store::open(&url, OpenMode::Create)?, url.to_string(), options)
+        Self::init_on(Store::open(&url, &options.store, OpenMode::Create)?, url.to_string(), options)
     }
 
     /// The same on a store that is open already.
@@ -200,7 +206,7 @@ impl Vault {
         };
         let store_url = StoreUrl::parse(&url)?;
         let label = store_url.to_string();
-        let store = Store::open(&store_url, OpenMode::Existing).map_err(|error| match error {
+        let store = Store::open(&store_url, &options.store, OpenMode::Existing).map_err(|error| match error {
             StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
             error => error.into(),
         })?;

@@ -47,7 +47,7 @@ pub(crate) fn run(args: DoctorArgs, global: &Global, ui: &Ui) -> Result<Done, Co
         findings.push(finding);
     }
     let (url, credential, report) = match place(global, state.as_ref(), &vaults)? {
-        Some(url) => store(&url, args.no_write, &mut tell)?,
+        Some(url) => store(&url, global, args.no_write, &mut tell)?,
         None => {
             let said = "no storage is named, and this machine knows no vault; name it with --url".to_owned();
             let finding = Finding { probe: "open", verdict: Verdict::Skipped, said, advice: Vec::new() };
@@ -96,9 +96,14 @@ fn place(
 
 type Examined = (Option<String>, Option<String>, StoreReport);
 
-fn store(url: &str, no_write: bool, tell: &mut dyn FnMut(&Finding)) -> Result<Examined, CommandError> {
+fn store(
+    url: &str,
+    global: &Global,
+    no_write: bool,
+    tell: &mut dyn FnMut(&Finding),
+) -> Result<Examined, CommandError> {
     let url = StoreUrl::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
-    let opened = match Store::open(&url, OpenMode::Existing) {
+    let opened = match Store::open(&url, &super::store_options(global)?, OpenMode::Existing) {
         Ok(store) => store,
         Err(error) => {
             let finding = not_opened(&error);
@@ -112,8 +117,12 @@ fn store(url: &str, no_write: bool, tell: &mut dyn FnMut(&Finding)) -> Result<Ex
     let nonce = *nonce.expose().first_chunk().expect("a key has 32 bytes");
     let said = format!("{}: {}", url.kind(), opened.label());
     tell(&Finding { probe: "open", verdict: Verdict::Ok, said, advice: Vec::new() });
+    let credential = opened.credential().map(str::to_owned);
+    if let Some(credential) = &credential {
+        tell(&Finding { probe: "credential", verdict: Verdict::Ok, said: credential.clone(), advice: Vec::new() });
+    }
     let report = examine_store(&opened, !no_write, nonce, tell);
-    Ok((Some(opened.label().to_owned()), None, report))
+    Ok((Some(opened.label().to_owned()), credential, report))
 }
 
 /// One finding: what was tried, how it went, and what to do on lines of their own.

@@ -17,11 +17,12 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::args::{Cli, Global};
+use crate::args::{Cli, Global, StoreArgs};
 use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
+use zvault::store::StoreOptions;
 use zvault::vault::{OpenOptions, Vault};
 use zvault::{Trouble, VaultId};
 
@@ -35,11 +36,8 @@ pub(crate) enum Command {
     Snapshots(snapshots::SnapshotsArgs),
     Ls(ls::LsArgs),
     Check(check::CheckArgs),
-<<<<<<< HEAD
     Doctor(doctor::DoctorArgs),
-=======
     Mirror(mirror::MirrorArgs),
->>>>>>> main
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -64,11 +62,8 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Snapshots(args) => snapshots::run(args, global, ui),
         Command::Ls(args) => ls::run(args, global, ui),
         Command::Check(args) => check::run(args, global, ui),
-<<<<<<< HEAD
         Command::Doctor(args) => doctor::run(args, global, ui),
-=======
         Command::Mirror(args) => mirror::run(args, global, ui),
->>>>>>> main
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Man(args) => man::run(args, ui),
@@ -96,6 +91,7 @@ fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, Com
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
         url: global.url.as_deref(),
+        store: store_options(global)?,
         vault: None,
         home: &home,
         cache: cache.as_deref(),
@@ -114,6 +110,23 @@ fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, Com
         ui.note(note);
     }
     Ok(vault)
+}
+
+/// How stores are spoken to, as the arguments say.
+fn store_options(global: &Global) -> Result<StoreOptions, CommandError> {
+    let StoreArgs { option, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time } = &global.store;
+    let mut options = StoreOptions {
+        ca_cert: ca_cert.clone(),
+        limit_upload: limit_upload.and_then(|rate| rate.0),
+        limit_download: limit_download.and_then(|rate| rate.0),
+        parallel_requests: *parallel_requests,
+        retry_max_time: *retry_max_time,
+        ..StoreOptions::default()
+    };
+    for setting in option {
+        options.set(setting).map_err(|error| CommandError::usage(error.to_string()))?;
+    }
+    Ok(options)
 }
 
 /// The name of this machine.
