@@ -15,6 +15,7 @@ mod folder;
 mod gate;
 mod options;
 mod order;
+mod probe;
 mod request;
 mod retry;
 mod transport;
@@ -25,6 +26,7 @@ pub use cloud::CredentialError;
 pub use error::{BoxError, StoreError};
 pub use options::{OptionError, StoreOptions, known_settings, parse_rate};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
+pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
 pub use retry::Patience;
 pub use transport::traffic::{Requests, Traffic};
 pub use url::{Bucket, StoreUrl, UrlError};
@@ -173,7 +175,7 @@ impl Store {
         for entry in std::fs::read_dir(folder).map_err(failed)?.take(64) {
             let name = entry.map_err(failed)?.file_name();
             // A file system of its own comes with this folder.
-            if name != name::prefix().trim_end_matches('/') && name != "lost+found" {
+            if name != name::prefix().trim_end_matches('/') && name != PROBE_PREFIX && name != "lost+found" {
                 strangers.push(name.to_string_lossy().into_owned());
             }
         }

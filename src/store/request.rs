@@ -5,7 +5,7 @@ use super::folder::Folder;
 use super::retry::Retry;
 use super::transport::reply::{CALL, Call, Failure, Reply};
 use super::transport::traffic::Kind;
-use super::{FullPack, Inner, Listed, Listing, StoreError, StoredPack};
+use super::{FullPack, Inner, Listed, Listing, PROBE_PREFIX, StoreError, StoredPack};
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{
@@ -172,12 +172,13 @@ impl Inner {
     /// The first names of a listing of everything. One page is enough: where the vault's own names begin, they are found
     /// as such.
     pub(super) async fn strangers(&self) -> Result<Vec<String>, StoreError> {
-        let prefix = Path::from(name::prefix());
+        let (prefix, probes) = (Path::from(name::prefix()), Path::from(PROBE_PREFIX));
         let first = || async {
             let names = self.objects.list(None).map_ok(|meta| meta.location).try_take_while(|path| {
                 let stranger = !path.prefix_matches(&prefix);
                 futures::future::ready(Ok(stranger))
             });
+            let names = names.try_filter(|path| futures::future::ready(!path.prefix_matches(&probes)));
             let names = names.take(8).map_ok(|path| path.to_string()).try_collect();
             self.once(Kind::List, names).await
         };

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod doctor;
 mod init;
 mod ls;
 mod man;
@@ -35,6 +36,7 @@ pub(crate) enum Command {
     Snapshots(snapshots::SnapshotsArgs),
     Ls(ls::LsArgs),
     Check(check::CheckArgs),
+    Doctor(doctor::DoctorArgs),
     Mirror(mirror::MirrorArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
@@ -60,6 +62,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Snapshots(args) => snapshots::run(args, global, ui),
         Command::Ls(args) => ls::run(args, global, ui),
         Command::Check(args) => check::run(args, global, ui),
+        Command::Doctor(args) => doctor::run(args, global, ui),
         Command::Mirror(args) => mirror::run(args, global, ui),
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
