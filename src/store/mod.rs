@@ -13,11 +13,15 @@ mod error;
 pub mod faults;
 mod folder;
 mod gate;
+#[cfg(test)]
+mod network_tests;
 mod options;
 mod order;
 mod probe;
 mod request;
 mod retry;
+#[cfg(test)]
+mod scripted;
 mod transport;
 mod url;
 
@@ -408,6 +412,7 @@ fn runtime() -> std::io::Result<&'static Runtime> {
         .worker_threads(2)
         .max_blocking_threads(8)
         .thread_name("zvault-store")
+        .enable_all()
         .build()?;
     Ok(RUNTIME.get_or_init(|| runtime))
 }
