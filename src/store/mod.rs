@@ -49,6 +49,13 @@ use vault_format::ids::{DeviceId, ObjectHash};
 use vault_format::name::{self, ObjectName, PackName};
 use vault_format::pack::FooterSegment;
 
+/// For tests of the program, which must not wait long: stores that are opened later give up on a connection where
+/// nothing moves for so long.
+#[doc(hidden)]
+pub fn shorten_stalls_for_tests(stall: std::time::Duration) {
+    transport::shorten_stalls(stall);
+}
+
 /// The objects of one vault. Clones are the same store.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
@@ -408,6 +415,7 @@ fn runtime() -> std::io::Result<&'static Runtime> {
         .worker_threads(2)
         .max_blocking_threads(8)
         .thread_name("zvault-store")
+        .enable_all()
         .build()?;
     Ok(RUNTIME.get_or_init(|| runtime))
 }
