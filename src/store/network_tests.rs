@@ -52,7 +52,14 @@ fn few() -> RetryConfig {
 }
 
 fn open(objects: Arc<dyn ObjectStore>, transport: &Transport, in_all: Duration) -> Store {
-    let remote = Remote { transport: transport.clone(), retry_max_time: in_all, parallel_requests: 8 };
+    let remote = Remote {
+        transport: transport.clone(),
+        retry_max_time: in_all,
+        parallel_requests: 8,
+        credential: "none".into(),
+        pack_class: None,
+        conditional_create: true,
+    };
     Store::build(objects, "s3://b".into(), None, Some(remote), pace(in_all)).expect("a store")
 }
 
