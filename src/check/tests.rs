@@ -72,6 +72,7 @@ impl World {
         let url = self.vault.url().to_owned();
         self.vault = Vault::open(OpenOptions {
             url: Some(&url),
+            stores: Vec::new(),
             vault: None,
             home: &self.home,
             cache: None,

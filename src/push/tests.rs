@@ -104,6 +104,7 @@ impl World {
     fn open_options<'a>(&'a self, cache: Option<&'a Path>, unlock: &'a mut dyn Unlock) -> OpenOptions<'a> {
         OpenOptions {
             url: Some(URL),
+            stores: Vec::new(),
             vault: None,
             home: &self.home,
             cache,

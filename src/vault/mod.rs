@@ -3,6 +3,7 @@ mod chunks;
 mod error;
 mod index;
 mod open;
+mod stores;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub use open::{InitOptions, Initialised, OpenOptions, Unlock, UnlockSecret};
+pub(crate) use stores::Other;
+pub use stores::{StoreConfig, StoreInfo, parse_store_id, store_id_text};
 
 use crate::index::Index;
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
@@ -34,6 +37,10 @@ pub struct Vault {
     provider: &'static Provider,
     store: Store,
     url: String,
+    /// How the configuration names that store.
+    place: StoreConfig,
+    /// The other stores that the configuration has.
+    others: Vec<Other>,
     roster: Roster,
     keys: ReaderKeys,
     domain: DomainKeys,

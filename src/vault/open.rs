@@ -9,7 +9,8 @@ use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{Domain, Suite, VaultId, limits};
 
-use super::{Reading, Vault, VaultError};
+use super::stores::kind_number;
+use super::{Other, Reading, StoreConfig, Vault, VaultError};
 use crate::keys::{DeviceKeys, Passphrase, SlotSecret, Words};
 use crate::log::{Log, Missing};
 use crate::roster::{
@@ -48,7 +49,7 @@ impl<'a> OpenOptions<'a> {
     /// The vault at `url`; this machine becomes a device of it. No local copies.
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, unlock: &'a mut dyn Unlock) -> Self {
         let device_name = device_name.to_owned();
-        Self { url: Some(url), vault: None, home, cache: None, device_name, enroll: true, unlock }
+        Self { url: Some(url), stores: Vec::new(), vault: None, home, cache: None, device_name, enroll: true, unlock }
     }
 }
 
@@ -70,6 +71,8 @@ pub struct Initialised {
 pub struct OpenOptions<'a> {
     /// Where it is; the only vault that this machine knows if None.
     pub url: Option<&'a str>,
+    /// All stores of the vault, the primary first, where they are configured; used if there is no `url`.
+    pub stores: Vec<StoreConfig>,
     /// Which one, if several may be there.
     pub vault: Option<VaultId>,
     /// The local state.
@@ -140,7 +143,7 @@ impl Vault {
                 words: options.words,
                 device_name: &options.device_name,
                 store_url: &label,
-                store_kind: STORE_KIND_FOLDER,
+                store_kind: kind_number(&StoreUrl::parse(options.url)?),
                 time: crate::now(),
             },
         )?;
@@ -180,31 +183,58 @@ impl Vault {
     }
 
     /// Opens a vault with the keys of this machine, or, on a machine that is no device of it, with a passphrase or words.
-    pub fn open(options: OpenOptions<'_>) -> Result<Self, VaultError> {
+    pub fn open(mut options: OpenOptions<'_>) -> Result<Self, VaultError> {
         let home = options.home;
-        let known = match (options.vault, options.url) {
-            (Some(vault), _) if home.vaults()?.contains(&vault) => Some(vault),
-            (Some(_), _) => None,
-            (None, Some(url)) => home.find(&StoreUrl::parse(url)?.to_string())?,
-            (None, None) => Some(match home.default_vault()? {
+        let mut places = std::mem::take(&mut options.stores);
+        let mut configured = places.clone();
+        if let Some(url) = options.url {
+            // One that is named is the only one, with what the configuration says of it.
+            let named = StoreUrl::parse(url)?.to_string();
+            places.retain(|place| place.plain_url() == named);
+            places.truncate(1);
+            if places.is_empty() {
+                places.push(StoreConfig::unnamed(url));
+                configured.clone_from(&places);
+            }
+        }
+        let known = match options.vault {
+            Some(vault) if home.vaults()?.contains(&vault) => Some(vault),
+            Some(_) => None,
+            None if places.is_empty() => Some(match home.default_vault()? {
                 Some(vault) => vault,
                 None if home.vaults()?.is_empty() => return Err(VaultError::WhichVault("none")),
                 None => return Err(VaultError::WhichVault("several")),
             }),
+            // A device remembers where it first met the vault; another store of it may have become the primary since.
+            None => {
+                let mut known = None;
+                for place in &configured {
+                    known = known.or(home.find(&StoreUrl::parse(&place.url)?.to_string())?);
+                }
+                known
+            }
         };
         let state = known.map(|vault| home.device(vault)).transpose()?;
-        let url = match (&state, options.url) {
-            (_, Some(url)) => url.to_owned(),
-            (Some(state), None) => state.url.clone(),
-            (None, None) => return Err(VaultError::WhichVault("none")),
-        };
-        let store_url = StoreUrl::parse(&url)?;
+        if let (true, Some(state)) = (places.is_empty(), &state) {
+            places.push(StoreConfig::unnamed(&state.url));
+        }
+        let primary = places.first().ok_or(VaultError::WhichVault("none"))?;
+        let store_url = StoreUrl::parse(&primary.url)?;
         let label = store_url.to_string();
         let store = Store::open(&store_url, OpenMode::Existing).map_err(|error| match error {
             StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
             error => error.into(),
         })?;
-        Self::open_on(store, label, state, options)
+        let state = match state {
+            None => met_elsewhere(&store, home)?,
+            state => state,
+        };
+        options.stores.clone_from(&places);
+        let mut vault = Self::open_on(store, label, state, options)?;
+        let mut places = places.into_iter();
+        vault.place = places.next().unwrap_or(vault.place);
+        vault.others = places.map(Other::new).collect();
+        Ok(vault)
     }
 
     /// The same on a store that is open already, as the device in `state`, or with a secret.
@@ -292,14 +322,20 @@ impl Vault {
             log,
         );
         vault.ephemeral = true;
+        if let Some(place) = options.stores.first() {
+            vault.place.clone_from(place);
+        }
         let newest = vault.snapshots().last().map(|snapshot| crate::time_text(snapshot.time));
         vault.notes.push(format!(
             "this machine sees the vault for the first time and cannot know of anything newer than what the store shows: {}",
             newest.map_or("no snapshots".into(), |time| format!("as of {time}"))
         ));
         if options.enroll {
-            match vault.enroll(&options.device_name) {
+            match vault.check_primary().and_then(|()| vault.enroll(&options.device_name)) {
                 Ok(()) => {}
+                Err(error @ VaultError::NotPrimary { .. }) => {
+                    vault.notes.push(format!("this machine did not become a device of the vault: {error}"));
+                }
                 Err(VaultError::Store(error @ (StoreError::ReadOnly { .. } | StoreError::PermissionDenied { .. }))) => {
                     vault.notes.push(format!(
                         "this machine could not become a device of the vault, the passphrase was used for this run only: {}",
@@ -377,10 +413,13 @@ impl Vault {
             }
         });
         let domain = keys.domain(Domain::SHARED);
+        let place = StoreConfig::unnamed(&url);
         Self {
             provider,
             store,
             url,
+            place,
+            others: Vec::new(),
             roster,
             keys,
             domain,
@@ -479,8 +518,26 @@ fn forget_unfinished(home: &Home, url: &str) -> Result<(), VaultError> {
     Ok(())
 }
 
+/// Who this machine is in the vault at a place where it has never been: its id says that it is a vault that is known.
+fn met_elsewhere(store: &Store, home: &Home) -> Result<Option<DeviceState>, VaultError> {
+    let known = home.vaults()?;
+    if known.is_empty() {
+        return Ok(None);
+    }
+    let found = match Roster::build(rustcrypto::provider(), &fetch_records(store)?, None) {
+        Ok(roster) => vec![roster.vault],
+        Err(RosterError::TwoVaults { found }) => found,
+        Err(_) => Vec::new(),
+    };
+    let mut ours = found.into_iter().filter(|vault| known.contains(vault));
+    match (ours.next(), ours.next()) {
+        (Some(vault), None) => Ok(home.device(vault).ok()),
+        _ => Ok(None),
+    }
+}
+
 /// All objects in the roster's prefix, as the store has them.
-fn fetch_records(store: &Store) -> Result<Vec<(ObjectName, Vec<u8>)>, VaultError> {
+pub(super) fn fetch_records(store: &Store) -> Result<Vec<(ObjectName, Vec<u8>)>, VaultError> {
     let mut records = Vec::new();
     for object in store.list(&roster_prefix())?.objects {
         if object.size <= limits::RECORD_STORED as u64 {
@@ -502,6 +559,3 @@ impl VaultError {
         matches!(self, Self::Unlock(UnlockError::WrongSecret(_)))
     }
 }
-
-/// SPEC 11.2, operation 4: a folder.
-const STORE_KIND_FOLDER: u8 = 1;

@@ -42,6 +42,7 @@ impl Vault {
             Some(device) if device.is_member() && device.capabilities.contains(Capabilities::PUSH) => {}
             _ => return Err(VaultError::NotAllowed { device: self.device.id, what: "push" }),
         }
+        self.check_primary()?;
         self.keys.current_epoch().map(|_| ()).ok_or(VaultError::NoCleanEpoch)
     }
 

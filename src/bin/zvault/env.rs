@@ -65,9 +65,10 @@ fn distance(a: &str, b: &str) -> usize {
 
 const PREFIX: &[u8] = b"ZVAULT_";
 const TEST_KDF: &str = "ZVAULT_TEST_KDF";
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "ZVAULT_URL",
     "ZVAULT_HOME",
+    "ZVAULT_CONFIG",
     "ZVAULT_CACHE_DIR",
     "ZVAULT_PASSPHRASE",
     "ZVAULT_PASSPHRASE_FILE",

@@ -454,6 +454,15 @@ impl<'a> MirrorSummary<'a> {
     }
 }
 
+/// A store of the vault.
+#[derive(Serialize)]
+pub(crate) struct StoreDocument<'a> {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) url: Option<&'a str>,
+    pub(crate) primary: bool,
+}
+
 /// What this program is.
 #[derive(Serialize)]
 pub(crate) struct Version<'a> {

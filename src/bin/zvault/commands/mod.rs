@@ -9,6 +9,7 @@ mod mirror;
 mod push;
 mod restore;
 mod snapshots;
+mod stores;
 mod version;
 
 use std::path::PathBuf;
@@ -17,11 +18,12 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use crate::args::{Cli, Global};
+use crate::config::{self, Config};
 use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
-use zvault::vault::{OpenOptions, Vault};
+use zvault::vault::{OpenOptions, StoreConfig, Vault};
 use zvault::{Trouble, VaultId};
 
 /// What to do.
@@ -35,6 +37,7 @@ pub(crate) enum Command {
     Ls(ls::LsArgs),
     Check(check::CheckArgs),
     Mirror(mirror::MirrorArgs),
+    Stores(stores::StoresArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -60,6 +63,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Ls(args) => ls::run(args, global, ui),
         Command::Check(args) => check::run(args, global, ui),
         Command::Mirror(args) => mirror::run(args, global, ui),
+        Command::Stores(args) => stores::run(args, global, ui),
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Man(args) => man::run(args, ui),
@@ -75,6 +79,19 @@ fn home_path(global: &Global) -> Result<PathBuf, CommandError> {
     )
 }
 
+/// The stores that the configuration names, the primary first; none if there is no configuration.
+fn stores(global: &Global) -> Result<Vec<StoreConfig>, CommandError> {
+    Ok(config(global)?.stores.into_iter().map(|entry| entry.config).collect())
+}
+
+/// The configuration: the file that was named, else the one in the folder of state.
+fn config(global: &Global) -> Result<Config, CommandError> {
+    match &global.config {
+        Some(path) => Config::read(path),
+        None => Config::read_if_there(&config::path_in(&home_path(global)?)),
+    }
+}
+
 /// The folder of caches.
 fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
     let given = global.cache_dir.clone().or_else(|| state::cache_path(&|name| std::env::var_os(name)));
@@ -82,11 +99,17 @@ fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
 }
 
 /// Opens the vault that the arguments name, or the only one of this device. Asks for the passphrase if it must.
-fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, CommandError> {
+fn open(global: &Global, ui: &Ui, secrets: Secrets<'_>) -> Result<Vault, CommandError> {
+    open_at(global.url.as_deref(), global, ui, secrets)
+}
+
+/// The same at a place of the command's choice.
+fn open_at(url: Option<&str>, global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, CommandError> {
     let home = Arc::new(Home::open(&home_path(global)?)?);
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
-        url: global.url.as_deref(),
+        url,
+        stores: stores(global)?,
         vault: None,
         home: &home,
         cache: cache.as_deref(),

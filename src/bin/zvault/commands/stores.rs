@@ -1,0 +1,182 @@
+use clap::{Args, Subcommand};
+
+use super::Done;
+use crate::args::Global;
+use crate::config::StoreEntry;
+use crate::error::CommandError;
+use crate::json::StoreDocument;
+use crate::passphrase::Secrets;
+use crate::ui::{Ui, printable};
+use zvault::Trouble;
+use zvault::mirror::{MirrorError, MirrorOptions, mirror};
+use zvault::store::{OpenMode, Store, StoreUrl};
+use zvault::vault::{StoreConfig, Vault, store_id_text};
+use zvault::watch::Watch;
+
+/// List the stores of the vault, add one, or change which is the primary
+///
+/// The vault itself says which stores it has and which of them is the primary: all devices push to that one, and the
+/// others follow. How this machine reaches them is in zvault.toml.
+#[derive(Args)]
+pub(crate) struct StoresArgs {
+    #[command(subcommand)]
+    command: Option<StoresCommand>,
+}
+
+#[derive(Subcommand)]
+enum StoresCommand {
+    /// List the stores that the vault has
+    List,
+    /// Add a store: an empty place, or one with a copy of this vault
+    Add {
+        /// Where it is, or its name in zvault.toml
+        #[arg(value_name = "URL", id = "place")]
+        place: String,
+    },
+    /// Make a store the primary; it must have everything that the primary has
+    Primary {
+        /// Where it is, or its name in zvault.toml
+        #[arg(value_name = "URL", id = "place")]
+        place: String,
+    },
+}
+
+pub(crate) fn run(args: StoresArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    match args.command.unwrap_or(StoresCommand::List) {
+        StoresCommand::List => list(global, ui),
+        StoresCommand::Add { place } => add(&named(&place, global)?, global, ui),
+        StoresCommand::Primary { place } => primary(&named(&place, global)?, global, ui),
+    }
+}
+
+fn list(global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    let vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    let stores = vault.stores();
+    let configured = super::config(global)?.stores;
+    let unlisted: Vec<&StoreEntry> = configured
+        .iter()
+        .filter(|entry| !stores.iter().any(|store| store.name.as_ref() == Some(&entry.config.name)))
+        .collect();
+    let mut output = ui.output();
+    if ui.json {
+        let listed = stores.iter().map(|store| StoreDocument {
+            id: Some(store_id_text(&store.id)),
+            name: store.name.as_deref(),
+            url: store.url.as_deref(),
+            primary: store.primary,
+        });
+        let others = unlisted.iter().map(|entry| StoreDocument {
+            id: None,
+            name: Some(&entry.config.name),
+            url: Some(&entry.config.url),
+            primary: false,
+        });
+        output.document(&listed.chain(others).collect::<Vec<_>>())?;
+    } else {
+        for store in &stores {
+            let mark = if store.primary { "primary" } else { "" };
+            let name = store.name.as_deref().unwrap_or("-");
+            let url = store.url.as_deref().unwrap_or("(URL unknown)");
+            output.text(&format!(
+                "{}  {mark:<7}  {:<12}  {}\n",
+                store_id_text(&store.id),
+                printable(name),
+                printable(url)
+            ))?;
+        }
+    }
+    output.finish()?;
+    for entry in unlisted.iter().filter(|_| !ui.json) {
+        let StoreConfig { name, url, .. } = &entry.config;
+        ui.note(&format!("{name} ({url}) is in zvault.toml and not in the vault: 'zvault stores add {name}'"));
+    }
+    Ok(Done::Complete)
+}
+
+fn add(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    let mut vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    // Nothing is written to a place that holds something else.
+    let (from, to) = (open_store(vault.url(), OpenMode::Existing)?, open_store(&store.url, OpenMode::Create)?);
+    let options = MirrorOptions { vault: Some(vault.id()), dry_run: true, ..MirrorOptions::default() };
+    mirror(&from, &to, &options, &Watch::new())?;
+    let before = vault.stores().len();
+    let id = vault.add_store(store)?;
+    if vault.stores().len() == before {
+        ui.say(&format!("{} is a store of the vault already\n", printable(&store.name)))?;
+        return Ok(Done::Complete);
+    }
+    ui.say(&format!(
+        "{} is now a store of the vault ({})\n'zvault mirror' fills it, and so does the next push of a machine whose zvault.toml names it:\n\n  [[store]]\n  name = \"{}\"\n  url = \"{}\"\n",
+        printable(to.label()),
+        store_id_text(&id),
+        printable(if store.name == store.url { "second" } else { &store.name }),
+        printable(to.label()),
+    ))?;
+    Ok(Done::Complete)
+}
+
+fn primary(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    let mut vault = super::open_at(Some(&store.url), global, ui, Secrets::new(&global.secret))?;
+    let earlier = earlier(&vault, global)?;
+    match &earlier {
+        Some((_, Ok(earlier))) => refuse_what_is_behind(&vault, earlier)?,
+        Some((url, Err(error))) => {
+            ui.note(&format!("the primary at {url} cannot be looked at: {error}"));
+            ui.note("what was pushed to it and not to this store since this machine last saw it, is not counted");
+        }
+        None => {}
+    }
+    vault.make_primary()?;
+    if let Some((url, Ok(earlier))) = &earlier
+        && let Err(error) = vault.tell(earlier)
+    {
+        ui.note(&format!("{url} was not told, and 'zvault mirror' will: {error}"));
+    }
+    ui.say(&format!(
+        "{} is now the primary store of the vault: name it first in zvault.toml, on every device\n",
+        printable(vault.url())
+    ))?;
+    Ok(Done::Complete)
+}
+
+/// The store that was the primary until now, if it is another one.
+fn earlier(vault: &Vault, global: &Global) -> Result<Option<(String, Result<Store, CommandError>)>, CommandError> {
+    let Some(primary) = vault.stores().into_iter().find(|one| one.primary) else { return Ok(None) };
+    // Where this machine reaches it, if it does under another URL.
+    let configured = super::config(global)?.stores.into_iter().map(|entry| entry.config);
+    let mut configured = configured.filter(|config| config.id == Some(primary.id));
+    let Some(url) = configured.next().map(|config| config.url).or(primary.url) else { return Ok(None) };
+    let here = StoreUrl::parse(&url).map(|url| url.to_string()).is_ok_and(|url| url == vault.url());
+    let opened = (!here).then(|| open_store(&url, OpenMode::Existing));
+    Ok(opened.map(|opened| (url, opened)))
+}
+
+fn refuse_what_is_behind(vault: &Vault, earlier: &Store) -> Result<(), CommandError> {
+    match vault.lacks(earlier)? {
+        0 => Ok(()),
+        lacks => Err(CommandError::new(
+            Trouble::Failed,
+            format!("{} lacks {lacks} roster records and log entries of {}", vault.url(), earlier.label()),
+        )
+        .hint(format!("copy them first: zvault mirror --from {} --to {}", earlier.label(), vault.url()))),
+    }
+}
+
+/// What was typed: a name of the configuration, or a URL.
+pub(super) fn named(place: &str, global: &Global) -> Result<StoreConfig, CommandError> {
+    let entries = super::config(global)?.stores;
+    let known =
+        entries.into_iter().map(|entry| entry.config).find(|config| config.name == place || config.url == place);
+    Ok(match known {
+        Some(config) => config,
+        None => {
+            let url = StoreUrl::parse(place).map_err(MirrorError::from)?.to_string();
+            StoreConfig::unnamed(&url)
+        }
+    })
+}
+
+fn open_store(url: &str, mode: OpenMode) -> Result<Store, CommandError> {
+    let url = StoreUrl::parse(url).map_err(MirrorError::from)?;
+    Ok(Store::open(&url, mode).map_err(MirrorError::from)?)
+}

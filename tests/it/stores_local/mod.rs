@@ -1,0 +1,3 @@
+//! Several stores for one vault, all of them folders.
+mod config;
+mod mirrors;
