@@ -9,6 +9,7 @@ use object_store::{
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use std::{fmt, io};
 
 /// What is counted, each from 1.
@@ -250,3 +251,182 @@ impl fmt::Debug for FaultyStore {
         write!(f, "{self}")
     }
 }
+
+/// Counts requests and bytes, and makes every request take time: for tests of how few there are. Clones are the same meter.
+#[derive(Clone, Default)]
+pub struct Meter(Arc<Mutex<Metered>>);
+
+/// What a [`Meter`] has seen since it was made or reset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metered {
+    /// Pages of listings, of 1,000 objects each.
+    pub lists: u64,
+    /// Reads of objects or parts.
+    pub gets: u64,
+    /// Reads of sizes alone.
+    pub heads: u64,
+    /// Writes.
+    pub puts: u64,
+    /// Deletions.
+    pub deletes: u64,
+    /// Bytes read.
+    pub received: u64,
+    /// Bytes written.
+    pub sent: u64,
+    /// The most requests that were under way at one time.
+    pub most_at_once: u64,
+    at_once: u64,
+    delay: Duration,
+}
+
+impl Meter {
+    /// Every request takes `delay` longer.
+    pub fn new(delay: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Metered { delay, ..Metered::default() })))
+    }
+
+    /// `inner` with this meter.
+    pub fn wrap(&self, inner: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+        Arc::new(MeteredStore { inner, meter: self.clone() })
+    }
+
+    /// What was seen, and from 0 again.
+    pub fn take(&self) -> Metered {
+        let mut state = self.state();
+        let seen = *state;
+        *state = Metered { delay: seen.delay, at_once: seen.at_once, ..Metered::default() };
+        seen
+    }
+
+    fn state(&self) -> MutexGuard<'_, Metered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Metered)) {
+        note(&mut self.state());
+    }
+
+    async fn begin(&self, note: impl FnOnce(&mut Metered)) -> UnderWay {
+        let delay = {
+            let mut state = self.state();
+            note(&mut state);
+            state.at_once += 1;
+            state.most_at_once = state.most_at_once.max(state.at_once);
+            state.delay
+        };
+        let under_way = UnderWay(self.clone());
+        wait(delay).await;
+        under_way
+    }
+}
+
+/// Does not need the timer of a runtime: which one polls this is the store's business.
+async fn wait(delay: Duration) {
+    if !delay.is_zero() {
+        let (done, waits) = futures::channel::oneshot::channel();
+        std::thread::spawn(move || {
+            std::thread::sleep(delay);
+            let _ = done.send(());
+        });
+        let _ = waits.await;
+    }
+}
+
+struct UnderWay(Meter);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.state().at_once -= 1;
+    }
+}
+
+struct MeteredStore {
+    inner: Arc<dyn ObjectStore>,
+    meter: Meter,
+}
+
+impl MeteredStore {
+    fn pages(
+        meter: Meter,
+        listed: BoxStream<'static, Result<ObjectMeta>>,
+    ) -> impl Future<Output = Result<impl futures::Stream<Item = Result<ObjectMeta>>>> {
+        async move {
+            let metas: Vec<ObjectMeta> = listed.try_collect().await?;
+            for _ in 0..metas.len().div_ceil(PAGE).max(1) {
+                drop(meter.begin(|seen| seen.lists += 1).await);
+            }
+            Ok(stream::iter(metas.into_iter().map(Ok)))
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for MeteredStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let size = payload.content_length() as u64;
+        let _under_way = self.meter.begin(|seen| (seen.puts, seen.sent) = (seen.puts + 1, seen.sent + size)).await;
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(&self, path: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let _under_way = self.meter.begin(|seen| seen.puts += 1).await;
+        self.inner.put_multipart_opts(path, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let head = options.head;
+        let _under_way = self.meter.begin(|seen| if head { seen.heads += 1 } else { seen.gets += 1 }).await;
+        let result = self.inner.get_opts(location, options).await?;
+        if !head {
+            self.meter.note(|seen| seen.received += result.range.end - result.range.start);
+        }
+        Ok(result)
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let (inner, meter) = (self.inner.clone(), self.meter.clone());
+        let delete = move |location| {
+            let (inner, meter) = (inner.clone(), meter.clone());
+            async move {
+                let _under_way = meter.begin(|seen| seen.deletes += 1).await;
+                object_store::ObjectStoreExt::delete(&inner, &location).await?;
+                Ok(location)
+            }
+        };
+        locations.and_then(delete).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        stream::once(Self::pages(self.meter.clone(), self.inner.list(prefix))).try_flatten().boxed()
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        let listed = self.inner.list_with_offset(prefix, offset);
+        stream::once(Self::pages(self.meter.clone(), listed)).try_flatten().boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let _under_way = self.meter.begin(|seen| seen.lists += 1).await;
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let _under_way = self.meter.begin(|seen| seen.puts += 1).await;
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+impl fmt::Display for MeteredStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Metered({})", self.inner)
+    }
+}
+
+impl fmt::Debug for MeteredStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Objects in a page of a listing, as most stores have it.
+const PAGE: usize = 1000;

@@ -12,11 +12,16 @@ mod error;
 pub mod faults;
 mod folder;
 mod order;
+#[allow(dead_code)] // Until URLs of object stores are opened.
+mod retry;
+#[allow(dead_code)] // The same.
+mod transport;
 mod url;
 
 pub use background::Upload;
 pub use error::{BoxError, StoreError};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
+pub use transport::traffic::{Requests, Traffic};
 pub use url::{StoreUrl, UrlError};
 
 use bytes::Bytes;
@@ -31,7 +36,9 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::{runtime::Runtime, sync::Semaphore};
+use transport::Transport;
 use vault_format::ids::{DeviceId, ObjectHash};
 use vault_format::limits;
 use vault_format::name::{self, ObjectName, PackName};
@@ -145,6 +152,11 @@ impl Store {
             }
         }
         Ok(strangers)
+    }
+
+    /// What was asked of the store so far, by this and all its clones.
+    pub fn traffic(&self) -> Traffic {
+        self.0.remote.as_ref().map(|remote| remote.transport.traffic()).unwrap_or_default()
     }
 
     /// The folder that this store is, if it is one.
@@ -274,10 +286,25 @@ impl Store {
         }
     }
 
+    /// A store on the other end of a network.
+    #[allow(dead_code)] // Until URLs of object stores are opened.
+    fn remote(objects: Arc<dyn ObjectStore>, label: String, remote: Remote) -> Result<Self, StoreError> {
+        Self::build(objects, label, None, Some(remote))
+    }
+
     fn new(objects: Arc<dyn ObjectStore>, label: String, folder: Option<Folder>) -> Result<Self, StoreError> {
+        Self::build(objects, label, folder, None)
+    }
+
+    fn build(
+        objects: Arc<dyn ObjectStore>,
+        label: String,
+        folder: Option<Folder>,
+        remote: Option<Remote>,
+    ) -> Result<Self, StoreError> {
         let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
         let uploads = Arc::new(Semaphore::new(UPLOADS));
-        let inner = Inner { objects, folder, label, runtime, uploads, creates: AtomicBool::new(true) };
+        let inner = Inner { objects, folder, remote, label, runtime, uploads, creates: AtomicBool::new(true) };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -304,11 +331,22 @@ pub type HashFn<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
 struct Inner {
     objects: Arc<dyn ObjectStore>,
     folder: Option<Folder>,
+    remote: Option<Remote>,
     label: String,
     runtime: &'static Runtime,
     uploads: Arc<Semaphore>,
     /// Whether writes that refuse to overwrite work here: a second line only, names are unique anyway.
     creates: AtomicBool,
+}
+
+/// What a store on the other end of a network has, and a folder has not.
+#[allow(dead_code)] // Until URLs of object stores are opened.
+struct Remote {
+    transport: Transport,
+    /// How long a request is repeated; zero: not at all.
+    retry_max_time: Duration,
+    /// Requests at one time, at most.
+    parallel_requests: usize,
 }
 
 impl Inner {

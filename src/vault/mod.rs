@@ -3,6 +3,8 @@ mod chunks;
 mod error;
 mod index;
 mod open;
+#[cfg(test)]
+mod requests;
 mod stores;
 mod write;
 
