@@ -1,9 +1,9 @@
-//! The same work on many objects, on all cores.
+//! The same work on many objects, on all cores, until somebody stops it.
 
 use std::thread;
 
 use super::CheckError;
-use crate::sync::for_each_on;
+use crate::parallel;
 use crate::watch::Watch;
 
 /// Calls `work` with every item, in order, from several threads. The first error, or a request to stop, ends it.
@@ -12,7 +12,8 @@ pub(super) fn for_each<T: Sync>(
     watch: &Watch<'_>,
     work: impl Fn(&T) -> Result<(), CheckError> + Sync,
 ) -> Result<(), CheckError> {
-    for_each_on(workers(), items, watch, work)?.ok_or(CheckError::Interrupted)
+    parallel::map(items, workers(), |item| if watch.stopped() { Err(CheckError::Interrupted) } else { work(item) })?;
+    if watch.stopped() { Err(CheckError::Interrupted) } else { Ok(()) }
 }
 
 /// Threads: each holds one pack of up to 16 MiB.
@@ -24,8 +25,9 @@ const MAX_WORKERS: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
 
     #[test]
     fn every_item_has_its_turn_unless_one_fails_or_somebody_stops() {

@@ -13,9 +13,10 @@ use super::shown::Shown;
 use super::{Damaged, MirrorError, MirrorOptions, MirrorReport};
 use crate::chain;
 use crate::check::{Trust, Verdict};
+use crate::parallel;
 use crate::roster::Roster;
 use crate::store::{Store, StoreError};
-use crate::sync::{for_each_on, lock};
+use crate::sync::lock;
 use crate::watch::Watch;
 
 /// One copy, from listing to report.
@@ -377,13 +378,14 @@ impl<'a> Job<'a> {
         self.watch.bytes.fetch_add(bytes, Relaxed);
     }
 
-    fn each<T: Sync>(
+    pub(super) fn each<T: Sync>(
         &self,
         threads: usize,
         items: &[T],
         work: impl Fn(&T) -> Result<(), MirrorError> + Sync,
     ) -> Result<(), MirrorError> {
-        for_each_on(threads, items, self.watch, work)?.ok_or(MirrorError::Interrupted)
+        let work = |item: &T| if self.watch.stopped() { Err(MirrorError::Interrupted) } else { work(item) };
+        parallel::map(items, threads, work).map(drop)
     }
 }
 

@@ -6,9 +6,8 @@ use bytes::Bytes;
 use vault_format::name::{logs_prefix, roster_prefix};
 use vault_format::{DeviceId, Identity, ObjectName};
 
-use super::open::fetch_records;
 use super::{Vault, VaultError};
-use crate::roster::{Roster, StoreChange, StoreId, change_stores, new_store_id};
+use crate::roster::{StoreChange, StoreId, change_stores, new_store_id};
 use crate::store::{OpenMode, Store, StoreError, StoreUrl};
 
 /// A store as this machine's configuration has it.
@@ -144,9 +143,9 @@ impl Vault {
 
     /// Copies the roster to another store: what was just decided counts there too.
     pub fn tell(&self, other: &Store) -> Result<(), VaultError> {
-        for (name, bytes) in fetch_records(&self.store)? {
-            if self.hash(&bytes) == name.hash().0 && !other.exists(&name)? {
-                other.put(&name, Bytes::from(bytes))?;
+        for (name, bytes) in self.records.all() {
+            if self.hash(bytes) == name.hash().0 && !other.exists(name)? {
+                other.put(name, Bytes::copy_from_slice(bytes))?;
             }
         }
         Ok(())
@@ -215,10 +214,8 @@ impl Vault {
     fn write_stores(&mut self, changes: &[StoreChange]) -> Result<(), VaultError> {
         let record = change_stores(self.provider, &self.roster, &self.keys, &self.device, changes, crate::now())?;
         self.store.put(&record.name, Bytes::from(record.bytes))?;
-        let records = fetch_records(&self.store)?;
-        self.roster = Roster::build(self.provider, &records, Some(self.id()))
-            .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
-        self.keys = self.roster.open_as(self.provider, &self.device)?;
+        let listing = self.store.list(&roster_prefix())?;
+        self.refresh_roster(&listing)?;
         self.pin()
     }
 }

@@ -23,7 +23,7 @@ use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
-use zvault::vault::{OpenOptions, StoreConfig, Vault};
+use zvault::vault::{OpenOptions, Purpose, StoreConfig, Vault};
 use zvault::{Trouble, VaultId};
 
 /// What to do.
@@ -99,12 +99,18 @@ fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
 }
 
 /// Opens the vault that the arguments name, or the only one of this device. Asks for the passphrase if it must.
-fn open(global: &Global, ui: &Ui, secrets: Secrets<'_>) -> Result<Vault, CommandError> {
-    open_at(global.url.as_deref(), global, ui, secrets)
+fn open(global: &Global, ui: &Ui, secrets: Secrets<'_>, purpose: Purpose) -> Result<Vault, CommandError> {
+    open_at(global.url.as_deref(), global, ui, secrets, purpose)
 }
 
 /// The same at a place of the command's choice.
-fn open_at(url: Option<&str>, global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, CommandError> {
+fn open_at(
+    url: Option<&str>,
+    global: &Global,
+    ui: &Ui,
+    mut secrets: Secrets<'_>,
+    purpose: Purpose,
+) -> Result<Vault, CommandError> {
     let home = Arc::new(Home::open(&home_path(global)?)?);
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
@@ -115,6 +121,7 @@ fn open_at(url: Option<&str>, global: &Global, ui: &Ui, mut secrets: Secrets<'_>
         cache: cache.as_deref(),
         device_name: host_name(),
         enroll: !global.ephemeral,
+        purpose,
         unlock: &mut secrets,
     });
     let vault = opened.map_err(|error| secrets.take_failure().unwrap_or_else(|| error.into()))?;

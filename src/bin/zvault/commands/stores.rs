@@ -10,7 +10,7 @@ use crate::ui::{Ui, printable};
 use zvault::Trouble;
 use zvault::mirror::{MirrorError, MirrorOptions, mirror};
 use zvault::store::{OpenMode, Store, StoreUrl};
-use zvault::vault::{StoreConfig, Vault, store_id_text};
+use zvault::vault::{Purpose, StoreConfig, Vault, store_id_text};
 use zvault::watch::Watch;
 
 /// List the stores of the vault, add one, or change which is the primary
@@ -50,7 +50,7 @@ pub(crate) fn run(args: StoresArgs, global: &Global, ui: &Ui) -> Result<Done, Co
 }
 
 fn list(global: &Global, ui: &Ui) -> Result<Done, CommandError> {
-    let vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    let vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     let stores = vault.stores();
     let configured = super::config(global)?.stores;
     let unlisted: Vec<&StoreEntry> = configured
@@ -94,7 +94,7 @@ fn list(global: &Global, ui: &Ui) -> Result<Done, CommandError> {
 }
 
 fn add(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
-    let mut vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    let mut vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     // Nothing is written to a place that holds something else.
     let (from, to) = (open_store(vault.url(), OpenMode::Existing)?, open_store(&store.url, OpenMode::Create)?);
     let options = MirrorOptions { vault: Some(vault.id()), dry_run: true, ..MirrorOptions::default() };
@@ -116,7 +116,7 @@ fn add(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandErr
 }
 
 fn primary(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
-    let mut vault = super::open_at(Some(&store.url), global, ui, Secrets::new(&global.secret))?;
+    let mut vault = super::open_at(Some(&store.url), global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     let earlier = earlier(&vault, global)?;
     match &earlier {
         Some((_, Ok(earlier))) => refuse_what_is_behind(&vault, earlier)?,
