@@ -1,5 +1,6 @@
 //! Making a vault, and opening one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{Domain, Suite, VaultId};
+use vault_format::{DeviceId, Domain, Suite, VaultId};
 
 use super::records::Records;
 use super::stores::kind_number;
@@ -471,6 +472,7 @@ impl Vault {
             url,
             place,
             others: Vec::new(),
+            followers: Mutex::default(),
             records,
             roster,
             keys,
@@ -501,20 +503,22 @@ impl Vault {
         if self.ephemeral {
             return Ok(());
         }
-        let heads = |device| {
-            let pin = |identity| self.log.get(&identity).map(|entry| LogPin { seq: entry.seq, identity });
-            self.log.heads(device).into_iter().filter_map(pin).collect()
-        };
-        let pins = Pins {
-            roster_heads: self.roster.heads.clone(),
-            logs: self.log.devices().map(|device| (device, heads(device))).collect(),
-        };
+        let pins = Pins { roster_heads: self.roster.heads.clone(), logs: self.log_pins() };
         if self.home.pins(self.id())? != pins {
             self.home.set_pins(self.provider, self.id(), &pins)?;
             self.home.set_roster_cache(self.provider, self.id(), &self.records.pack(self.provider))?;
             self.home.set_log_cache(self.provider, self.id(), &SecretBytes::new(self.log.pack()))?;
         }
         Ok(())
+    }
+
+    /// The heads of all logs.
+    pub(super) fn log_pins(&self) -> BTreeMap<DeviceId, Vec<LogPin>> {
+        let heads = |device| {
+            let pin = |identity| self.log.get(&identity).map(|entry| LogPin { seq: entry.seq, identity });
+            self.log.heads(device).into_iter().filter_map(pin).collect()
+        };
+        self.log.devices().map(|device| (device, heads(device))).collect()
     }
 
     /// Reads roster and logs again: what other devices did since. Costs two lists at once, and what is new.

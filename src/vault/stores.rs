@@ -4,11 +4,12 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use vault_format::name::{logs_prefix, roster_prefix};
-use vault_format::{DeviceId, Identity, ObjectName};
+use vault_format::{Identity, ObjectName};
 
 use super::{Vault, VaultError};
 use crate::roster::{StoreChange, StoreId, change_stores, new_store_id};
-use crate::store::{OpenMode, Store, StoreError, StoreUrl};
+use crate::state::Cursor;
+use crate::store::{Listed, OpenMode, Store, StoreError, StoreUrl};
 
 /// A store as this machine's configuration has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,8 +187,10 @@ impl Vault {
     /// Whether a store has everything that this run has read from the primary: then what this run stores can go to it at
     /// once. It has an entry only if it has all that the entry relies on, so the heads speak for the rest.
     pub(crate) fn is_level(&self, other: &Store) -> Result<bool, StoreError> {
-        let (here, there) = (self.store.list(&roster_prefix())?, other.list(&roster_prefix())?);
-        if !here.objects.iter().all(|record| there.objects.contains(record)) {
+        let there = other.list(&roster_prefix())?.objects;
+        let sound = |(name, bytes): &&(ObjectName, Vec<u8>)| self.hash(bytes) == name.hash().0;
+        let has = |name: &ObjectName, size| there.binary_search(&Listed { name: *name, size }).is_ok();
+        if !self.records.all().iter().filter(sound).all(|(name, bytes)| has(name, bytes.len() as u64)) {
             return Ok(false);
         }
         for head in self.log.devices().flat_map(|device| self.log.heads(device)) {
@@ -206,9 +209,15 @@ impl Vault {
         Some(ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object })
     }
 
-    /// Newest entry of each device's log.
-    pub(crate) fn heads(&self) -> impl Iterator<Item = (DeviceId, Identity)> + '_ {
-        self.log.devices().flat_map(|device| self.log.heads(device).into_iter().map(move |head| (device, head)))
+    /// A store has everything that this run has read from the primary and written to it.
+    pub(crate) fn remember_level(&self, other: &Other) -> Result<(), VaultError> {
+        if self.ephemeral {
+            return Ok(());
+        }
+        let mut cursors = self.home.cursors(self.id());
+        let cursor = Cursor { time: crate::now(), logs: self.log_pins() };
+        cursors.insert(other.config.plain_url(), cursor);
+        Ok(self.home.set_cursors(self.provider, self.id(), &cursors)?)
     }
 
     fn write_stores(&mut self, changes: &[StoreChange]) -> Result<(), VaultError> {

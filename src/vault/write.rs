@@ -66,10 +66,13 @@ impl Vault {
     /// is stored: a push that is killed in between would leave a pack that nobody ever finds.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
         self.note_in_journal(pack.name)?;
-        let bytes = pack.name.tree.then(|| pack.bytes.clone());
+        let bytes = (pack.name.tree || self.has_followers()).then(|| pack.bytes.clone());
         let stored = self.store.put_pack(pack)?;
         if let Some(bytes) = bytes {
-            self.tree_packs.keep(&stored.name(), &bytes);
+            if stored.name().tree {
+                self.tree_packs.keep(&stored.name(), &bytes);
+            }
+            self.follow(stored.name().into(), &bytes);
         }
         self.index()?.stored(&stored);
         Ok(stored)
@@ -81,7 +84,10 @@ impl Vault {
         let stored = parallel::map(&deltas, TABLES, |delta| {
             let bytes = self.seal_table(ObjectType::Delta, &delta.table().encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
-            Ok::<_, VaultError>(self.store.put_delta(self.device.id, hash, Bytes::from(bytes), delta.packs())?)
+            let bytes = Bytes::from(bytes);
+            let stored = self.store.put_delta(self.device.id, hash, bytes.clone(), delta.packs())?;
+            self.follow(ObjectName::Delta { device: self.device.id, hash }, &bytes);
+            Ok::<_, VaultError>(stored)
         })?;
         Ok(stored.into_iter().zip(deltas).map(|(stored, delta)| NewDelta { stored, delta }).collect())
     }
@@ -203,7 +209,9 @@ impl Vault {
         let stored = parallel::map(&merged, TABLES, |table| {
             let bytes = self.seal_table(ObjectType::Shard, &table.encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
-            self.store.put(&ObjectName::Shard { device: self.device.id, hash }, Bytes::from(bytes))?;
+            let (name, bytes) = (ObjectName::Shard { device: self.device.id, hash }, Bytes::from(bytes));
+            self.store.put(&name, bytes.clone())?;
+            self.follow(name, &bytes);
             Ok::<_, VaultError>(hash)
         })?;
         let mut shards: Vec<ObjectHash> = [plan.keep, stored].concat();
@@ -245,7 +253,7 @@ impl Vault {
             // Not there: it was stored by a push that ended otherwise than it thought, or somebody deleted it.
             let Some(size) = self.store.head(&ObjectName::Pack(name))? else { continue };
             // Whole, against its name: what is claimed from here on must be there to the last byte.
-            let Ok(_) = self.store.get(&ObjectName::Pack(name), &|bytes| self.provider.hash.hash(&[bytes])) else {
+            let Ok(bytes) = self.store.get(&ObjectName::Pack(name), &|bytes| self.provider.hash.hash(&[bytes])) else {
                 continue;
             };
             let Ok(segments) = self.footer(&name, size) else { continue };
@@ -254,6 +262,7 @@ impl Vault {
             });
             if new {
                 self.index()?.stored(&self.store.confirm_pack(name, size, segments)?);
+                self.follow(name.into(), &bytes);
                 // Stays in the journal until an entry names it: this push may be interrupted as well.
                 lock(&self.journal).extend_from_slice(line);
                 found += 1;
@@ -331,7 +340,9 @@ impl Vault {
     }
 
     fn put_entry(&self, entry: NewEntry) -> Result<(), VaultError> {
-        self.store.put(&entry.name, Bytes::from(entry.bytes))?;
+        let bytes = Bytes::from(entry.bytes);
+        self.store.put(&entry.name, bytes.clone())?;
+        self.follow(entry.name, &bytes);
         *lock(&self.own_end) = Some((entry.entry.identity, entry.entry.seq));
         lock(&self.written).push(entry.entry);
         Ok(())
