@@ -25,6 +25,9 @@ _zvault() {
             zvault,completions)
                 cmd="zvault__subcmd__completions"
                 ;;
+            zvault,doctor)
+                cmd="zvault__subcmd__doctor"
+                ;;
             zvault,init)
                 cmd="zvault__subcmd__init"
                 ;;
@@ -68,7 +71,7 @@ _zvault() {
 
     case "${cmd}" in
         zvault)
-            opts="-r -p -q -v -h -V --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help --version init push backup restore snapshots ls check mirror stores version completions man"
+            opts="-r -p -o -q -v -h -V --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help --version init push backup restore snapshots ls check doctor mirror stores version completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -118,6 +121,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -130,7 +161,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__check)
-            opts="-r -p -q -v -h --read-data --read-data-subset --keyless --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -o -q -v -h --read-data --read-data-subset --keyless --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -184,6 +215,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -196,7 +255,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__completions)
-            opts="-r -p -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help bash elvish fish powershell zsh"
+            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -246,6 +305,124 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zvault__subcmd__doctor)
+            opts="-r -p -o -q -v -h --no-write --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repo)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recovery-words-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -258,7 +435,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__init)
-            opts="-r -p -q -v -h --no-recovery-key --device-name --low-memory --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -o -q -v -h --no-recovery-key --device-name --low-memory --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -312,6 +489,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -324,7 +529,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__ls)
-            opts="-l -r -p -q -v -h --long --recursive --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-l -r -p -o -q -v -h --long --recursive --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -374,6 +579,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -386,7 +619,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__man)
-            opts="-r -p -q -v -h --out --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -o -q -v -h --out --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -440,6 +673,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -452,7 +713,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__mirror)
-            opts="-n -r -p -q -v -h --from --store --to --read-data --dry-run --max-bytes --vault --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-n -r -p -o -q -v -h --from --store --to --read-data --dry-run --max-bytes --vault --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -522,6 +783,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -534,7 +823,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__push)
-            opts="-H -e -x -n -f -j -r -p -q -v -h --tag --time --host --exclude --iexclude --exclude-file --exclude-larger-than --exclude-caches --one-file-system --compression --dry-run --force --stdin --stdin-filename --stdin-from-command --no-sqlite --jobs --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-H -e -x -n -f -j -r -p -o -q -v -h --tag --time --host --exclude --iexclude --exclude-file --exclude-larger-than --exclude-caches --one-file-system --compression --dry-run --force --stdin --stdin-filename --stdin-from-command --no-sqlite --jobs --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -636,6 +925,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -648,7 +965,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__restore)
-            opts="-t -i -e -n -r -p -q -v -h --target --include --exclude --overwrite --delete --dry-run --verify --no-sparse --no-owners --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-t -i -e -n -r -p -o -q -v -h --target --include --exclude --overwrite --delete --dry-run --verify --no-sparse --no-owners --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -726,6 +1043,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -738,7 +1083,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__snapshots)
-            opts="-H -c -r -p -q -v -h --host --tag --path --latest --compact --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-H -c -r -p -o -q -v -h --host --tag --path --latest --compact --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -808,6 +1153,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -820,7 +1193,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__stores)
-            opts="-r -p -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help list add primary"
+            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help list add primary"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -867,6 +1240,34 @@ _zvault() {
                     return 0
                     ;;
                 --recovery-words-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -882,7 +1283,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__stores__subcmd__add)
-            opts="-r -p -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -929,6 +1330,34 @@ _zvault() {
                     return 0
                     ;;
                 --recovery-words-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -944,7 +1373,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__stores__subcmd__list)
-            opts="-r -p -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -991,6 +1420,34 @@ _zvault() {
                     return 0
                     ;;
                 --recovery-words-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1006,7 +1463,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__stores__subcmd__primary)
-            opts="-r -p -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1056,6 +1513,34 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1068,7 +1553,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__version)
-            opts="-r -p -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1115,6 +1600,34 @@ _zvault() {
                     return 0
                     ;;
                 --recovery-words-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -13,7 +13,7 @@ use super::shown::Shown;
 use super::{Damaged, MirrorError, MirrorOptions, MirrorReport};
 use crate::chain;
 use crate::check::{Trust, Verdict};
-use crate::parallel;
+use crate::parallel::for_each_on;
 use crate::roster::Roster;
 use crate::store::{Store, StoreError};
 use crate::sync::lock;
@@ -384,8 +384,7 @@ impl<'a> Job<'a> {
         items: &[T],
         work: impl Fn(&T) -> Result<(), MirrorError> + Sync,
     ) -> Result<(), MirrorError> {
-        let work = |item: &T| if self.watch.stopped() { Err(MirrorError::Interrupted) } else { work(item) };
-        parallel::map(items, threads, work).map(drop)
+        for_each_on(threads, items, self.watch, work)?.ok_or(MirrorError::Interrupted)
     }
 }
 

@@ -21,13 +21,15 @@ use crate::roster::{
     EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
 };
 use crate::state::{DeviceState, Home, LogPin, Pins};
-use crate::store::{Listing, OpenMode, Store, StoreError, StoreUrl};
+use crate::store::{Listing, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 use crate::sync::lock;
 
 /// What a new vault is made with.
 pub struct InitOptions<'a> {
-    /// Where: an empty folder, or one that does not exist yet.
+    /// Where: an empty folder or one that does not exist yet, or a bucket, or an empty place in one.
     pub url: &'a str,
+    /// How the store there is spoken to.
+    pub store: StoreOptions,
     /// The local state.
     pub home: &'a Arc<Home>,
     /// Opens the vault on other machines.
@@ -46,7 +48,8 @@ impl<'a> InitOptions<'a> {
     /// A vault at `url`, without recovery words and local copies.
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, passphrase: Passphrase) -> Self {
         let device_name = device_name.to_owned();
-        Self { url, home, passphrase, words: false, device_name, low_memory: false, cache: None }
+        let store = StoreOptions::default();
+        Self { url, store, home, passphrase, words: false, device_name, low_memory: false, cache: None }
     }
 }
 
@@ -56,6 +59,7 @@ impl<'a> OpenOptions<'a> {
         let device_name = device_name.to_owned();
         Self {
             url: Some(url),
+            store: StoreOptions::default(),
             stores: Vec::new(),
             vault: None,
             home,
@@ -86,6 +90,8 @@ pub struct Initialised {
 pub struct OpenOptions<'a> {
     /// Where it is; the only vault that this machine knows if None.
     pub url: Option<&'a str>,
+    /// How the store there is spoken to.
+    pub store: StoreOptions,
     /// All stores of the vault, the primary first, where they are configured; used if there is no `url`.
     pub stores: Vec<StoreConfig>,
     /// Which one, if several may be there.
@@ -134,7 +140,7 @@ impl Vault {
     /// Makes a vault. Two at one place at once: both are noticed, and this one is taken back (SPEC 11.3).
     pub fn init(options: InitOptions<'_>) -> Result<Initialised, VaultError> {
         let url = StoreUrl::parse(options.url)?;
-        Self::init_on(Store::open(&url, OpenMode::Create)?, url.to_string(), options)
+        Self::init_on(Store::open(&url, &options.store, OpenMode::Create)?, url.to_string(), options)
     }
 
     /// The same on a store that is open already.
@@ -226,7 +232,7 @@ impl Vault {
             places.retain(|place| place.plain_url() == named);
             places.truncate(1);
             if places.is_empty() {
-                places.push(StoreConfig::unnamed(url));
+                places.push(StoreConfig { options: options.store.clone(), ..StoreConfig::unnamed(url) });
                 configured.clone_from(&places);
             }
         }
@@ -249,12 +255,12 @@ impl Vault {
         };
         let state = known.map(|vault| home.device(vault)).transpose()?;
         if let (true, Some(state)) = (places.is_empty(), &state) {
-            places.push(StoreConfig::unnamed(&state.url));
+            places.push(StoreConfig { options: options.store.clone(), ..StoreConfig::unnamed(&state.url) });
         }
         let primary = places.first().ok_or(VaultError::WhichVault("none"))?;
         let store_url = StoreUrl::parse(&primary.url)?;
         let label = store_url.to_string();
-        let store = Store::open(&store_url, OpenMode::Existing).map_err(|error| match error {
+        let store = Store::open(&store_url, &primary.options, OpenMode::Existing).map_err(|error| match error {
             StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
             error => error.into(),
         })?;

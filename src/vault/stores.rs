@@ -9,7 +9,7 @@ use vault_format::{Identity, ObjectName};
 use super::{Vault, VaultError};
 use crate::roster::{StoreChange, StoreId, change_stores, new_store_id};
 use crate::state::Cursor;
-use crate::store::{Listed, OpenMode, Store, StoreError, StoreUrl};
+use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 
 /// A store as this machine's configuration has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct StoreConfig {
     pub url: String,
     /// Its id in the roster, if the roster has it under another URL.
     pub id: Option<StoreId>,
+    /// How it is spoken to.
+    pub options: StoreOptions,
 }
 
 /// A store as the roster has it.
@@ -59,7 +61,8 @@ impl Other {
     pub(crate) fn store(&self) -> Result<&Store, &StoreFailure> {
         let open = || {
             let url = StoreUrl::parse(&self.config.url).map_err(|error| StoreFailure(crate::chain(&error)))?;
-            Store::open(&url, OpenMode::Existing).map_err(|error| StoreFailure(crate::chain(&error)))
+            Store::open(&url, &self.config.options, OpenMode::Existing)
+                .map_err(|error| StoreFailure(crate::chain(&error)))
         };
         self.opened.get_or_init(open).as_ref()
     }
@@ -68,7 +71,12 @@ impl Other {
 impl StoreConfig {
     /// Under the name of its URL.
     pub fn unnamed(url: &str) -> Self {
-        Self { name: url.to_owned(), url: url.to_owned(), id: None }
+        Self { name: url.to_owned(), url: url.to_owned(), id: None, options: StoreOptions::default() }
+    }
+
+    /// Whether it is the store at this URL.
+    pub fn is_at(&self, url: &str) -> bool {
+        StoreUrl::parse(url).is_ok_and(|url| url.to_string() == self.plain_url())
     }
 
     /// The URL as the roster and the local state write it.
@@ -124,11 +132,6 @@ impl Vault {
         self.write_stores(&[StoreChange { id, kind: known.kind, primary: true, verdict: known.verdict, url: None }])
     }
 
-    /// The store that the roster calls the primary, as far as it is known where it is.
-    pub fn primary_url(&self) -> Option<&str> {
-        self.keys.store_urls.get(&self.roster.primary_store()?).map(String::as_str)
-    }
-
     /// Names of objects, records and entries, that `earlier` shows and this vault's store does not: what would be lost if
     /// this one became the primary now.
     pub fn lacks(&self, earlier: &Store) -> Result<u64, VaultError> {
@@ -152,9 +155,9 @@ impl Vault {
         Ok(())
     }
 
-    /// What messages call the store that this vault was opened from.
-    pub fn store_name(&self) -> &str {
-        &self.place.name
+    /// The store that this vault was opened from, as the configuration has it.
+    pub fn place(&self) -> &StoreConfig {
+        &self.place
     }
 
     /// Stores beside the one that it was opened from.

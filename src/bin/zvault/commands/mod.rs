@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod doctor;
 mod init;
 mod ls;
 mod man;
@@ -17,12 +18,13 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::args::{Cli, Global};
+use crate::args::{Cli, Global, StoreArgs};
 use crate::config::{self, Config};
 use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
+use zvault::store::StoreOptions;
 use zvault::vault::{OpenOptions, Purpose, StoreConfig, Vault};
 use zvault::{Trouble, VaultId};
 
@@ -36,6 +38,7 @@ pub(crate) enum Command {
     Snapshots(snapshots::SnapshotsArgs),
     Ls(ls::LsArgs),
     Check(check::CheckArgs),
+    Doctor(doctor::DoctorArgs),
     Mirror(mirror::MirrorArgs),
     Stores(stores::StoresArgs),
     Version(version::VersionArgs),
@@ -62,6 +65,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Snapshots(args) => snapshots::run(args, global, ui),
         Command::Ls(args) => ls::run(args, global, ui),
         Command::Check(args) => check::run(args, global, ui),
+        Command::Doctor(args) => doctor::run(args, global, ui),
         Command::Mirror(args) => mirror::run(args, global, ui),
         Command::Stores(args) => stores::run(args, global, ui),
         Command::Version(args) => version::run(args, ui),
@@ -79,9 +83,27 @@ fn home_path(global: &Global) -> Result<PathBuf, CommandError> {
     )
 }
 
-/// The stores that the configuration names, the primary first; none if there is no configuration.
+/// The stores that the configuration names, the primary first; none if there is no configuration. What the arguments say
+/// counts more: limits for all of them, settings for the one that is named, or for the first.
 fn stores(global: &Global) -> Result<Vec<StoreConfig>, CommandError> {
-    Ok(config(global)?.stores.into_iter().map(|entry| entry.config).collect())
+    let mut stores = config(global)?.stores;
+    let said = store_options(global)?;
+    for (number, store) in stores.iter_mut().enumerate() {
+        let named = match &global.url {
+            Some(url) => store.is_at(url),
+            None => number == 0,
+        };
+        let options = &mut store.options;
+        if named {
+            options.settings.extend(said.settings.clone());
+        }
+        options.ca_cert = said.ca_cert.clone().or(options.ca_cert.take());
+        options.limit_upload = said.limit_upload.or(options.limit_upload);
+        options.limit_download = said.limit_download.or(options.limit_download);
+        options.parallel_requests = said.parallel_requests.or(options.parallel_requests);
+        options.retry_max_time = said.retry_max_time.or(options.retry_max_time);
+    }
+    Ok(stores)
 }
 
 /// The configuration: the file that was named, else the one in the folder of state.
@@ -115,6 +137,7 @@ fn open_at(
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
         url,
+        store: store_options(global)?,
         stores: stores(global)?,
         vault: None,
         home: &home,
@@ -135,6 +158,23 @@ fn open_at(
         ui.note(note);
     }
     Ok(vault)
+}
+
+/// How stores are spoken to, as the arguments say.
+fn store_options(global: &Global) -> Result<StoreOptions, CommandError> {
+    let StoreArgs { option, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time } = &global.store;
+    let mut options = StoreOptions {
+        ca_cert: ca_cert.clone(),
+        limit_upload: limit_upload.and_then(|rate| rate.0),
+        limit_download: limit_download.and_then(|rate| rate.0),
+        parallel_requests: *parallel_requests,
+        retry_max_time: *retry_max_time,
+        ..StoreOptions::default()
+    };
+    for setting in option {
+        options.set(setting).map_err(|error| CommandError::usage(error.to_string()))?;
+    }
+    Ok(options)
 }
 
 /// The name of this machine.

@@ -2,7 +2,6 @@ use clap::{Args, Subcommand};
 
 use super::Done;
 use crate::args::Global;
-use crate::config::StoreEntry;
 use crate::error::CommandError;
 use crate::json::StoreDocument;
 use crate::passphrase::Secrets;
@@ -52,10 +51,10 @@ pub(crate) fn run(args: StoresArgs, global: &Global, ui: &Ui) -> Result<Done, Co
 fn list(global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     let stores = vault.stores();
-    let configured = super::config(global)?.stores;
-    let unlisted: Vec<&StoreEntry> = configured
+    let configured = super::stores(global)?;
+    let unlisted: Vec<&StoreConfig> = configured
         .iter()
-        .filter(|entry| !stores.iter().any(|store| store.name.as_ref() == Some(&entry.config.name)))
+        .filter(|entry| !stores.iter().any(|store| store.name.as_ref() == Some(&entry.name)))
         .collect();
     let mut output = ui.output();
     if ui.json {
@@ -67,8 +66,8 @@ fn list(global: &Global, ui: &Ui) -> Result<Done, CommandError> {
         });
         let others = unlisted.iter().map(|entry| StoreDocument {
             id: None,
-            name: Some(&entry.config.name),
-            url: Some(&entry.config.url),
+            name: Some(&entry.name),
+            url: Some(&entry.url),
             primary: false,
         });
         output.document(&listed.chain(others).collect::<Vec<_>>())?;
@@ -87,7 +86,7 @@ fn list(global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     }
     output.finish()?;
     for entry in unlisted.iter().filter(|_| !ui.json) {
-        let StoreConfig { name, url, .. } = &entry.config;
+        let StoreConfig { name, url, .. } = entry;
         ui.note(&format!("{name} ({url}) is in zvault.toml and not in the vault: 'zvault stores add {name}'"));
     }
     Ok(Done::Complete)
@@ -96,7 +95,7 @@ fn list(global: &Global, ui: &Ui) -> Result<Done, CommandError> {
 fn add(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let mut vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     // Nothing is written to a place that holds something else.
-    let (from, to) = (open_store(vault.url(), OpenMode::Existing)?, open_store(&store.url, OpenMode::Create)?);
+    let (from, to) = (open_store(vault.place(), OpenMode::Existing)?, open_store(store, OpenMode::Create)?);
     let options = MirrorOptions { vault: Some(vault.id()), dry_run: true, ..MirrorOptions::default() };
     mirror(&from, &to, &options, &Watch::new())?;
     let before = vault.stores().len();
@@ -143,12 +142,12 @@ fn primary(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, Comman
 fn earlier(vault: &Vault, global: &Global) -> Result<Option<(String, Result<Store, CommandError>)>, CommandError> {
     let Some(primary) = vault.stores().into_iter().find(|one| one.primary) else { return Ok(None) };
     // Where this machine reaches it, if it does under another URL.
-    let configured = super::config(global)?.stores.into_iter().map(|entry| entry.config);
-    let mut configured = configured.filter(|config| config.id == Some(primary.id));
-    let Some(url) = configured.next().map(|config| config.url).or(primary.url) else { return Ok(None) };
-    let here = StoreUrl::parse(&url).map(|url| url.to_string()).is_ok_and(|url| url == vault.url());
-    let opened = (!here).then(|| open_store(&url, OpenMode::Existing));
-    Ok(opened.map(|opened| (url, opened)))
+    let mut configured = super::stores(global)?.into_iter();
+    let known = configured
+        .find(|config| config.id == Some(primary.id) || primary.url.as_ref().is_some_and(|url| config.is_at(url)));
+    let Some(store) = known.or(primary.url.map(|url| StoreConfig::unnamed(&url))) else { return Ok(None) };
+    let opened = (!store.is_at(vault.url())).then(|| open_store(&store, OpenMode::Existing));
+    Ok(opened.map(|opened| (store.url, opened)))
 }
 
 fn refuse_what_is_behind(vault: &Vault, earlier: &Store) -> Result<(), CommandError> {
@@ -164,19 +163,18 @@ fn refuse_what_is_behind(vault: &Vault, earlier: &Store) -> Result<(), CommandEr
 
 /// What was typed: a name of the configuration, or a URL.
 pub(super) fn named(place: &str, global: &Global) -> Result<StoreConfig, CommandError> {
-    let entries = super::config(global)?.stores;
-    let known =
-        entries.into_iter().map(|entry| entry.config).find(|config| config.name == place || config.url == place);
+    let entries = super::stores(global)?;
+    let known = entries.into_iter().find(|config| config.name == place || config.url == place);
     Ok(match known {
         Some(config) => config,
         None => {
             let url = StoreUrl::parse(place).map_err(MirrorError::from)?.to_string();
-            StoreConfig::unnamed(&url)
+            StoreConfig { options: super::store_options(global)?, ..StoreConfig::unnamed(&url) }
         }
     })
 }
 
-fn open_store(url: &str, mode: OpenMode) -> Result<Store, CommandError> {
-    let url = StoreUrl::parse(url).map_err(MirrorError::from)?;
-    Ok(Store::open(&url, mode).map_err(MirrorError::from)?)
+fn open_store(store: &StoreConfig, mode: OpenMode) -> Result<Store, CommandError> {
+    let url = StoreUrl::parse(&store.url).map_err(MirrorError::from)?;
+    Ok(Store::open(&url, &store.options, mode).map_err(MirrorError::from)?)
 }
