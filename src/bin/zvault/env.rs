@@ -74,9 +74,10 @@ const TEST_KDF: &str = "ZVAULT_TEST_KDF";
 /// Seconds.
 const TEST_STALL: &str = "ZVAULT_TEST_STALL";
 const TESTS: [&str; 2] = [TEST_KDF, TEST_STALL];
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "ZVAULT_URL",
     "ZVAULT_HOME",
+    "ZVAULT_CONFIG",
     "ZVAULT_CACHE_DIR",
     "ZVAULT_PASSPHRASE",
     "ZVAULT_PASSPHRASE_FILE",
