@@ -218,9 +218,9 @@ impl Trust {
             return Verdict::Junk(format!("it belongs to vault {}", header.vault));
         }
         match (name, &self.roster) {
-            (ObjectName::Log { device, seq, .. }, Some(roster)) => {
-                self.entry(roster, *device, *seq, stored).map_or_else(Verdict::Junk, |entry| Verdict::Entry(Box::new(entry)))
-            }
+            (ObjectName::Log { device, seq, .. }, Some(roster)) => self
+                .entry(roster, *device, *seq, stored)
+                .map_or_else(Verdict::Junk, |entry| Verdict::Entry(Box::new(entry))),
             (_, Some(roster)) => match name.device().filter(|device| !roster.devices.contains_key(device)) {
                 Some(device) => Verdict::Junk(format!("device {device:.8} is not in the roster")),
                 None => Verdict::Good,

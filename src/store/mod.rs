@@ -12,9 +12,11 @@ mod error;
 #[doc(hidden)]
 pub mod faults;
 mod folder;
+mod gate;
 mod options;
 mod order;
 mod probe;
+mod request;
 mod retry;
 mod transport;
 mod url;
@@ -25,26 +27,25 @@ pub use error::{BoxError, StoreError};
 pub use options::{OptionError, StoreOptions, known_settings, parse_rate};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
 pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
+pub use retry::Patience;
 pub use transport::traffic::{Requests, Traffic};
 pub use url::{Bucket, StoreUrl, UrlError};
 
 use bytes::Bytes;
 use folder::Folder;
-use futures::{StreamExt, TryStreamExt};
-use object_store::{
-    Attribute, Error as LibraryError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode,
-    PutOptions, local::LocalFileSystem, memory::InMemory, path::Path,
-};
+use gate::Gate;
+use object_store::{ObjectStore, local::LocalFileSystem, memory::InMemory};
+use retry::{Health, Pace};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::{runtime::Runtime, sync::Semaphore};
 use transport::Transport;
+use transport::traffic::{Counters, Kind};
 use vault_format::ids::{DeviceId, ObjectHash};
-use vault_format::limits;
 use vault_format::name::{self, ObjectName, PackName};
 use vault_format::pack::FooterSegment;
 
@@ -166,7 +167,7 @@ impl Store {
     /// Names beside the vault's prefix in a store that is to belong to one vault; a few are enough.
     pub fn strangers(&self) -> Result<Vec<String>, StoreError> {
         if self.0.remote.is_some() {
-            return self.run(self.0.strangers()).map_err(|e| self.0.sort_list("", e.into()));
+            return self.run(self.0.strangers());
         }
         let Some(folder) = self.folder() else { return Ok(Vec::new()) };
         let failed = |error: std::io::Error| StoreError::sort_io(self.label().to_owned(), error.into());
@@ -181,9 +182,14 @@ impl Store {
         Ok(strangers)
     }
 
-    /// What was asked of the store so far, by this and all its clones.
+    /// What was asked of the store so far, by this and all its clones. A folder's requests are operations on it.
     pub fn traffic(&self) -> Traffic {
-        self.0.remote.as_ref().map(|remote| remote.transport.traffic()).unwrap_or_default()
+        self.0.counters.read()
+    }
+
+    /// Calls `tell` with a line for people when requests fail for longer than a moment and are tried again.
+    pub fn on_retry(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        self.0.health.patience().on_retry(tell);
     }
 
     /// The folder that this store is, if it is one.
@@ -219,7 +225,7 @@ impl Store {
         if hash(&bytes) != name.hash().0 {
             return Err(self.0.damaged(name, "the bytes to heal it with do not have its hash"));
         }
-        self.run(self.0.write(name, bytes, PutMode::Overwrite)).map_err(|e| self.0.sort(name, e))
+        self.run(self.0.overwrite(name, bytes))
     }
 
     /// A whole object, checked against its name by the hash of the vault's suite.
@@ -274,14 +280,8 @@ impl Store {
     pub fn list_devices_with_logs(&self) -> Result<Vec<DeviceId>, StoreError> {
         let prefix = name::logs_prefix();
         let folders = match &self.0.folder {
-            Some(folder) => folder.folders(&prefix).map_err(|e| self.0.sort_list(&prefix, e.into()))?,
-            None => {
-                let path = Path::from(prefix.as_str());
-                let result = self.run(self.0.objects.list_with_delimiter(Some(&path)));
-                let result = result.map_err(|e| self.0.sort_list(&prefix, e.into()))?;
-                let last = |path: &Path| path.filename().unwrap_or_default().to_owned();
-                result.common_prefixes.iter().map(last).collect()
-            }
+            Some(folder) => self.0.local(Kind::List, &prefix, || folder.folders(&prefix))?,
+            None => self.run(self.0.folders(&prefix))?,
         };
         let mut devices: Vec<DeviceId> = folders.iter().filter_map(|folder| folder.parse().ok()).collect();
         devices.sort_unstable();
@@ -291,12 +291,9 @@ impl Store {
 
     /// Stored bytes of an object, `None` if it is not there.
     pub fn head(&self, name: &ObjectName) -> Result<Option<u64>, StoreError> {
-        match self.run(self.0.objects.head(&Inner::path(name))) {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(error) => match self.0.sort(name, error) {
-                StoreError::NotFound { .. } => Ok(None),
-                error => Err(error),
-            },
+        match self.run(self.0.head(name)) {
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            result => result.map(Some),
         }
     }
 
@@ -307,7 +304,7 @@ impl Store {
 
     /// Deletes an object. One that is not there is deleted.
     pub fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
-        match self.run(self.0.objects.delete(&Inner::path(name))).map_err(|e| self.0.sort(name, e)) {
+        match self.run(self.0.delete(name)) {
             Err(StoreError::NotFound { .. }) => Ok(()),
             result => result,
         }
@@ -315,11 +312,13 @@ impl Store {
 
     /// A store on the other end of a network.
     fn remote(objects: Arc<dyn ObjectStore>, label: String, remote: Remote) -> Result<Self, StoreError> {
-        Self::build(objects, label, None, Some(remote))
+        let pace = Pace::for_time(remote.retry_max_time);
+        Self::build(objects, label, None, Some(remote), pace)
     }
 
+    /// A store that is here: what fails, fails.
     fn new(objects: Arc<dyn ObjectStore>, label: String, folder: Option<Folder>) -> Result<Self, StoreError> {
-        Self::build(objects, label, folder, None)
+        Self::build(objects, label, folder, None, Pace::for_time(Duration::ZERO))
     }
 
     fn build(
@@ -327,12 +326,25 @@ impl Store {
         label: String,
         folder: Option<Folder>,
         remote: Option<Remote>,
+        pace: Pace,
     ) -> Result<Self, StoreError> {
         let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
-        let uploads = Arc::new(Semaphore::new(UPLOADS));
+        let most = remote.as_ref().map(|remote| remote.parallel_requests.max(1));
+        // Packs are large: fewer at a time than requests fill a link, and memory.
+        let uploads = most.map_or(UPLOADS, |most| most.div_ceil(2).max(UPLOADS));
         let creates = AtomicBool::new(remote.as_ref().is_none_or(|remote| remote.conditional_create));
-        let inner = Inner { objects, folder, remote, label, runtime, uploads, creates };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new(Inner {
+            objects,
+            folder,
+            runtime,
+            uploads: Arc::new(Semaphore::new(uploads)),
+            gate: most.map(Gate::new),
+            health: Health::new(label.clone(), pace, Patience::default()),
+            counters: remote.as_ref().map(|remote| remote.transport.counters()).unwrap_or_default(),
+            remote,
+            label,
+            creates,
+        })))
     }
 
     fn run<T>(&self, future: impl Future<Output = T>) -> T {
@@ -341,8 +353,8 @@ impl Store {
 
     fn list_from(&self, prefix: &str, offset: Option<String>) -> Result<Listing, StoreError> {
         let mut listing = match &self.0.folder {
-            Some(folder) => folder.list(prefix).map_err(|e| self.0.sort_list(prefix, e.into()))?,
-            None => self.run(self.0.list(prefix, offset)).map_err(|e| self.0.sort_list(prefix, e.into()))?,
+            Some(folder) => self.0.local(Kind::List, prefix, || folder.list(prefix))?,
+            None => self.run(self.0.list(prefix, offset))?,
         };
         listing.objects.sort_unstable();
         listing.objects.dedup_by_key(|object| object.name);
@@ -362,6 +374,11 @@ struct Inner {
     label: String,
     runtime: &'static Runtime,
     uploads: Arc<Semaphore>,
+    /// Where requests wait for their turn; not needed for a disk.
+    gate: Option<Gate>,
+    health: Health,
+    /// Those of the transport, where there is one.
+    counters: Arc<Counters>,
     /// Whether writes that refuse to overwrite work here: a second line only, names are unique anyway.
     creates: AtomicBool,
 }
@@ -370,10 +387,8 @@ struct Inner {
 struct Remote {
     transport: Transport,
     /// How long a request is repeated; zero: not at all.
-    #[allow(dead_code)]
     retry_max_time: Duration,
     /// Requests at one time, at most.
-    #[allow(dead_code)]
     parallel_requests: usize,
     /// Which credential is used, in words.
     credential: String,
@@ -381,172 +396,6 @@ struct Remote {
     pack_class: Option<String>,
     /// Whether the store is asked to refuse overwriting.
     conditional_create: bool,
-}
-
-impl Inner {
-    async fn put_pack(&self, pack: FullPack) -> Result<StoredPack, StoreError> {
-        let size = pack.bytes.len() as u64;
-        self.put(&ObjectName::Pack(pack.name), pack.bytes).await?;
-        Ok(StoredPack::new(pack.name, size, pack.segments))
-    }
-
-    async fn put(&self, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
-        let size = bytes.len() as u64;
-        if size > limit(name) {
-            return Err(StoreError::TooLarge { at: self.at(name), size, limit: limit(name) });
-        }
-        let mode = if self.creates.load(Relaxed) { PutMode::Create } else { PutMode::Overwrite };
-        match self.write(name, bytes.clone(), mode).await {
-            Ok(()) => Ok(()),
-            Err(LibraryError::AlreadyExists { .. } | LibraryError::Precondition { .. }) => {
-                self.compare(name, &bytes).await
-            }
-            Err(error) if refuses_create(&error) => {
-                self.creates.store(false, Relaxed);
-                self.write(name, bytes, PutMode::Overwrite).await.map_err(|e| self.sort(name, e))
-            }
-            Err(error) => match self.sort(name, error) {
-                // The reply may be lost and not the write: look before deciding.
-                error @ (StoreError::Unreachable { .. } | StoreError::Other { .. }) => {
-                    self.compare(name, &bytes).await.map_err(|_| error)
-                }
-                error => Err(error),
-            },
-        }
-    }
-
-    async fn write(&self, name: &ObjectName, bytes: Bytes, mode: PutMode) -> Result<(), LibraryError> {
-        let mut options = PutOptions { mode, ..PutOptions::default() };
-        // What every command reads stays where it can be read at once.
-        let class = self.remote.as_ref().and_then(|remote| remote.pack_class.clone());
-        if let (ObjectName::Pack(PackName { tree: false, .. }), Some(class)) = (name, class) {
-            options.attributes.insert(Attribute::StorageClass, class.into());
-        }
-        self.objects.put_opts(&Self::path(name), bytes.into(), options).await.map(|_| ())
-    }
-
-    /// Whether what is stored is what was to be stored.
-    async fn compare(&self, name: &ObjectName, bytes: &Bytes) -> Result<(), StoreError> {
-        if self.get(name).await? != bytes {
-            return Err(self.damaged(name, "other bytes are stored under its name"));
-        }
-        let sync = |folder: &Folder| folder.sync(&name.to_path());
-        self.folder.as_ref().map_or(Ok(()), sync).map_err(|e| StoreError::sort_io(self.at(name), e.into()))
-    }
-
-    async fn get(&self, name: &ObjectName) -> Result<Bytes, StoreError> {
-        let result = self.objects.get_opts(&Self::path(name), GetOptions::default()).await;
-        let result = result.map_err(|e| self.sort(name, e))?;
-        let (size, limit) = (result.meta.size, limit(name));
-        if size > limit {
-            return Err(StoreError::TooLarge { at: self.at(name), size, limit });
-        }
-        result.bytes().await.map_err(|e| self.sort(name, e))
-    }
-
-    async fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<Bytes, StoreError> {
-        let len = range.end - range.start;
-        if len > limit(name) {
-            return Err(StoreError::TooLarge { at: self.at(name), size: len, limit: limit(name) });
-        }
-        let end = range.end;
-        let short = || self.damaged(name, "it is shorter than what is said to be in it");
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-        let bytes = match self.objects.get_opts(&Self::path(name), options).await {
-            Ok(result) => result.bytes().await,
-            Err(error) => Err(error),
-        };
-        match bytes {
-            Ok(bytes) if bytes.len() as u64 == len => Ok(bytes),
-            Ok(_) => Err(short()),
-            // A range beyond the end is an error without a name in the library.
-            Err(error) => match self.objects.head(&Self::path(name)).await {
-                Ok(meta) if meta.size < end => Err(short()),
-                _ => Err(self.sort(name, error)),
-            },
-        }
-    }
-
-    async fn list(&self, prefix: &str, offset: Option<String>) -> Result<Listing, LibraryError> {
-        let prefix = Path::from(prefix);
-        let metas = match offset {
-            Some(offset) => self.objects.list_with_offset(Some(&prefix), &Path::from(offset)),
-            None => self.objects.list(Some(&prefix)),
-        };
-        let sort = |mut listing: Listing, meta: ObjectMeta| {
-            match ObjectName::parse(meta.location.as_ref()) {
-                Some(name) => listing.objects.push(Listed { name, size: meta.size }),
-                None => listing.strange.push(meta.location.to_string()),
-            }
-            futures::future::ready(Ok(listing))
-        };
-        metas.try_fold(Listing::default(), sort).await
-    }
-
-    /// The first names of a listing of everything. One page is enough: where the vault's own names begin, they are found
-    /// as such.
-    async fn strangers(&self) -> Result<Vec<String>, LibraryError> {
-        let prefix = Path::from(name::prefix());
-        let probes = Path::from(PROBE_PREFIX);
-        let names = self.objects.list(None).map_ok(|meta| meta.location).try_take_while(|path| {
-            let stranger = !path.prefix_matches(&prefix);
-            futures::future::ready(Ok(stranger))
-        });
-        let names = names.try_filter(|path| futures::future::ready(!path.prefix_matches(&probes)));
-        names.take(8).map_ok(|path| path.to_string()).try_collect().await
-    }
-
-    fn path(name: &ObjectName) -> Path {
-        Path::from(name.to_path())
-    }
-
-    fn at(&self, name: &ObjectName) -> String {
-        format!("{}/{}", self.label, name.to_path())
-    }
-
-    fn damaged(&self, name: &ObjectName, what: &'static str) -> StoreError {
-        StoreError::Damaged { at: self.at(name), name: *name, what }
-    }
-
-    /// "Not found" is what the store says, and not what an unplugged disk does.
-    fn sort(&self, name: &ObjectName, error: LibraryError) -> StoreError {
-        match (StoreError::sort(self.at(name), error), &self.folder) {
-            (StoreError::NotFound { at }, Some(folder)) => match folder.check_present() {
-                Ok(()) => StoreError::NotFound { at },
-                Err(source) => StoreError::Unreachable { at: self.label.clone(), source: source.into() },
-            },
-            (error, _) => error,
-        }
-    }
-
-    fn sort_list(&self, prefix: &str, error: BoxError) -> StoreError {
-        let at = format!("{}/{prefix}/", self.label);
-        match error.downcast::<LibraryError>() {
-            Ok(error) => StoreError::sort(at, *error),
-            Err(error) => StoreError::sort_io(at, error),
-        }
-    }
-}
-
-/// The most bytes of an object of this kind (SPEC section 12).
-fn limit(name: &ObjectName) -> u64 {
-    let limit = match name {
-        ObjectName::Pack(_) => limits::PACK,
-        ObjectName::Delta { .. } | ObjectName::Shard { .. } => limits::INDEX_STORED,
-        ObjectName::Log { .. } => limits::ENTRY_STORED,
-        ObjectName::Roster { .. } => limits::RECORD_STORED,
-        ObjectName::Mail { .. } => limits::MAIL_STORED,
-    };
-    limit as u64
-}
-
-/// File systems without hard links say "not permitted" (FAT, exFAT) or "not supported"; stores without conditions
-/// say "not implemented". Names are unique, so an overwrite does no harm there.
-fn refuses_create(error: &LibraryError) -> bool {
-    const EPERM: i32 = 1;
-    matches!(error, LibraryError::NotImplemented { .. } | LibraryError::NotSupported { .. })
-        || error::io_error(error)
-            .is_some_and(|e| e.kind() == std::io::ErrorKind::Unsupported || e.raw_os_error() == Some(EPERM))
 }
 
 /// One for the process, made when the first store is opened.
@@ -581,8 +430,11 @@ pub const UPLOADS: usize = 2;
 #[cfg(test)]
 mod tests {
     use super::faults::{Fault, Faults, Operation};
+    use super::request::refuses_create;
     use super::*;
+    use object_store::Error as LibraryError;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::sync::atomic::Ordering::Relaxed;
     use std::{fs, time::Instant};
     use vault_format::name::PackName;
 

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use std::{fmt, io};
-use traffic::{Counters, Kind, Traffic};
+use traffic::{Counters, Kind};
 
 /// What a [`Transport`] is made of.
 #[derive(Clone, Debug, Default)]
@@ -118,9 +118,9 @@ impl Transport {
         })))
     }
 
-    /// What went through it so far. Retries are counted by the store.
-    pub(super) fn traffic(&self) -> Traffic {
-        self.0.counters.read()
+    /// Where the store counts its retries, too.
+    pub(super) fn counters(&self) -> Arc<Counters> {
+        self.0.counters.clone()
     }
 }
 
@@ -157,6 +157,7 @@ impl HttpService for Service {
         let (inner, times) = (&self.inner, &self.inner.options.times);
         let client = self.client(&request)?;
         let kind = Kind::of(&request);
+        let is_metadata = is_metadata(request.uri().host().unwrap_or_default());
         let (mut head, body) = request.into_parts();
         let pieces = Upload::pieces(body)?;
         let size = pieces.iter().map(|piece| piece.len() as u64).sum();
@@ -180,9 +181,10 @@ impl HttpService for Service {
         *request.headers_mut() = head.headers;
         *request.body_mut() = Some(if size == 0 { Bytes::new().into() } else { reqwest::Body::wrap(upload) });
         let response = tokio::select! {
-            response = client.execute(request) => response.map_err(sort)?,
-            failure = watch.expired() => return Err(failed(failure, None)),
+            response = client.execute(request) => response.map_err(sort),
+            failure = watch.expired() => Err(failed(failure, None)),
         };
+        let response = response.map_err(|error| if is_metadata { failed(Failure::NoMetadata, None) } else { error })?;
 
         let (head, body) = http::Response::from(response).into_parts();
         reply::note_head(head.status, &head.headers);
@@ -247,16 +249,10 @@ impl Times {
 
 /// An error that a request failed with. What caused it is in the record of the call, too.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", text(.failure))]
+#[error("{failure}")]
 pub(super) struct CallError {
     failure: Failure,
     source: Option<Box<dyn Error + Send + Sync>>,
-}
-
-impl CallError {
-    pub(super) fn failure(&self) -> &Failure {
-        &self.failure
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -407,22 +403,6 @@ fn tls_text(error: &rustls::Error) -> String {
         }
         E::InvalidMessage(_) => "it does not speak TLS".into(),
         error => error.to_string(),
-    }
-}
-
-fn text(failure: &Failure) -> String {
-    match failure {
-        Failure::Dns => "the name of the host is not known".into(),
-        Failure::Refused => "nothing listens there: the connection was refused".into(),
-        Failure::ConnectTimeout => "no connection came about in time".into(),
-        Failure::Broken => "the connection broke".into(),
-        Failure::Stalled => "nothing was moved for too long".into(),
-        Failure::TooSlow => "the transfer was too slow".into(),
-        Failure::Proxy(why) => format!("the proxy is in the way: {why}"),
-        Failure::Tls(why) => format!("TLS failed: {why}"),
-        Failure::PlainHttp => "plain HTTP is not allowed".into(),
-        Failure::Checksum => "the store got other bytes than were sent".into(),
-        Failure::Other => "the request could not be made".into(),
     }
 }
 

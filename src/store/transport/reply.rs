@@ -1,6 +1,7 @@
 //! What a reply, or its absence, said: noted here by the transport, read by the loop that decides what to do about it.
 
 use http::{HeaderMap, StatusCode, header};
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -12,13 +13,15 @@ pub(in crate::store) struct Reply {
     pub(in crate::store) status: Option<u16>,
     /// The store's own word for what went wrong.
     pub(in crate::store) code: Option<String>,
-    /// What it says to people. Is not shown: it may repeat what was signed.
+    /// What it says to people.
     pub(in crate::store) message: Option<String>,
     pub(in crate::store) retry_after: Option<Duration>,
     /// Seconds by which our clock is ahead of the server's.
     pub(in crate::store) ahead: Option<i64>,
     /// Where the bucket is.
     pub(in crate::store) region: Option<String>,
+    /// Where it leads, if it does.
+    pub(in crate::store) location: Option<String>,
     /// A page for people, which no store sends.
     pub(in crate::store) html: bool,
     /// Why there is no reply, or no whole one.
@@ -46,12 +49,33 @@ pub(in crate::store) enum Failure {
     Proxy(&'static str),
     /// No trust, in words.
     Tls(String),
+    /// No credentials were set, and there is no service beside this machine that gives some out.
+    NoMetadata,
     /// Plain HTTP was not allowed.
     PlainHttp,
     /// The server got other bytes than were sent.
     Checksum,
     /// Anything else.
     Other,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dns => "the name of the host is not known",
+            Self::Refused => "nothing listens there: the connection was refused",
+            Self::ConnectTimeout => "no connection came about in time",
+            Self::Broken => "the connection broke",
+            Self::Stalled => "nothing was moved for too long",
+            Self::TooSlow => "the transfer was too slow",
+            Self::Proxy(why) => return write!(f, "the proxy is in the way: {why}"),
+            Self::Tls(why) => return write!(f, "TLS failed: {why}"),
+            Self::NoMetadata => "no credentials are set, and no metadata service gives some out",
+            Self::PlainHttp => "plain HTTP is not allowed",
+            Self::Checksum => "the store got other bytes than were sent",
+            Self::Other => "the request could not be made",
+        })
+    }
 }
 
 /// What one call of the store's library is told by its transport.
@@ -97,6 +121,7 @@ pub(super) fn note_head(status: StatusCode, headers: &HeaderMap) {
         let reply = &mut state.reply;
         reply.status = Some(status.as_u16());
         reply.region = text("x-amz-bucket-region").map(str::to_owned);
+        reply.location = text("location").map(str::to_owned);
         reply.html = text("content-type").is_some_and(|kind| kind.starts_with("text/html"));
         reply.code = text("x-ms-error-code").map(str::to_owned);
         let now = jiff::Timestamp::now();

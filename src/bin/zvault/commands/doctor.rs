@@ -96,12 +96,7 @@ fn place(
 
 type Examined = (Option<String>, Option<String>, StoreReport);
 
-fn store(
-    url: &str,
-    global: &Global,
-    no_write: bool,
-    tell: &mut dyn FnMut(&Finding),
-) -> Result<Examined, CommandError> {
+fn store(url: &str, global: &Global, no_write: bool, tell: &mut dyn FnMut(&Finding)) -> Result<Examined, CommandError> {
     let url = StoreUrl::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
     let opened = match Store::open(&url, &super::store_options(global)?, OpenMode::Existing) {
         Ok(store) => store,
