@@ -7,6 +7,7 @@ pub mod log;
 pub mod ls;
 pub mod manifest;
 pub mod mirror;
+mod parallel;
 pub mod push;
 pub mod restore;
 pub mod roster;

@@ -5,7 +5,7 @@ use crate::keys::Passphrase;
 use crate::push::{PushOptions, push};
 use crate::state::Home;
 use crate::store::StoreOptions;
-use crate::vault::{InitOptions, OpenOptions, Unlock, UnlockSecret};
+use crate::vault::{InitOptions, OpenOptions, Purpose, Unlock, UnlockSecret};
 use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
 use std::collections::BTreeSet;
 use std::fs;
@@ -80,6 +80,7 @@ impl World {
             cache: None,
             device_name: "test".into(),
             enroll: true,
+            purpose: Purpose::Read,
             unlock: &mut Silent,
         })
         .expect("open");

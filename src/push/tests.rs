@@ -20,7 +20,7 @@ use crate::stage::testing::{random_bytes, text_bytes};
 use crate::state::Home;
 use crate::store::faults::{Fault, Faults, Operation};
 use crate::store::{Store, StoreOptions};
-use crate::vault::{ChunkError, InitOptions, OpenOptions, Unlock, UnlockSecret, Vault};
+use crate::vault::{ChunkError, InitOptions, OpenOptions, Purpose, Unlock, UnlockSecret, Vault};
 use crate::watch::{Event, Watch};
 use vault_format::pack::ChunkType;
 
@@ -111,6 +111,7 @@ impl World {
             cache,
             device_name: "other".into(),
             enroll: false,
+            purpose: Purpose::Read,
             unlock,
         }
     }

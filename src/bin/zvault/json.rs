@@ -134,12 +134,14 @@ pub(crate) struct PushSummary {
     total_bytes_processed: u64,
     total_duration: f64,
     problems: u64,
+    #[serde(flatten)]
+    traffic: TrafficDocument,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_id: Option<String>,
 }
 
 impl PushSummary {
-    pub(crate) fn new(report: &PushReport, dry_run: bool) -> Self {
+    pub(crate) fn new(report: &PushReport, traffic: &Traffic, dry_run: bool) -> Self {
         Self {
             message_type: "summary",
             dry_run,
@@ -160,6 +162,7 @@ impl PushSummary {
             total_bytes_processed: report.total_bytes_processed,
             total_duration: report.duration.as_secs_f64(),
             problems: report.problems,
+            traffic: traffic.into(),
             snapshot_id: report.snapshot.map(|id| id.to_string()),
         }
     }
@@ -185,6 +188,8 @@ pub(crate) struct RestoreSummary {
     pub(crate) problems: u64,
     pub(crate) damaged: u64,
     pub(crate) warnings: u64,
+    #[serde(flatten)]
+    pub(crate) traffic: TrafficDocument,
 }
 
 /// A snapshot.
@@ -361,6 +366,8 @@ pub(crate) struct CheckSummary<'a> {
     pub(crate) leftovers: u64,
     pub(crate) junk: &'a [String],
     pub(crate) notes: &'a [String],
+    #[serde(flatten)]
+    pub(crate) traffic: TrafficDocument,
     pub(crate) damaged: Vec<DamageDocument<'a>>,
 }
 

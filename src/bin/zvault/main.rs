@@ -7,6 +7,7 @@ mod exit;
 mod job;
 mod json;
 mod passphrase;
+mod traffic;
 mod ui;
 
 use std::process::ExitCode;

@@ -23,7 +23,7 @@ use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
 use zvault::store::StoreOptions;
-use zvault::vault::{OpenOptions, Vault};
+use zvault::vault::{OpenOptions, Purpose, Vault};
 use zvault::{Trouble, VaultId};
 
 /// What to do.
@@ -86,7 +86,7 @@ fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
 }
 
 /// Opens the vault that the arguments name, or the only one of this device. Asks for the passphrase if it must.
-fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, CommandError> {
+fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>, purpose: Purpose) -> Result<Vault, CommandError> {
     let home = Arc::new(Home::open(&home_path(global)?)?);
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
@@ -97,6 +97,7 @@ fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, Com
         cache: cache.as_deref(),
         device_name: host_name(),
         enroll: !global.ephemeral,
+        purpose,
         unlock: &mut secrets,
     });
     let vault = opened.map_err(|error| secrets.take_failure().unwrap_or_else(|| error.into()))?;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use clap::Args;
 use vault_format::Time;
 use zvault::source::Excludes;
+use zvault::vault::Purpose;
 
 use super::Done;
 use crate::args::Global;
@@ -15,6 +16,7 @@ use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
+use crate::traffic;
 use crate::ui::{Ui, bytes_text, count_text, duration_text};
 use zvault::push::{Compression, PushOptions, PushReport, SqliteMode, StreamOptions, push};
 use zvault::watch::Watch;
@@ -106,13 +108,13 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     }
     let dry_run = args.dry_run;
     let options = args.options(global)?;
-    let mut vault = super::open(global, ui, Secrets::new(&global.secret).without_stdin(reads_stdin))?;
+    let mut vault = super::open(global, ui, Secrets::new(&global.secret).without_stdin(reads_stdin), Purpose::Push)?;
     let count = |watch: &Watch<'_>, ended: &AtomicBool| count(&options, watch, ended);
     let report = job::run(ui, Job::Push, Some(&count), |watch| Ok(push(&mut vault, &options, watch)?))?;
     if ui.json {
-        ui.summary(&json::PushSummary::new(&report, dry_run))?;
+        ui.summary(&json::PushSummary::new(&report, &vault.traffic(), dry_run))?;
     } else {
-        ui.say(&summary(&report, dry_run))?;
+        ui.say(&(summary(&report, dry_run) + &traffic::line(&vault.traffic(), vault.is_remote())))?;
     }
     if report.partial {
         if !ui.json {

@@ -8,10 +8,12 @@ use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
+use crate::traffic;
 use crate::ui::{Ui, bytes_text, count_text, duration_text};
 use zvault::Trouble;
 use zvault::restore::{RestoreOptions, RestoreReport, restore};
 use zvault::target::Overwrite;
+use zvault::vault::Purpose;
 
 /// Restore a snapshot, or a part of it, into a folder
 ///
@@ -77,7 +79,7 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
         return Err(CommandError::usage(format!("the target is not empty: {}", args.target.display()))
             .hint("choose an empty folder, or say what happens to the files in it: --overwrite if-changed|if-newer|always|never"));
     }
-    let vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    let vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     let options = RestoreOptions {
         snapshot: vault.resolve(&args.snapshot)?,
         target: args.target,
@@ -111,9 +113,11 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
             problems: report.problems,
             damaged: report.damaged,
             warnings: report.warnings,
+            traffic: (&vault.traffic()).into(),
         })?;
     } else {
-        ui.say(&summary(&report, &info.short(), options.dry_run))?;
+        let requests = traffic::line(&vault.traffic(), vault.is_remote());
+        ui.say(&(summary(&report, &info.short(), options.dry_run) + &requests))?;
     }
     if report.problems > 0 {
         if !ui.json {
