@@ -413,6 +413,7 @@ fn runtime() -> std::io::Result<&'static Runtime> {
         .worker_threads(2)
         .max_blocking_threads(8)
         .thread_name("zvault-store")
+        .enable_all()
         .build()?;
     Ok(RUNTIME.get_or_init(|| runtime))
 }

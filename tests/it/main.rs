@@ -4,4 +4,5 @@ mod cli;
 mod crash;
 mod flow;
 mod generated;
+mod release;
 mod runner;

@@ -65,7 +65,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 const PREFIX: &[u8] = b"ZVAULT_";
 const TEST_KDF: &str = "ZVAULT_TEST_KDF";
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "ZVAULT_URL",
     "ZVAULT_HOME",
     "ZVAULT_CACHE_DIR",
@@ -73,6 +73,7 @@ const KNOWN: [&str; 9] = [
     "ZVAULT_PASSPHRASE_FILE",
     "ZVAULT_PASSPHRASE_COMMAND",
     "ZVAULT_PASSPHRASE_FD",
+    "ZVAULT_JITTER",
     "ZVAULT_NO_PROGRESS",
     "ZVAULT_PROGRESS_INTERVAL",
 ];

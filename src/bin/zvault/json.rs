@@ -6,9 +6,11 @@ use serde::Serialize;
 use vault_format::log::{Outcome, SourceKind};
 use vault_format::{Entry, Kind, Time};
 
+use crate::traffic::TrafficDocument;
 use zvault::log::SnapshotInfo;
 use zvault::mirror::{Amount, MirrorReport};
 use zvault::push::PushReport;
+use zvault::store::Traffic;
 
 /// One line of JSON.
 pub(crate) fn line(document: &impl Serialize) -> String {

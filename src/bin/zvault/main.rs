@@ -4,6 +4,7 @@ mod commands;
 mod env;
 mod error;
 mod exit;
+mod jitter;
 mod job;
 mod json;
 mod passphrase;

@@ -9,9 +9,9 @@ use crate::passphrase::Secrets;
 use crate::traffic;
 use crate::ui::{Output, Ui, bytes_text, count_text, path_text, printable};
 use zvault::Trouble;
-use zvault::vault::Vault;
 use zvault::check::{CheckOptions, CheckReport, Damage, KeylessReport, ReadData, Subset, check, keyless};
 use zvault::vault::Purpose;
+use zvault::vault::Vault;
 
 /// Check that the vault is whole: its structure and signatures, and if you like all of its data
 ///
