@@ -37,7 +37,7 @@ use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
 use crate::stage::{dek, open_object};
 use crate::state::{Home, VaultLock};
-use crate::store::Store;
+use crate::store::{Store, Traffic};
 
 /// An opened vault.
 pub struct Vault {
@@ -90,6 +90,16 @@ impl Vault {
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What was asked of its storage since it was opened, the opening included.
+    pub fn traffic(&self) -> Traffic {
+        self.store.traffic()
+    }
+
+    /// Whether its storage is on another machine, or may be.
+    pub fn is_remote(&self) -> bool {
+        self.store.is_remote()
     }
 
     /// Its suite, for life.

@@ -24,7 +24,7 @@ use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
-use zvault::store::StoreOptions;
+use zvault::store::{StoreOptions, StoreUrl};
 use zvault::vault::{OpenOptions, Purpose, StoreConfig, Vault};
 use zvault::{Trouble, VaultId};
 
@@ -175,6 +175,27 @@ fn store_options(global: &Global) -> Result<StoreOptions, CommandError> {
         options.set(setting).map_err(|error| CommandError::usage(error.to_string()))?;
     }
     Ok(options)
+}
+
+/// Whether the vault's storage is on another machine, as far as that can be known without asking it.
+fn is_far(global: &Global) -> Result<bool, CommandError> {
+    let url = match &global.url {
+        Some(url) => Some(url.clone()),
+        None => {
+            let path = home_path(global)?;
+            // Home is made by whoever opens the vault.
+            let home = if path.exists() { Some(Home::open(&path)?) } else { None };
+            let vault = home.as_ref().map(Home::default_vault).transpose()?.flatten();
+            match (home, vault) {
+                (Some(home), Some(vault)) => home.device(vault).ok().map(|device| device.url),
+                _ => None,
+            }
+        }
+    };
+    // A URL that makes no sense is told when it is opened.
+    let Some(Ok(url)) = url.map(|url| StoreUrl::parse(&url)) else { return Ok(false) };
+    let environment = |name: &str| std::env::var(name).ok();
+    Ok(url.bucket().is_some() && !store_options(global)?.is_loopback(url.kind(), &environment))
 }
 
 /// The name of this machine.
