@@ -47,7 +47,7 @@ pub enum OptionError {
         known: String,
     },
     /// Secrets are no options: command lines and configurations are read by others.
-    #[error("{key} is no option: secrets are taken from the environment only, {instead}")]
+    #[error("{key} is no option: secrets are taken from the environment only: {instead}")]
     Secret {
         /// What was given.
         key: String,
@@ -324,8 +324,8 @@ const SECRETS: &[(&str, &str)] = &[
     ("session-token", "AWS_SESSION_TOKEN"),
     ("access-key", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AZURE_STORAGE_ACCOUNT_KEY"),
     ("secret-key", "AWS_SECRET_ACCESS_KEY"),
-    ("password", "by the name that the store's own tools use"),
-    ("service-account-key", "GOOGLE_APPLICATION_CREDENTIALS names a file"),
+    ("password", "by the names of the store's own tools"),
+    ("service-account-key", "GOOGLE_APPLICATION_CREDENTIALS, the path of a file"),
     ("token", "GOOGLE_ACCESS_TOKEN or AWS_SESSION_TOKEN"),
     ("account-key", "AZURE_STORAGE_ACCOUNT_KEY"),
     ("sas-token", "AZURE_STORAGE_SAS_TOKEN"),
