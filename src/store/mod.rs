@@ -193,6 +193,11 @@ impl Store {
         Ok(strangers)
     }
 
+    /// Whether requests go over a network.
+    pub fn is_remote(&self) -> bool {
+        self.0.remote.is_some()
+    }
+
     /// What was asked of the store so far, by this and all its clones. A folder's requests are operations on it.
     pub fn traffic(&self) -> Traffic {
         self.0.counters.read()

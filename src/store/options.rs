@@ -101,6 +101,15 @@ impl StoreOptions {
         }
     }
 
+    /// Whether a store of this kind that is spoken to so is on this machine, as far as the option `endpoint` and AWS's
+    /// variables tell.
+    pub fn is_loopback(&self, kind: &str, environment: &dyn Fn(&str) -> Option<String>) -> bool {
+        let variables: &[&str] = if kind == "S3" { &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] } else { &[] };
+        let variable = || variables.iter().find_map(|name| environment(name).filter(|value| !value.is_empty()));
+        let endpoint = self.settings.get("endpoint").cloned().or_else(variable);
+        endpoint.and_then(|text| url::Url::parse(&text).ok()).is_some_and(|url| is_loopback(&url))
+    }
+
     /// Checks the names of the settings against a kind of store.
     pub fn check(&self, kind: &'static str) -> Result<(), OptionError> {
         Settings::new(self, kind).map(drop)
@@ -334,6 +343,26 @@ mod tests {
             options.set(setting).expect(setting);
         }
         options
+    }
+
+    #[test]
+    fn loopback_is_told_from_elsewhere() {
+        let with = |endpoint: &str| {
+            let mut options = StoreOptions::default();
+            options.set(&format!("endpoint={endpoint}")).expect("a setting");
+            options
+        };
+        let none = |_: &str| None;
+        for url in ["http://127.0.0.1:9000", "http://localhost:1/x", "https://[::1]:3"] {
+            assert!(with(url).is_loopback("S3", &none), "{url}");
+            assert!(
+                StoreOptions::default()
+                    .is_loopback("S3", &|name| { (name == "AWS_ENDPOINT_URL").then(|| url.to_owned()) })
+            );
+            assert!(!StoreOptions::default().is_loopback("GCS", &|_| Some(url.to_owned())), "a variable of AWS");
+        }
+        assert!(!StoreOptions::default().is_loopback("S3", &none));
+        assert!(!with("https://s3.example.org").is_loopback("S3", &|_| Some("http://localhost".into())));
     }
 
     #[test]

@@ -18,9 +18,9 @@ use vault_format::limits;
 use vault_format::name::{self, ObjectName, PackName};
 
 /// A request that failed, and what the transport saw of it.
-struct Failed {
-    error: LibraryError,
-    reply: Reply,
+pub(super) struct Failed {
+    pub(super) error: LibraryError,
+    pub(super) reply: Reply,
 }
 
 impl Inner {
@@ -239,7 +239,11 @@ impl Inner {
     }
 
     /// One attempt, in its turn, with what the transport saw of it.
-    async fn once<T>(&self, kind: Kind, request: impl Future<Output = Result<T, LibraryError>>) -> Result<T, Failed> {
+    pub(super) async fn once<T>(
+        &self,
+        kind: Kind,
+        request: impl Future<Output = Result<T, LibraryError>>,
+    ) -> Result<T, Failed> {
         let place = match &self.gate {
             Some(gate) => Some(gate.enter().await),
             None => None,

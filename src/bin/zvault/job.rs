@@ -55,7 +55,7 @@ pub(crate) fn run<T>(
 }
 
 /// The first signal asks the job to end; the second ends the process at once.
-fn catch_interrupts() -> Result<Arc<AtomicBool>, CommandError> {
+pub(crate) fn catch_interrupts() -> Result<Arc<AtomicBool>, CommandError> {
     let flag = Arc::new(AtomicBool::new(false));
     let code = i32::from(crate::exit::code(Trouble::Interrupted));
     for signal in [SIGINT, SIGTERM] {

@@ -57,6 +57,9 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         cache: cache.as_deref(),
     })?;
     let home_text = home_path.as_os_str().as_encoded_bytes();
+    for note in vault.notes() {
+        ui.note(note);
+    }
 
     if ui.json {
         let document = json::Initialised {
