@@ -50,7 +50,11 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
             [CompletionResult]::new('snapshots', 'snapshots', [CompletionResultType]::ParameterValue, 'List the snapshots in the vault, oldest first')
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List the files in a snapshot')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check that the vault is whole: its structure and signatures, and if you like all of its data')
+<<<<<<< HEAD
+            [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Check that this machine and the storage are fit for a vault')
+=======
             [CompletionResult]::new('mirror', 'mirror', [CompletionResultType]::ParameterValue, 'Copy the vault from one store to another: what is missing, and nothing else')
+>>>>>>> main
             [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Print what this program is, and which formats and suites it knows; with -v, the algorithms')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a script that lets a shell complete zvault''s commands and options')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page, or write the pages of all commands into a folder')
@@ -292,11 +296,15 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+<<<<<<< HEAD
+        'zvault;doctor' {
+=======
         'zvault;mirror' {
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Store to copy from')
             [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Store to copy to: empty, or with an older copy of the same vault')
             [CompletionResult]::new('--max-bytes', '--max-bytes', [CompletionResultType]::ParameterName, 'Copy nothing if more than SIZE is missing: a limit on what somebody may have planted in the store')
             [CompletionResult]::new('--vault', '--vault', [CompletionResultType]::ParameterName, 'Id of the vault, if several may be there')
+>>>>>>> main
             [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]')
             [CompletionResult]::new('--repo', '--repo', [CompletionResultType]::ParameterName, 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]')
@@ -308,9 +316,13 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
             [CompletionResult]::new('--passphrase-fd', '--passphrase-fd', [CompletionResultType]::ParameterName, 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]')
             [CompletionResult]::new('--recovery-words-file', '--recovery-words-file', [CompletionResultType]::ParameterName, 'Open the vault with the 24 words of its recovery key, read from a file')
             [CompletionResult]::new('--progress-interval', '--progress-interval', [CompletionResultType]::ParameterName, 'Print a line of progress every SECONDS, also where the output is no terminal')
+<<<<<<< HEAD
+            [CompletionResult]::new('--no-write', '--no-write', [CompletionResultType]::ParameterName, 'Write nothing to the storage: only list and read')
+=======
             [CompletionResult]::new('--read-data', '--read-data', [CompletionResultType]::ParameterName, 'Read all of the target as well, and replace what is damaged there')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Write nothing, and tell what would be copied')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Write nothing, and tell what would be copied')
+>>>>>>> main
             [CompletionResult]::new('--ephemeral', '--ephemeral', [CompletionResultType]::ParameterName, 'Do not make this machine a device of the vault: use the passphrase for this run only')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON: one document, or one line for each message of a long job')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print nothing but problems and the data that was asked for')

@@ -47,7 +47,11 @@ set edit:completion:arg-completer[zvault] = {|@words|
             cand snapshots 'List the snapshots in the vault, oldest first'
             cand ls 'List the files in a snapshot'
             cand check 'Check that the vault is whole: its structure and signatures, and if you like all of its data'
+<<<<<<< HEAD
+            cand doctor 'Check that this machine and the storage are fit for a vault'
+=======
             cand mirror 'Copy the vault from one store to another: what is missing, and nothing else'
+>>>>>>> main
             cand version 'Print what this program is, and which formats and suites it knows; with -v, the algorithms'
             cand completions 'Print a script that lets a shell complete zvault''s commands and options'
             cand man 'Print the manual page, or write the pages of all commands into a folder'
@@ -281,11 +285,15 @@ set edit:completion:arg-completer[zvault] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+<<<<<<< HEAD
+        &'zvault;doctor'= {
+=======
         &'zvault;mirror'= {
             cand --from 'Store to copy from'
             cand --to 'Store to copy to: empty, or with an older copy of the same vault'
             cand --max-bytes 'Copy nothing if more than SIZE is missing: a limit on what somebody may have planted in the store'
             cand --vault 'Id of the vault, if several may be there'
+>>>>>>> main
             cand -r 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]'
             cand --url 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]'
             cand --repo 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]'
@@ -297,9 +305,13 @@ set edit:completion:arg-completer[zvault] = {|@words|
             cand --passphrase-fd 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]'
             cand --recovery-words-file 'Open the vault with the 24 words of its recovery key, read from a file'
             cand --progress-interval 'Print a line of progress every SECONDS, also where the output is no terminal'
+<<<<<<< HEAD
+            cand --no-write 'Write nothing to the storage: only list and read'
+=======
             cand --read-data 'Read all of the target as well, and replace what is damaged there'
             cand -n 'Write nothing, and tell what would be copied'
             cand --dry-run 'Write nothing, and tell what would be copied'
+>>>>>>> main
             cand --ephemeral 'Do not make this machine a device of the vault: use the passphrase for this run only'
             cand --json 'Print JSON: one document, or one line for each message of a long job'
             cand -q 'Print nothing but problems and the data that was asked for'

@@ -1,11 +1,13 @@
 //! Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
 pub mod check;
+pub mod doctor;
 pub mod index;
 pub mod keys;
 pub mod log;
 pub mod ls;
 pub mod manifest;
 pub mod mirror;
+mod parallel;
 pub mod push;
 pub mod restore;
 pub mod roster;

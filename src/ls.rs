@@ -157,7 +157,11 @@ pub(crate) fn parts<'v>(vault: &'v Vault, snapshot: &'v SnapshotRef) -> Result<V
         let tree =
             record.root.map(|id| TreeRoot { id, level: record.level, entries: record.entries, bytes: record.bytes });
         let (top, below) = (at.top.clone(), at.below.clone());
-        SourcePart { record, chunks: vault.chunks(record.scope), tree, top, below, kind: Kind::Dir }
+        let chunks = match top.is_empty() {
+            true => vault.chunks(record.scope).most(),
+            false => vault.chunks(record.scope),
+        };
+        SourcePart { record, chunks, tree, top, below, kind: Kind::Dir }
     };
     let bases: Vec<_> = sources.iter().map(base_of).collect();
     let wanted = snapshot.path.as_deref().unwrap_or_default();

@@ -14,7 +14,7 @@ use super::{CheckError, parallel};
 use crate::chain;
 use crate::keys::verify_stored;
 use crate::roster::{IgnoredWhy, Roster, RosterError};
-use crate::store::{Listed, OpenMode, Store, StoreError, StoreUrl};
+use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 use crate::sync::lock;
 use crate::watch::{Event, Watch};
 
@@ -59,12 +59,12 @@ impl KeylessReport {
     }
 }
 
-/// Verifies the bytes of every object at `url` against its name, its header against its place, and the signatures of roster and logs,
+/// Verifies the bytes of every object at `url`, which is opened with `options`, against its name, its header against its place, and the signatures of roster and logs,
 /// without any key. One phase: "objects".
-pub fn keyless(url: &str, watch: &Watch<'_>) -> Result<KeylessReport, CheckError> {
+pub fn keyless(url: &str, options: &StoreOptions, watch: &Watch<'_>) -> Result<KeylessReport, CheckError> {
     let url = StoreUrl::parse(url)?;
     let label = url.to_string();
-    let store = Store::open(&url, OpenMode::Existing).map_err(|error| match error {
+    let store = Store::open(&url, options, OpenMode::Existing).map_err(|error| match error {
         StoreError::NotFound { .. } => CheckError::NoVault { url: label.clone() },
         error => error.into(),
     })?;

@@ -1,9 +1,9 @@
-//! The same work on many objects, on all cores.
+//! The same work on many objects, on all cores, until somebody stops it.
 
 use std::thread;
 
 use super::CheckError;
-use crate::sync::for_each_on;
+use crate::parallel::for_each_on;
 use crate::watch::Watch;
 
 /// Calls `work` with every item, in order, from several threads. The first error, or a request to stop, ends it.

@@ -132,7 +132,7 @@ impl Walk<'_, '_> {
     fn source(&mut self, info: &SnapshotInfo, source: &SourceRecord) -> Result<(), CheckError> {
         let Some(root) = source.root else { return Ok(()) };
         let mut place = Place {
-            chunks: self.vault.chunks(source.scope),
+            chunks: self.vault.chunks(source.scope).most(),
             snapshot: info.short(),
             source,
             before: None,

@@ -78,6 +78,13 @@ impl Structure {
         watch.total_bytes.store(listing.objects.iter().filter(small).map(|object| object.size).sum(), Relaxed);
         check_names(vault, &listing, &said, watch, report, damages)?;
         report_junk(vault, report, damages);
+        // A vault that was not opened for a check may know its oldest entries from an earlier run only.
+        for entry in vault.log().entries() {
+            let name = ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object };
+            if !listed.contains_key(&name) {
+                damages.add(&name.to_path(), "this device has read it, and it is gone");
+            }
+        }
 
         let mut structure =
             Self { packs: HashMap::new(), unindexed: Vec::new(), tables: Vec::new(), lost_tables: Vec::new() };

@@ -11,7 +11,7 @@ use vault_format::name::PackName;
 use vault_format::{DeviceId, FormatError, Identity, ObjectHash};
 
 pub(crate) use cache::unpack;
-pub(crate) use read::{LogReader, Opened};
+pub(crate) use read::{Known, LogListing, LogReader, Opened};
 pub use snapshots::{SnapshotInfo, SnapshotRef};
 pub(crate) use snapshots::{Unresolved, resolve};
 
@@ -143,12 +143,12 @@ impl Log {
     }
 
     /// The entries of a device in order of (seq, identity).
-    pub fn of(&self, device: DeviceId) -> impl DoubleEndedIterator<Item = &LogEntry> {
+    pub fn of(&self, device: DeviceId) -> impl DoubleEndedIterator<Item = &LogEntry> + Clone {
         self.devices.get(&device).into_iter().flatten().map(|(_, identity)| &self.entries[identity])
     }
 
     /// All entries, device by device.
-    pub fn entries(&self) -> impl Iterator<Item = &LogEntry> {
+    pub fn entries(&self) -> impl Iterator<Item = &LogEntry> + Clone {
         self.devices.keys().flat_map(|device| self.of(*device))
     }
 

@@ -7,7 +7,71 @@ use vault_format::name::{ObjectName, logs_prefix};
 use vault_format::{DeviceId, Identity, ObjectHash, limits};
 
 use super::{Junk, Log, LogEntry, LogError, Missing};
+use crate::parallel;
 use crate::store::{Listed, Store, StoreError};
+
+/// What the store lists of all logs.
+pub(crate) struct LogListing {
+    objects: Vec<Listed>,
+    /// From which number on each device's log was listed; the logs of all others are listed whole.
+    from: BTreeMap<DeviceId, u64>,
+}
+
+/// How much a device knows of all logs: decides how they are listed.
+#[derive(Default)]
+pub(crate) struct Known {
+    entries: usize,
+    /// The number of each log's oldest open head.
+    ends: BTreeMap<DeviceId, u64>,
+}
+
+impl Known {
+    /// What these entries are.
+    pub(crate) fn of<'a>(entries: impl Iterator<Item = &'a LogEntry> + Clone) -> Self {
+        let followed: HashSet<(DeviceId, Identity)> =
+            entries.clone().flat_map(|entry| entry.prev.iter().map(|prev| (entry.device, *prev))).collect();
+        let mut known = Self::default();
+        for entry in entries {
+            known.entries += 1;
+            if !followed.contains(&(entry.device, entry.identity)) {
+                let end = known.ends.entry(entry.device).or_insert(entry.seq);
+                *end = entry.seq.min(*end);
+            }
+        }
+        known
+    }
+}
+
+impl LogListing {
+    /// Lists all logs, in whichever way takes fewer requests: all of them in pages one after another, or each from its oldest
+    /// open head on, all at once. The second way does not see entries before those heads; it is never used where nothing is
+    /// known yet (rule A6 of the design; SPEC section 2).
+    pub(crate) fn read(store: &Store, known: &Known) -> Result<Self, StoreError> {
+        let pages = known.entries / PAGE + 1;
+        if store.folder().is_some() || pages <= known.ends.len() + 1 {
+            return Self::read_whole(store);
+        }
+        let ends: Vec<_> = known.ends.iter().map(|(device, seq)| (*device, *seq)).collect();
+        let list = |(device, seq): &(DeviceId, u64)| Ok(store.list_log(*device, *seq)?.objects);
+        let (devices, listed) =
+            parallel::both(|| store.list_devices_with_logs(), || parallel::map(&ends, parallel::REQUESTS, list));
+        let mut objects: Vec<Listed> = listed?.into_iter().flatten().collect();
+        let new: Vec<_> =
+            devices?.into_iter().filter(|device| !known.ends.contains_key(device)).map(|device| (device, 0)).collect();
+        objects.extend(parallel::map(&new, parallel::REQUESTS, list)?.into_iter().flatten());
+        Ok(Self { objects, from: known.ends.clone() })
+    }
+
+    /// Lists all logs from their beginnings.
+    pub(crate) fn read_whole(store: &Store) -> Result<Self, StoreError> {
+        Ok(Self { objects: store.list(&logs_prefix())?.objects, from: BTreeMap::new() })
+    }
+
+    /// Whether an entry lies before what was listed of its log.
+    fn is_before(&self, entry: &LogEntry) -> bool {
+        self.from.get(&entry.device).is_some_and(|from| entry.seq < *from)
+    }
+}
 
 /// What reading logs needs to know of keys and roster; the vault answers.
 pub(crate) trait LogReader {
@@ -27,27 +91,43 @@ pub(crate) struct Opened {
 
 impl Log {
     /// Reads all logs. `known` are entries that were verified in an earlier run: neither fetched nor verified again, but
-    /// looked for. `pins` are the heads that this device has seen, in case what it knew was lost.
+    /// looked for. `written` are entries of this run's own: not fetched where they are listed. `pins` are the heads that this
+    /// device has seen, in case what it knew was lost.
     pub(crate) fn read(
         store: &Store,
-        reader: &dyn LogReader,
+        reader: &(dyn LogReader + Sync),
+        listing: LogListing,
         known: Vec<LogEntry>,
+        written: &[LogEntry],
         pins: &[Missing],
     ) -> Result<Self, LogError> {
-        let listing = store.list(&logs_prefix())?;
         let mut known: HashMap<ObjectHash, LogEntry> = known.into_iter().map(|entry| (entry.object, entry)).collect();
         let mut log = Self::default();
-        let mut fresh: BTreeMap<DeviceId, Vec<LogEntry>> = BTreeMap::new();
-        for Listed { name, size } in listing.objects {
-            let ObjectName::Log { device, seq, hash } = name else { continue };
-            let here = |entry: &LogEntry| entry.device == device && entry.seq == seq;
+        let mut unknown = Vec::new();
+        for Listed { name, size } in &listing.objects {
+            let ObjectName::Log { device, seq, hash } = *name else { continue };
+            let here = |entry: &LogEntry| entry.object == hash && entry.device == device && entry.seq == seq;
             if known.get(&hash).is_some_and(here)
                 && let Some(entry) = known.remove(&hash)
             {
                 log.insert(entry);
-                continue;
+            } else if let Some(entry) = written.iter().find(|entry| here(entry)) {
+                log.insert(entry.clone());
+            } else {
+                unknown.push((*name, device, seq, hash, *size));
             }
-            match fetch(store, reader, &name, device, seq, hash, size)? {
+        }
+        let before: Vec<_> =
+            known.values().filter(|entry| listing.is_before(entry)).map(|entry| entry.object).collect();
+        for hash in before {
+            known.remove(&hash).into_iter().for_each(|entry| log.insert(entry));
+        }
+        let fetched = parallel::map(&unknown, parallel::REQUESTS, |(name, device, seq, hash, size)| {
+            fetch(store, reader, name, *device, *seq, *hash, *size)
+        })?;
+        let mut fresh: BTreeMap<DeviceId, Vec<LogEntry>> = BTreeMap::new();
+        for ((name, device, ..), fetched) in unknown.into_iter().zip(fetched) {
+            match fetched {
                 Ok(entry) => fresh.entry(device).or_default().push(entry),
                 Err(reason) => log.junk.push(Junk { path: name.to_path(), reason }),
             }
@@ -133,7 +213,7 @@ impl Log {
 /// Fetches and verifies one entry. The inner error says why it is junk.
 fn fetch(
     store: &Store,
-    reader: &dyn LogReader,
+    reader: &(dyn LogReader + Sync),
     name: &ObjectName,
     device: DeviceId,
     seq: u64,
@@ -161,3 +241,6 @@ fn fetch(
 fn reader_suite(stored: &[u8]) -> Result<vault_format::Suite, String> {
     vault_format::Header::parse(stored).map(|header| header.suite).map_err(|error| error.to_string())
 }
+
+/// Objects in a page of a listing, as most stores have it.
+const PAGE: usize = 1000;

@@ -13,9 +13,10 @@ use super::shown::Shown;
 use super::{Damaged, MirrorError, MirrorOptions, MirrorReport};
 use crate::chain;
 use crate::check::{Trust, Verdict};
+use crate::parallel::for_each_on;
 use crate::roster::Roster;
 use crate::store::{Store, StoreError};
-use crate::sync::{for_each_on, lock};
+use crate::sync::lock;
 use crate::watch::Watch;
 
 /// One copy, from listing to report.

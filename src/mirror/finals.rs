@@ -10,7 +10,8 @@ use vault_format::{DeviceId, Identity, ObjectHash, ObjectName, PackName};
 use super::MirrorError;
 use super::copy::Job;
 use crate::check::{SignedEntry, Verdict};
-use crate::sync::{for_each_on, lock};
+use crate::parallel::for_each_on;
+use crate::sync::lock;
 
 /// Names in verified `final` entries.
 #[derive(Default)]

@@ -142,7 +142,7 @@ fn run_stages(
             return Ok(None);
         }
     };
-    let reader = vault.chunks(Scope::VAULT);
+    let reader = vault.chunks(Scope::VAULT).most();
     let parent = source.parent.map(|root| LeafWalk::new(&reader, root, Part::All));
     let order = assemble::Order::default();
     let names = |owner| job.owner_name(owner);

@@ -79,7 +79,7 @@ impl<'s> Worker<'_, 's> {
         let vault = self.job.vault;
         match read.range.start {
             // It is in these bytes, which saves a request.
-            0 => vault.open_head(&read.pack, bytes).map(Arc::new),
+            0 => vault.take_head(&read.pack, bytes),
             _ => vault.pack_head(&read.pack, read.pack_size),
         }
     }

@@ -164,6 +164,21 @@ impl Home {
         self.write(provider, vault, "logs", entries)
     }
 
+    /// The roster records that were read before; none if they cannot be read: then the store is asked again.
+    pub(crate) fn roster_cache(&self, vault: VaultId) -> Option<SecretBytes> {
+        file::open(&self.key, &self.place(vault, "roster")).ok().flatten().map(|(_, plain)| plain)
+    }
+
+    /// Keeps the roster records that were read.
+    pub(crate) fn set_roster_cache(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        records: &SecretBytes,
+    ) -> Result<(), StateError> {
+        self.write(provider, vault, "roster", records)
+    }
+
     /// The push ended well.
     pub fn clear_journal(&self, vault: VaultId) -> Result<(), StateError> {
         let path = self.place(vault, "journal").path;

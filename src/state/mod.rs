@@ -7,6 +7,7 @@
 //! vaults/<vault id>/device  sealed: keys, name, URL
 //! vaults/<vault id>/pins    sealed: the newest heads seen
 //! vaults/<vault id>/logs    sealed: the log entries that were verified
+//! vaults/<vault id>/roster  sealed: the roster records that were read
 //! vaults/<vault id>/journal sealed: what an interrupted push left behind
 //! ```
 //!

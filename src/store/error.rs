@@ -1,5 +1,7 @@
 //! What can go wrong with a store, by meaning.
 
+use super::cloud::CredentialError;
+use super::options::OptionError;
 use super::transport::reply::{Failure, Reply};
 use crate::Trouble;
 use std::{error::Error, fmt, io};
@@ -143,6 +145,22 @@ pub enum StoreError {
         /// Where.
         at: String,
     },
+    /// An option that this store does not have, or whose value makes no sense.
+    #[error("{at}: {source}")]
+    Option {
+        /// Where.
+        at: String,
+        /// What is wrong.
+        source: OptionError,
+    },
+    /// There is no credential to ask the store with.
+    #[error("{at}: {source}")]
+    Credential {
+        /// Where.
+        at: String,
+        /// Why there is none.
+        source: CredentialError,
+    },
     /// Anything else.
     #[error("{at}: the store failed")]
     Other {
@@ -167,6 +185,7 @@ impl StoreError {
         match self {
             Self::Damaged { .. } | Self::TooLarge { .. } => Trouble::Integrity,
             Self::OutOfOrder { .. } => Trouble::Failed,
+            Self::Option { .. } => Trouble::Usage,
             Self::PermissionDenied { .. } => Trouble::NotAllowed,
             _ => Trouble::Storage,
         }
@@ -188,13 +207,14 @@ impl StoreError {
             Self::Tls { .. } => {
                 "for a certificate of your own authority, use --ca-cert; look at the clock and the URL, too"
             }
-            Self::PlainHttp { .. } => "use https, or allow it with -o allow_http=true in a network that you trust",
+            Self::PlainHttp { .. } => "use https, or allow it with -o allow-http=true in a network that you trust",
             Self::NotAStore { .. } => "look at the endpoint and the proxy settings, or log in to the network first",
             Self::Archived { .. } => "have the storage bring it back, wait until it has, and repeat the command",
             Self::PermissionDenied { .. } => {
                 "look at the permissions of the storage and what its policies allow these credentials"
             }
             Self::NoSpace { .. } => "make room; what was stored so far is found again by the next push",
+            Self::Credential { source, .. } => return source.hints(),
             Self::Damaged { .. } => "'zvault check' tells what else is damaged and which files suffer",
             _ => return Vec::new(),
         };
@@ -242,7 +262,7 @@ impl StoreError {
             }
             code if WRONG_CREDENTIALS.contains(&code) => Self::WrongCredentials { at, source: said() },
             code if WRONG_REGION.contains(&code) => Self::WrongRegion { at, expected: reply.region.clone() },
-            code if NO_BUCKET.contains(&code) => Self::NoBucket { at, source: said() },
+            code if means_no_bucket(code) => Self::NoBucket { at, source: said() },
             code if NOT_ALLOWED.contains(&code) => Self::PermissionDenied { at, source: said() },
             code if FULL.contains(&code) => Self::NoSpace { at, source: said() },
             code if TRANSIENT.contains(&code) => Self::Unreachable { at, source: said() },
@@ -314,6 +334,11 @@ impl StoreError {
             _ => Self::Other { at, source },
         }
     }
+}
+
+/// Whether this is a word for that there is no such bucket.
+pub(super) fn means_no_bucket(code: &str) -> bool {
+    NO_BUCKET.contains(&code)
 }
 
 /// The store's word in what the library says of a deletion in bulk.

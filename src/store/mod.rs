@@ -5,6 +5,7 @@
 //! checked against the hash in their name, ranges are checked by whoever opens the seal.
 
 mod background;
+mod cloud;
 #[doc(hidden)]
 pub mod contract;
 mod error;
@@ -14,21 +15,25 @@ mod folder;
 mod gate;
 #[cfg(test)]
 mod network_tests;
+mod options;
 mod order;
+mod probe;
 mod request;
 mod retry;
 #[cfg(test)]
 mod scripted;
-#[allow(dead_code)] // Until URLs of object stores are opened.
 mod transport;
 mod url;
 
 pub use background::Upload;
+pub use cloud::CredentialError;
 pub use error::{BoxError, StoreError};
+pub use options::{OptionError, StoreOptions, known_settings, parse_rate};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
+pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
 pub use retry::Patience;
 pub use transport::traffic::{Requests, Traffic};
-pub use url::{StoreUrl, UrlError};
+pub use url::{Bucket, StoreUrl, UrlError};
 
 use bytes::Bytes;
 use folder::Folder;
@@ -82,10 +87,25 @@ pub struct Listing {
 }
 
 impl Store {
-    /// Opens the store at `url`.
-    pub fn open(url: &StoreUrl, mode: OpenMode) -> Result<Self, StoreError> {
+    /// Opens the store at `url`. A bucket must exist; it is not asked for anything yet.
+    pub fn open(url: &StoreUrl, options: &StoreOptions, mode: OpenMode) -> Result<Self, StoreError> {
         let label = url.to_string();
+        options.check(url.kind()).map_err(|source| StoreError::Option { at: label.clone(), source })?;
         match url {
+            StoreUrl::S3(_) | StoreUrl::Gcs(_) | StoreUrl::Azure(_) => {
+                let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
+                let environment = cloud::Environment::of_process();
+                let opened = runtime.block_on(cloud::open(url, options, &environment, &label))?;
+                let remote = Remote {
+                    transport: opened.transport,
+                    retry_max_time: options.retry_max_time.unwrap_or(RETRY_MAX_TIME),
+                    parallel_requests: options.parallel_requests.unwrap_or(PARALLEL_REQUESTS),
+                    credential: opened.credential,
+                    pack_class: opened.pack_class,
+                    conditional_create: opened.conditional_create,
+                };
+                Self::remote(opened.objects, label, remote, options.patience.clone())
+            }
             StoreUrl::Folder(path) => {
                 let failed = |source| StoreError::sort_io(label.clone(), source);
                 let folder = Folder::open(path, mode == OpenMode::Create).map_err(|e| failed(e.into()))?;
@@ -109,6 +129,11 @@ impl Store {
     /// A store of the caller's own, such as one that fails on demand. `label` is what errors call it.
     pub fn from_object_store(objects: Arc<dyn ObjectStore>, label: &str) -> Result<Self, StoreError> {
         Self::new(objects, label.to_owned(), None)
+    }
+
+    /// Which credential is used, in words and without a secret: "profile 'work' of /home/me/.aws". `None`: none is needed.
+    pub fn credential(&self) -> Option<&str> {
+        self.0.remote.as_ref().map(|remote| remote.credential.as_str())
     }
 
     /// What errors call this store: its URL, without secrets.
@@ -145,13 +170,16 @@ impl Store {
 
     /// Names beside the vault's prefix in a store that is to belong to one vault; a few are enough.
     pub fn strangers(&self) -> Result<Vec<String>, StoreError> {
+        if self.0.remote.is_some() {
+            return self.run(self.0.strangers());
+        }
         let Some(folder) = self.folder() else { return Ok(Vec::new()) };
         let failed = |error: std::io::Error| StoreError::sort_io(self.label().to_owned(), error.into());
         let mut strangers = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(failed)?.take(64) {
             let name = entry.map_err(failed)?.file_name();
             // A file system of its own comes with this folder.
-            if name != name::prefix().trim_end_matches('/') && name != "lost+found" {
+            if name != name::prefix().trim_end_matches('/') && name != PROBE_PREFIX && name != "lost+found" {
                 strangers.push(name.to_string_lossy().into_owned());
             }
         }
@@ -287,15 +315,19 @@ impl Store {
     }
 
     /// A store on the other end of a network.
-    #[allow(dead_code)] // Until URLs of object stores are opened.
-    fn remote(objects: Arc<dyn ObjectStore>, label: String, remote: Remote) -> Result<Self, StoreError> {
+    fn remote(
+        objects: Arc<dyn ObjectStore>,
+        label: String,
+        remote: Remote,
+        patience: Patience,
+    ) -> Result<Self, StoreError> {
         let pace = Pace::for_time(remote.retry_max_time);
-        Self::build(objects, label, None, Some(remote), pace)
+        Self::build(objects, label, None, Some(remote), pace, patience)
     }
 
     /// A store that is here: what fails, fails.
     fn new(objects: Arc<dyn ObjectStore>, label: String, folder: Option<Folder>) -> Result<Self, StoreError> {
-        Self::build(objects, label, folder, None, Pace::for_time(Duration::ZERO))
+        Self::build(objects, label, folder, None, Pace::for_time(Duration::ZERO), Patience::default())
     }
 
     fn build(
@@ -304,22 +336,24 @@ impl Store {
         folder: Option<Folder>,
         remote: Option<Remote>,
         pace: Pace,
+        patience: Patience,
     ) -> Result<Self, StoreError> {
         let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
         let most = remote.as_ref().map(|remote| remote.parallel_requests.max(1));
         // Packs are large: fewer at a time than requests fill a link, and memory.
         let uploads = most.map_or(UPLOADS, |most| most.div_ceil(2).max(UPLOADS));
+        let creates = AtomicBool::new(remote.as_ref().is_none_or(|remote| remote.conditional_create));
         Ok(Self(Arc::new(Inner {
             objects,
             folder,
             runtime,
             uploads: Arc::new(Semaphore::new(uploads)),
             gate: most.map(Gate::new),
-            health: Health::new(label.clone(), pace, Patience::default()),
+            health: Health::new(label.clone(), pace, patience),
             counters: remote.as_ref().map(|remote| remote.transport.counters()).unwrap_or_default(),
             remote,
             label,
-            creates: AtomicBool::new(true),
+            creates,
         })))
     }
 
@@ -360,13 +394,18 @@ struct Inner {
 }
 
 /// What a store on the other end of a network has, and a folder has not.
-#[allow(dead_code)] // Until URLs of object stores are opened.
 struct Remote {
     transport: Transport,
     /// How long a request is repeated; zero: not at all.
     retry_max_time: Duration,
     /// Requests at one time, at most.
     parallel_requests: usize,
+    /// Which credential is used, in words.
+    credential: String,
+    /// The storage class of data packs, if it is not the default of the bucket.
+    pack_class: Option<String>,
+    /// Whether the store is asked to refuse overwriting.
+    conditional_create: bool,
 }
 
 /// One for the process, made when the first store is opened.
@@ -390,6 +429,12 @@ static MEMORY: Mutex<BTreeMap<String, Arc<InMemory>>> = Mutex::new(BTreeMap::new
 /// Bytes that a read of a part fetches, and their alignment.
 pub const WINDOW: u64 = 1 << 20;
 
+/// How long a request is repeated.
+const RETRY_MAX_TIME: Duration = Duration::from_secs(300);
+
+/// Requests at one time.
+const PARALLEL_REQUESTS: usize = 8;
+
 /// Packs on their way to a store at one time.
 pub const UPLOADS: usize = 2;
 
@@ -397,6 +442,7 @@ pub const UPLOADS: usize = 2;
 mod tests {
     use super::faults::{Fault, Faults, Operation};
     use super::request::refuses_create;
+    use super::transport::reply::Reply;
     use super::*;
     use object_store::Error as LibraryError;
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -424,7 +470,7 @@ mod tests {
     fn folder() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let url = StoreUrl::Folder(dir.path().join("vault"));
-        let store = Store::open(&url, OpenMode::Create).expect("open");
+        let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open");
         (dir, store)
     }
 
@@ -441,17 +487,25 @@ mod tests {
         let plain = Arc::new(LocalFileSystem::new_with_prefix(dir.path()).expect("folder"));
         contract::run(&Store::from_object_store(plain, "library listing").expect("open"), &hash);
         let memory = StoreUrl::parse("memory://contract").expect("url");
-        contract::run(&Store::open(&memory, OpenMode::Create).expect("open"), &hash);
+        contract::run(&Store::open(&memory, &StoreOptions::default(), OpenMode::Create).expect("open"), &hash);
         contract::run(&faulty().1, &hash);
     }
 
     #[test]
     fn memory_stores_are_found_by_name_and_made_on_request() {
         let url = StoreUrl::parse("memory://by-name").expect("url");
-        assert!(matches!(Store::open(&url, OpenMode::Existing), Err(StoreError::NotFound { .. })));
+        assert!(matches!(
+            Store::open(&url, &StoreOptions::default(), OpenMode::Existing),
+            Err(StoreError::NotFound { .. })
+        ));
         let (name, bytes) = record(1, b"x");
-        Store::open(&url, OpenMode::Create).expect("open").put(&name, bytes).expect("put");
-        assert!(Store::open(&url, OpenMode::Existing).expect("open").exists(&name).expect("exists"));
+        Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open").put(&name, bytes).expect("put");
+        assert!(
+            Store::open(&url, &StoreOptions::default(), OpenMode::Existing)
+                .expect("open")
+                .exists(&name)
+                .expect("exists")
+        );
     }
 
     #[test]
@@ -460,11 +514,14 @@ mod tests {
         let mode = |path: &str| fs::metadata(dir.path().join(path)).expect(path).permissions().mode() & 0o777;
         assert_eq!([mode("vault"), mode("vault/zv1")], [0o700, 0o700]);
         let missing = StoreUrl::Folder(dir.path().join("typo"));
-        assert!(matches!(Store::open(&missing, OpenMode::Existing), Err(StoreError::NotFound { .. })));
+        assert!(matches!(
+            Store::open(&missing, &StoreOptions::default(), OpenMode::Existing),
+            Err(StoreError::NotFound { .. })
+        ));
         assert!(!dir.path().join("typo").exists());
         let file = dir.path().join("file");
         fs::write(&file, "x").expect("write");
-        assert!(Store::open(&StoreUrl::Folder(file), OpenMode::Existing).is_err());
+        assert!(Store::open(&StoreUrl::Folder(file), &StoreOptions::default(), OpenMode::Existing).is_err());
     }
 
     #[test]
@@ -576,9 +633,10 @@ mod tests {
         store.put(&name, bytes).expect("put");
         assert!(dir.path().join("vault").join(name.to_path()).exists());
         let error = |raw| LibraryError::Generic { store: "", source: std::io::Error::from_raw_os_error(raw).into() };
-        assert!(refuses_create(&error(1)), "EPERM of link() on FAT");
-        assert!(!refuses_create(&error(13)), "EACCES is about the folder");
-        assert!(refuses_create(&LibraryError::NotImplemented { operation: "".into(), implementer: "".into() }));
+        let none = Reply::default();
+        assert!(refuses_create(&error(1), &none), "EPERM of link() on FAT");
+        assert!(!refuses_create(&error(13), &none), "EACCES is about the folder");
+        assert!(refuses_create(&LibraryError::NotImplemented { operation: "".into(), implementer: "".into() }, &none));
     }
 
     #[test]
@@ -609,14 +667,14 @@ mod tests {
         for round in 0..5u32 {
             let (name, bytes) = record(round, &[7; 4096]);
             let start = Instant::now();
-            let store = Store::open(&url, OpenMode::Create).expect("open");
+            let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open");
             let opened = start.elapsed();
             store.list(&name::prefix()).expect("list");
             let listed = start.elapsed();
             store.put(&name, bytes).expect("put");
             eprintln!("open {opened:?}, + list {listed:?}, + put {:?}", start.elapsed());
         }
-        let store = Store::open(&url, OpenMode::Existing).expect("open");
+        let store = Store::open(&url, &StoreOptions::default(), OpenMode::Existing).expect("open");
         for n in 0..4u8 {
             let bytes = Bytes::from(vec![n; 16 << 20]);
             let name = PackName { tree: false, device: DeviceId([1; 16]), hash: ObjectHash([n; 32]) };

@@ -5,22 +5,22 @@ use super::folder::Folder;
 use super::retry::Retry;
 use super::transport::reply::{CALL, Call, Failure, Reply};
 use super::transport::traffic::Kind;
-use super::{FullPack, Inner, Listed, Listing, StoreError, StoredPack};
+use super::{FullPack, Inner, Listed, Listing, PROBE_PREFIX, StoreError, StoredPack};
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::{
-    Error as LibraryError, GetOptions, GetRange, ObjectMeta, ObjectStoreExt, PutMode, PutOptions, path::Path,
+    Attribute, Error as LibraryError, GetOptions, GetRange, ObjectMeta, ObjectStoreExt, PutMode, PutOptions, path::Path,
 };
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 use vault_format::limits;
-use vault_format::name::ObjectName;
+use vault_format::name::{self, ObjectName, PackName};
 
 /// A request that failed, and what the transport saw of it.
-struct Failed {
-    error: LibraryError,
-    reply: Reply,
+pub(super) struct Failed {
+    pub(super) error: LibraryError,
+    pub(super) reply: Reply,
 }
 
 impl Inner {
@@ -44,7 +44,7 @@ impl Inner {
             let mode = if creates { PutMode::Create } else { PutMode::Overwrite };
             let Err(Failed { error, reply }) = self.write(name, bytes.clone(), mode).await else { return Ok(()) };
             let error = match error {
-                error if creates && (refuses_create(&error) || reply.status == Some(501)) => {
+                error if creates && refuses_create(&error, &reply) => {
                     self.creates.store(false, Relaxed);
                     continue;
                 }
@@ -169,6 +169,22 @@ impl Inner {
         }
     }
 
+    /// The first names of a listing of everything. One page is enough: where the vault's own names begin, they are found
+    /// as such.
+    pub(super) async fn strangers(&self) -> Result<Vec<String>, StoreError> {
+        let (prefix, probes) = (Path::from(name::prefix()), Path::from(PROBE_PREFIX));
+        let first = || async {
+            let names = self.objects.list(None).map_ok(|meta| meta.location).try_take_while(|path| {
+                let stranger = !path.prefix_matches(&prefix);
+                futures::future::ready(Ok(stranger))
+            });
+            let names = names.try_filter(|path| futures::future::ready(!path.prefix_matches(&probes)));
+            let names = names.take(8).map_ok(|path| path.to_string()).try_collect();
+            self.once(Kind::List, names).await
+        };
+        self.repeat(first, |failed| self.sort_list("", failed)).await
+    }
+
     /// An operation on a folder that does without the library.
     pub(super) fn local<T>(&self, kind: Kind, path: &str, f: impl FnOnce() -> io::Result<T>) -> Result<T, StoreError> {
         self.counters.request(kind);
@@ -223,7 +239,11 @@ impl Inner {
     }
 
     /// One attempt, in its turn, with what the transport saw of it.
-    async fn once<T>(&self, kind: Kind, request: impl Future<Output = Result<T, LibraryError>>) -> Result<T, Failed> {
+    pub(super) async fn once<T>(
+        &self,
+        kind: Kind,
+        request: impl Future<Output = Result<T, LibraryError>>,
+    ) -> Result<T, Failed> {
         let place = match &self.gate {
             Some(gate) => Some(gate.enter().await),
             None => None,
@@ -246,7 +266,12 @@ impl Inner {
     }
 
     async fn write(&self, name: &ObjectName, bytes: Bytes, mode: PutMode) -> Result<(), Failed> {
-        let options = PutOptions { mode, ..PutOptions::default() };
+        let mut options = PutOptions { mode, ..PutOptions::default() };
+        // What every command reads stays where it can be read at once.
+        let class = self.remote.as_ref().and_then(|remote| remote.pack_class.clone());
+        if let (ObjectName::Pack(PackName { tree: false, .. }), Some(class)) = (name, class) {
+            options.attributes.insert(Attribute::StorageClass, class.into());
+        }
         let (path, size) = (Self::path(name), bytes.len() as u64);
         self.once(Kind::Put, self.objects.put_opts(&path, bytes.into(), options)).await?;
         if self.remote.is_none() {
@@ -346,6 +371,11 @@ impl Inner {
 }
 
 impl Reply {
+    /// Whether what is missing is the bucket, and not the object.
+    pub(super) fn is_no_bucket(&self) -> bool {
+        self.code.as_deref().is_some_and(error::means_no_bucket)
+    }
+
     /// Whether something exists, and not that two requests got into each other's way.
     fn is_final_conflict(&self) -> bool {
         !matches!(self.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted"))
@@ -406,9 +436,10 @@ fn limit(name: &ObjectName) -> u64 {
 
 /// File systems without hard links say "not permitted" (FAT, exFAT) or "not supported"; stores without conditions
 /// say "not implemented". Names are unique, so an overwrite does no harm there.
-pub(super) fn refuses_create(error: &LibraryError) -> bool {
+pub(super) fn refuses_create(error: &LibraryError, reply: &Reply) -> bool {
     const EPERM: i32 = 1;
     matches!(error, LibraryError::NotImplemented { .. } | LibraryError::NotSupported { .. })
+        || reply.status == Some(501)
         || error::io_error(error)
             .is_some_and(|e| e.kind() == std::io::ErrorKind::Unsupported || e.raw_os_error() == Some(EPERM))
 }

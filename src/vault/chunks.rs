@@ -1,6 +1,7 @@
 //! Chunks of an opened vault, read back: located, fetched, opened, and their ids recomputed.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use super::{Vault, VaultError};
 use crate::Trouble;
 use crate::index::{IndexError, Location};
 use crate::manifest::ChunkSource;
+use crate::parallel;
 use crate::stage::IdKeys;
 use crate::stage::Opener;
 use crate::stage::{PackError, PackHead, Tail};
@@ -84,6 +86,8 @@ impl ChunkError {
 pub(crate) struct Chunks<'a> {
     vault: &'a Vault,
     ids: IdKeys,
+    /// Most of the tree will be read: its packs are fetched whole.
+    most: bool,
     state: Mutex<State>,
 }
 
@@ -101,7 +105,12 @@ pub(crate) struct PackHeads(Mutex<HashMap<PackName, Arc<PackHead>>>);
 impl<'a> Chunks<'a> {
     pub(super) fn new(vault: &'a Vault, scope: Scope) -> Self {
         let ids = vault.domain_keys().id_keys(scope);
-        Self { vault, ids, state: Mutex::default() }
+        Self { vault, ids, most: false, state: Mutex::default() }
+    }
+
+    /// The same for somebody who reads most of a tree.
+    pub(crate) fn most(self) -> Self {
+        Self { most: true, ..self }
     }
 
     /// The keys of this source's ids.
@@ -127,12 +136,7 @@ impl<'a> Chunks<'a> {
         let segment = match known {
             Some(at) => state.segments[at].1.clone(),
             None => {
-                let frame = self.vault.read_frame(place)?;
-                let head = self.vault.pack_head(&place.pack, place.pack_size)?;
-                let plain = head
-                    .open_segment(&mut state.opener, place.slot, &frame, place.plain_len)
-                    .map_err(|error| ChunkError::Damaged { pack: path_of(&place.pack), error })?;
-                let segment = Bytes::copy_from_slice(plain);
+                let segment = self.vault.read_segment(&mut state.opener, place, self.most)?;
                 if state.segments.len() == SEGMENTS {
                     state.segments.pop_front();
                 }
@@ -163,25 +167,79 @@ impl ChunkSource for Chunks<'_> {
 }
 
 impl Vault {
-    /// The stored frame of a segment.
-    pub(crate) fn read_frame(&self, place: &Location) -> Result<Bytes, ChunkError> {
-        let name = ObjectName::Pack(place.pack);
-        let read =
-            self.store().get_windows(&name, u64::from(place.offset), u64::from(place.frame_len), place.pack_size);
-        read.map_err(|error| ChunkError::Store { pack: name.to_path(), error })
+    /// The plain bytes of a segment.
+    fn read_segment(&self, opener: &mut Opener, place: &Location, most: bool) -> Result<Bytes, ChunkError> {
+        match self.try_segment(opener, place, most) {
+            // The local copy is spoilt, and not the vault.
+            Err((_, true)) => {
+                self.tree_packs.drop_copy(&place.pack);
+                self.try_segment(opener, place, most)
+            }
+            result => result,
+        }
+        .map_err(|(error, _)| error)
+    }
+
+    /// The error says whether the local copy is to blame.
+    fn try_segment(&self, opener: &mut Opener, place: &Location, most: bool) -> Result<Bytes, (ChunkError, bool)> {
+        let range = u64::from(place.offset)..u64::from(place.offset) + u64::from(place.frame_len);
+        let frame = || self.tree_packs.read(self.store(), &place.pack, place.pack_size, range, most);
+        let start = self.head_range(place.pack_size);
+        let known = lock(&self.heads.0).get(&place.pack).cloned();
+        let (frame, head) = match known {
+            Some(head) => (frame(), Ok((head, false))),
+            // With the whole pack, or its first window, the beginning comes along.
+            None if most || start.end > u64::from(place.offset) => {
+                (frame(), self.find_head(&place.pack, place.pack_size))
+            }
+            None => parallel::both(frame, || self.find_head(&place.pack, place.pack_size)),
+        };
+        let frame = frame.map_err(|error| (ChunkError::Store { pack: path_of(&place.pack), error }, false))?;
+        let (head, local_head) = head?;
+        let plain = head
+            .open_segment(opener, place.slot, &frame.bytes, place.plain_len)
+            .map_err(|error| (ChunkError::Damaged { pack: path_of(&place.pack), error }, frame.local || local_head))?;
+        Ok(Bytes::copy_from_slice(plain))
     }
 
     /// The opened beginning of a pack: its header checked against its place, its commitment against its key.
     pub(crate) fn pack_head(&self, pack: &PackName, size: u64) -> Result<Arc<PackHead>, ChunkError> {
+        let head = match self.find_head(pack, size) {
+            Err((_, true)) => {
+                self.tree_packs.drop_copy(pack);
+                self.find_head(pack, size)
+            }
+            result => result,
+        };
+        head.map(|(head, _)| head).map_err(|(error, _)| error)
+    }
+
+    /// The error says whether the local copy is to blame, and so does the second value.
+    fn find_head(&self, pack: &PackName, size: u64) -> Result<(Arc<PackHead>, bool), (ChunkError, bool)> {
         if let Some(head) = lock(&self.heads.0).get(pack) {
-            return Ok(Arc::clone(head));
+            return Ok((Arc::clone(head), false));
         }
-        let name = ObjectName::Pack(*pack);
-        let start = self
-            .store()
-            .get_windows(&name, 0, (PackHead::MAX_LEN as u64).min(size), size)
-            .map_err(|error| ChunkError::Store { pack: name.to_path(), error })?;
-        let head = Arc::new(self.open_head(pack, &start)?);
+        let range = self.head_range(size);
+        let (start, local) = match self.tree_packs.at_hand(pack, size, &range) {
+            Some(part) => (part.bytes, part.local),
+            // As long for every pack of a suite, so that it tells nothing (SPEC section 6).
+            None => {
+                let name = ObjectName::Pack(*pack);
+                let read = self.store().get_range(&name, range);
+                (read.map_err(|error| (ChunkError::Store { pack: name.to_path(), error }, false))?, false)
+            }
+        };
+        let head = self.take_head(pack, &start).map_err(|error| (error, local))?;
+        Ok((head, local))
+    }
+
+    fn head_range(&self, size: u64) -> Range<u64> {
+        0..(PackHead::MAX_LEN as u64).min(size)
+    }
+
+    /// The same, from bytes that were read already; remembered.
+    pub(crate) fn take_head(&self, pack: &PackName, start: &[u8]) -> Result<Arc<PackHead>, ChunkError> {
+        let head = Arc::new(self.open_head(pack, start)?);
         lock(&self.heads.0).insert(*pack, Arc::clone(&head));
         Ok(head)
     }

@@ -191,11 +191,15 @@ impl VaultError {
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::Url(_) => "a folder is named by its path or file:///path",
+            Self::Url(_) => {
+                "a folder is named by its path or file:///path, a bucket as s3://bucket/prefix, gs:// or az://"
+            }
             Self::WhichVault(_) => "name it with --url or ZVAULT_URL",
             Self::Exists { .. } => "use it as it is: 'zvault push' asks for its passphrase on a new machine",
             Self::Known { .. } => "is the disk mounted? For a new vault at the same place, use another ZVAULT_HOME",
-            Self::NotEmpty { .. } => "choose an empty folder, or one that does not exist yet",
+            Self::NotEmpty { .. } => {
+                "choose an empty folder or one that does not exist yet; in a bucket, an empty prefix"
+            }
             Self::Race { .. } => "run 'zvault init' again if the other vault is not the one you want",
             Self::NoVault { error: RosterError::NotAVault, .. } => {
                 "make one with 'zvault init', or look at the URL again"

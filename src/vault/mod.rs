@@ -3,12 +3,15 @@ mod chunks;
 mod error;
 mod index;
 mod open;
+mod packs;
+mod records;
 #[cfg(test)]
 mod requests;
 mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
 use crypto_backends::{Key, Provider};
 use vault_format::log::{EntryContent, EntryObject, Payload};
@@ -20,11 +23,11 @@ use vault_format::{
 pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
 pub use error::VaultError;
-pub use open::{InitOptions, Initialised, OpenOptions, Unlock, UnlockSecret};
+pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
 
 use crate::index::Index;
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
-use crate::log::{Log, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
+use crate::log::{Log, LogEntry, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
 use crate::stage::{dek, open_object};
@@ -36,6 +39,7 @@ pub struct Vault {
     provider: &'static Provider,
     store: Store,
     url: String,
+    records: records::Records,
     roster: Roster,
     keys: ReaderKeys,
     domain: DomainKeys,
@@ -48,12 +52,17 @@ pub struct Vault {
     lock: Option<VaultLock>,
     cache: Option<PathBuf>,
     log: Log,
+    /// When roster and logs were listed last, if this run held the vault then and has not pushed since.
+    listed: Option<Instant>,
     index: OnceLock<Index>,
     /// The end of this device's own log, once this run has written to it: (identity, seq).
     own_end: Mutex<Option<(Identity, u64)>>,
+    /// What this run has written to its log: it need not be read back.
+    written: Mutex<Vec<LogEntry>>,
     /// Packs that no entry names yet, as the journal on disk has them.
     journal: Mutex<Vec<u8>>,
     heads: chunks::PackHeads,
+    tree_packs: packs::TreePacks,
     /// Tables that the index could not be filled from.
     unusable_tables: Mutex<Vec<String>>,
     notes: Vec<String>,

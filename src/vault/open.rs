@@ -2,26 +2,32 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
 use bytes::Bytes;
 use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{Domain, Suite, VaultId, limits};
+use vault_format::{Domain, Suite, VaultId};
 
+use super::records::Records;
 use super::{Reading, Vault, VaultError};
 use crate::keys::{DeviceKeys, Passphrase, SlotSecret, Words};
-use crate::log::{Log, Missing};
+use crate::log::{Known, Log, LogListing, Missing};
+use crate::parallel;
 use crate::roster::{
     EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
 };
 use crate::state::{DeviceState, Home, LogPin, Pins};
-use crate::store::{OpenMode, Store, StoreError, StoreUrl};
+use crate::store::{Listing, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
+use crate::sync::lock;
 
 /// What a new vault is made with.
 pub struct InitOptions<'a> {
-    /// Where: an empty folder, or one that does not exist yet.
+    /// Where: an empty folder or one that does not exist yet, or a bucket, or an empty place in one.
     pub url: &'a str,
+    /// How the store there is spoken to.
+    pub store: StoreOptions,
     /// The local state.
     pub home: &'a Arc<Home>,
     /// Opens the vault on other machines.
@@ -40,7 +46,8 @@ impl<'a> InitOptions<'a> {
     /// A vault at `url`, without recovery words and local copies.
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, passphrase: Passphrase) -> Self {
         let device_name = device_name.to_owned();
-        Self { url, home, passphrase, words: false, device_name, low_memory: false, cache: None }
+        let store = StoreOptions::default();
+        Self { url, store, home, passphrase, words: false, device_name, low_memory: false, cache: None }
     }
 }
 
@@ -48,7 +55,17 @@ impl<'a> OpenOptions<'a> {
     /// The vault at `url`; this machine becomes a device of it. No local copies.
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, unlock: &'a mut dyn Unlock) -> Self {
         let device_name = device_name.to_owned();
-        Self { url: Some(url), vault: None, home, cache: None, device_name, enroll: true, unlock }
+        Self {
+            url: Some(url),
+            store: StoreOptions::default(),
+            vault: None,
+            home,
+            cache: None,
+            device_name,
+            enroll: true,
+            purpose: Purpose::Read,
+            unlock,
+        }
     }
 }
 
@@ -70,6 +87,8 @@ pub struct Initialised {
 pub struct OpenOptions<'a> {
     /// Where it is; the only vault that this machine knows if None.
     pub url: Option<&'a str>,
+    /// How the store there is spoken to.
+    pub store: StoreOptions,
     /// Which one, if several may be there.
     pub vault: Option<VaultId>,
     /// The local state.
@@ -80,8 +99,22 @@ pub struct OpenOptions<'a> {
     pub device_name: String,
     /// Whether this machine becomes a device of the vault if it is none.
     pub enroll: bool,
+    /// What it is opened for: spares requests.
+    pub purpose: Purpose,
     /// Asked for a passphrase or words only if this machine is no device of the vault.
     pub unlock: &'a mut dyn Unlock,
+}
+
+/// What a vault is opened for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// Anything.
+    #[default]
+    Read,
+    /// A push, soon: holds the vault from before its logs are read, so that they need not be read again.
+    Push,
+    /// A check: reads all logs from their beginnings, also where the ends would do.
+    Check,
 }
 
 /// Gives the secret that opens a vault on a machine that is no device of it.
@@ -102,7 +135,7 @@ impl Vault {
     /// Makes a vault. Two at one place at once: both are noticed, and this one is taken back (SPEC 11.3).
     pub fn init(options: InitOptions<'_>) -> Result<Initialised, VaultError> {
         let url = StoreUrl::parse(options.url)?;
-        Self::init_on(Store::open(&url, OpenMode::Create)?, url.to_string(), options)
+        Self::init_on(Store::open(&url, &options.store, OpenMode::Create)?, url.to_string(), options)
     }
 
     /// The same on a store that is open already.
@@ -110,8 +143,10 @@ impl Vault {
         let provider = rustcrypto::provider();
         let strangers = store.strangers()?;
         let listing = store.list(&prefix())?;
-        let records = fetch_records(&store)?;
-        match Roster::build(provider, &records, None) {
+        let mut roster = listing.clone();
+        roster.objects.retain(|object| matches!(object.name, ObjectName::Roster { .. }));
+        let records = Records::fetch(provider, &store, &roster, &Records::default())?;
+        match Roster::build(provider, records.all(), None) {
             Err(RosterError::NotAVault)
                 if strangers.is_empty() && listing.objects.is_empty() && listing.strange.is_empty() => {}
             Err(RosterError::NotAVault) => {
@@ -149,9 +184,10 @@ impl Vault {
             DeviceState { keys: founded.device.duplicate(), url: label.clone(), name: options.device_name.clone() };
         options.home.set_device(provider, &state)?;
         let stored = store.put(&founded.record.name, Bytes::from(founded.record.bytes.clone()));
+        let own = Records::one(founded.record.name, founded.record.bytes.clone());
         let alone = stored.map_err(VaultError::from).and_then(|_| {
-            let again = fetch_records(&store)?;
-            Ok(!matches!(Roster::build(provider, &again, None), Err(RosterError::TwoVaults { .. })))
+            let again = Records::fetch(provider, &store, &store.list(&roster_prefix())?, &own)?;
+            Ok(!matches!(Roster::build(provider, again.all(), None), Err(RosterError::TwoVaults { .. })))
         });
         match alone {
             Ok(true) => {}
@@ -167,6 +203,7 @@ impl Vault {
             provider,
             store,
             label,
+            own,
             founded.roster,
             founded.keys,
             founded.device,
@@ -200,7 +237,7 @@ impl Vault {
         };
         let store_url = StoreUrl::parse(&url)?;
         let label = store_url.to_string();
-        let store = Store::open(&store_url, OpenMode::Existing).map_err(|error| match error {
+        let store = Store::open(&store_url, &options.store, OpenMode::Existing).map_err(|error| match error {
             StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
             error => error.into(),
         })?;
@@ -227,13 +264,25 @@ impl Vault {
         options: &OpenOptions<'_>,
     ) -> Result<Self, VaultError> {
         let id = state.keys.vault;
+        // Before anything is listed: what another push of this device writes until then is seen, and none writes after.
+        let (lock, listed) = match options.purpose {
+            Purpose::Push => (Some(options.home.lock(id)?), Some(Instant::now())),
+            Purpose::Read | Purpose::Check => (None, None),
+        };
         let pins = options.home.pins(id)?;
         let provider = rustcrypto::provider();
-        let records = fetch_records(&store)?;
-        let roster = match Roster::build(provider, &records, Some(id)) {
+        let known = options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
+        let ends = match options.purpose {
+            Purpose::Check => Known::default(),
+            Purpose::Read | Purpose::Push => Known::of(known.iter()),
+        };
+        let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
+        let (roster, logs) = parallel::both(|| store.list(&roster_prefix()), || LogListing::read(&store, &ends));
+        let records = Records::fetch(provider, &store, &roster?, &old)?;
+        let roster = match Roster::build(provider, records.all(), Some(id)) {
             Ok(roster) => roster,
             // An empty folder is a disk that is not there. Records that are none any more are evidence.
-            Err(RosterError::NotAVault) if !records.is_empty() && !pins.roster_heads.is_empty() => {
+            Err(RosterError::NotAVault) if !records.all().is_empty() && !pins.roster_heads.is_empty() => {
                 return Err(VaultError::RosterRolledBack { head: pins.roster_heads[0] });
             }
             Err(error) => return Err(VaultError::NoVault { url, error }),
@@ -243,12 +292,12 @@ impl Vault {
             return Err(VaultError::RosterRolledBack { head: *head });
         }
         let keys = roster.open_as(provider, &state.keys)?;
-        let known = options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
-        let log = read_log(provider, &store, &roster, &keys, known, &pins)?;
-        let vault = Self::assemble(
+        let log = read_log(provider, &store, &roster, &keys, logs?, known, &pins)?;
+        let mut vault = Self::assemble(
             provider,
             store,
             url,
+            records,
             roster,
             keys,
             state.keys,
@@ -257,15 +306,16 @@ impl Vault {
             options.cache,
             log,
         );
+        (vault.lock, vault.listed) = (lock, listed);
         vault.pin()?;
         Ok(vault)
     }
 
     fn open_with_secret(store: Store, url: String, options: OpenOptions<'_>) -> Result<Self, VaultError> {
         let provider = rustcrypto::provider();
-        let records = fetch_records(&store)?;
+        let records = Records::fetch(provider, &store, &store.list(&roster_prefix())?, &Records::default())?;
         // Nobody is asked for a passphrase where there is no vault.
-        match Roster::build(provider, &records, options.vault) {
+        match Roster::build(provider, records.all(), options.vault) {
             Ok(_) | Err(RosterError::TwoVaults { .. }) => {}
             Err(error) => return Err(VaultError::NoVault { url, error }),
         }
@@ -274,15 +324,17 @@ impl Vault {
             UnlockSecret::Passphrase(passphrase) => SlotSecret::Passphrase(passphrase),
             UnlockSecret::Words(words) => SlotSecret::Words(words),
         };
-        let unlocked = unlock(provider, &records, options.vault, slot)?;
+        let unlocked = unlock(provider, records.all(), options.vault, slot)?;
         let roster = unlocked.roster;
         check_readable(&roster)?;
         let keys = roster.open_as(provider, &unlocked.device)?;
-        let log = read_log(provider, &store, &roster, &keys, Vec::new(), &Pins::default())?;
+        let logs = LogListing::read_whole(&store)?;
+        let log = read_log(provider, &store, &roster, &keys, logs, Vec::new(), &Pins::default())?;
         let mut vault = Self::assemble(
             provider,
             store,
             url,
+            records,
             roster,
             keys,
             unlocked.device,
@@ -329,8 +381,9 @@ impl Vault {
         // A read-only store is noticed before the state is written, a crash in between leaves a device that nobody holds.
         self.store.put(&enrolled.record.name, Bytes::from(enrolled.record.bytes.clone()))?;
         self.home.set_device(self.provider, &state)?;
-        let records = fetch_records(&self.store)?;
-        self.roster = Roster::build(self.provider, &records, Some(self.roster.vault))
+        let listing = self.store.list(&roster_prefix())?;
+        self.records = Records::fetch(self.provider, &self.store, &listing, &self.records)?;
+        self.roster = Roster::build(self.provider, self.records.all(), Some(self.roster.vault))
             .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
         self.keys = self.roster.open_as(self.provider, &enrolled.device)?;
         self.device = enrolled.device;
@@ -344,6 +397,7 @@ impl Vault {
         provider: &'static Provider,
         store: Store,
         url: String,
+        records: Records,
         roster: Roster,
         keys: ReaderKeys,
         device: DeviceKeys,
@@ -377,10 +431,13 @@ impl Vault {
             }
         });
         let domain = keys.domain(Domain::SHARED);
+        // A copy beside a folder would only take space.
+        let copies = cache.as_ref().filter(|_| store.folder().is_none()).map(|cache| cache.join("packs"));
         Self {
             provider,
             store,
             url,
+            records,
             roster,
             keys,
             domain,
@@ -392,10 +449,13 @@ impl Vault {
             lock: None,
             cache,
             log,
+            listed: None,
             index: OnceLock::new(),
             own_end: Mutex::default(),
+            written: Mutex::default(),
             journal: Mutex::default(),
             heads: super::chunks::PackHeads::default(),
+            tree_packs: super::packs::TreePacks::new(copies),
             unusable_tables: Mutex::default(),
             progress_after_each_pack: false,
             notes,
@@ -417,15 +477,30 @@ impl Vault {
         };
         if self.home.pins(self.id())? != pins {
             self.home.set_pins(self.provider, self.id(), &pins)?;
+            self.home.set_roster_cache(self.provider, self.id(), &self.records.pack(self.provider))?;
             self.home.set_log_cache(self.provider, self.id(), &SecretBytes::new(self.log.pack()))?;
         }
         Ok(())
     }
 
-    /// Reads roster and logs again: what other devices did since.
+    /// Reads roster and logs again: what other devices did since. Costs two lists at once, and what is new.
     pub(super) fn refresh(&mut self) -> Result<(), VaultError> {
-        let records = fetch_records(&self.store)?;
-        let roster = Roster::build(self.provider, &records, Some(self.id()))
+        let known = Known::of(self.log.entries());
+        let (roster, logs) =
+            parallel::both(|| self.store.list(&roster_prefix()), || LogListing::read(&self.store, &known));
+        let roster = roster?;
+        if !self.records.are_those_of(self.provider, &roster) {
+            self.refresh_roster(&roster)?;
+        }
+        let known = self.log.entries().cloned().collect();
+        let reading = Reading { provider: self.provider, roster: &self.roster, keys: &self.keys };
+        self.log = Log::read(&self.store, &reading, logs?, known, &lock(&self.written), &[])?;
+        Ok(())
+    }
+
+    fn refresh_roster(&mut self, listing: &Listing) -> Result<(), VaultError> {
+        let records = Records::fetch(self.provider, &self.store, listing, &self.records)?;
+        let roster = Roster::build(self.provider, records.all(), Some(self.id()))
             .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
         if let Some(head) = self.roster.heads.iter().find(|head| !roster.knows(**head)) {
             return Err(VaultError::RosterRolledBack { head: *head });
@@ -434,10 +509,7 @@ impl Vault {
             check_readable(&roster)?;
             self.keys = roster.open_as(self.provider, &self.device)?;
         }
-        self.roster = roster;
-        let known = self.log.entries().cloned().collect();
-        let reading = Reading { provider: self.provider, roster: &self.roster, keys: &self.keys };
-        self.log = Log::read(&self.store, &reading, known, &[])?;
+        (self.roster, self.records) = (roster, records);
         Ok(())
     }
 }
@@ -447,6 +519,7 @@ fn read_log(
     store: &Store,
     roster: &Roster,
     keys: &ReaderKeys,
+    listing: LogListing,
     known: Vec<crate::log::LogEntry>,
     pins: &Pins,
 ) -> Result<Log, VaultError> {
@@ -462,7 +535,7 @@ fn read_log(
             })
         })
         .collect();
-    Ok(Log::read(store, &Reading { provider, roster, keys }, known, &pins)?)
+    Ok(Log::read(store, &Reading { provider, roster, keys }, listing, known, &[], &pins)?)
 }
 
 /// Forgets what an interrupted `init` left in the local state: keys of a vault that was never stored. A vault that this
@@ -477,17 +550,6 @@ fn forget_unfinished(home: &Home, url: &str) -> Result<(), VaultError> {
         }
     }
     Ok(())
-}
-
-/// All objects in the roster's prefix, as the store has them.
-fn fetch_records(store: &Store) -> Result<Vec<(ObjectName, Vec<u8>)>, VaultError> {
-    let mut records = Vec::new();
-    for object in store.list(&roster_prefix())?.objects {
-        if object.size <= limits::RECORD_STORED as u64 {
-            records.push((object.name, store.get_unverified(&object.name)?.to_vec()));
-        }
-    }
-    Ok(records)
 }
 
 /// Whether this version knows all that it takes to read the vault.

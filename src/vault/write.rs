@@ -1,15 +1,20 @@
 //! Writing to a vault in the one order that is safe: packs, then their index, then the entry that names it.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use bytes::Bytes;
 use crypto_backends::SecretBytes;
 use vault_format::index::{Table, TableKind};
 use vault_format::log::{Body, IndexSet, Payload, Snapshot, entry_prefix};
-use vault_format::name::{ObjectName, PackName};
+use vault_format::name::{ObjectName, PackName, shards_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time};
 
 use super::{Vault, VaultError};
 use crate::index::{Delta, MAX_DELTAS, TableInfo, merge_plan, merge_tables};
+use crate::log::LogEntry;
+use crate::parallel;
 use crate::stage::{PackKeys, PackWriter};
 use crate::stage::{dek, seal_object};
 use crate::store::{FullPack, StoreError, StoredDelta, StoredPack};
@@ -22,8 +27,11 @@ impl Vault {
         if self.lock.is_none() && !self.ephemeral {
             self.lock = Some(self.home.lock(self.id())?);
         }
-        // What others wrote until now, and what a push before this one wrote whose reply was lost.
-        self.refresh()?;
+        // What others wrote until now, and what a push before this one wrote whose reply was lost. A vault that was opened for
+        // this push has just read it.
+        if self.listed.take().is_none_or(|at| at.elapsed() > FRESH) {
+            self.refresh()?;
+        }
         *lock(&self.own_end) = None;
         // Claims, rows and condemned packs of an earlier push or of before the refresh count no longer.
         self.index.take();
@@ -57,21 +65,24 @@ impl Vault {
     /// is stored: a push that is killed in between would leave a pack that nobody ever finds.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
         self.note_in_journal(pack.name)?;
+        let bytes = pack.name.tree.then(|| pack.bytes.clone());
         let stored = self.store.put_pack(pack)?;
+        if let Some(bytes) = bytes {
+            self.tree_packs.keep(&stored.name(), &bytes);
+        }
         self.index()?.stored(&stored);
         Ok(stored)
     }
 
     /// Seals and stores index deltas of all packs that were stored since the last ones. They count once an entry names them.
     pub(crate) fn store_deltas(&self) -> Result<Vec<NewDelta>, VaultError> {
-        let mut stored = Vec::new();
-        while let Some(delta) = self.index()?.take_delta() {
+        let deltas: Vec<_> = std::iter::from_fn(|| self.index().ok()?.take_delta()).collect();
+        let stored = parallel::map(&deltas, TABLES, |delta| {
             let bytes = self.seal_table(ObjectType::Delta, &delta.table().encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
-            let one = self.store.put_delta(self.device.id, hash, Bytes::from(bytes), delta.packs())?;
-            stored.push(NewDelta { stored: one, delta });
-        }
-        Ok(stored)
+            Ok::<_, VaultError>(self.store.put_delta(self.device.id, hash, Bytes::from(bytes), delta.packs())?)
+        })?;
+        Ok(stored.into_iter().zip(deltas).map(|(stored, delta)| NewDelta { stored, delta }).collect())
     }
 
     /// Says that a push has come so far: what it stored counts from now on, whether it ends or not (GC-9).
@@ -121,7 +132,7 @@ impl Vault {
             return Err(VaultError::Collected);
         }
         let entry = self.entry(time, Payload::Snapshot(snapshot), deltas)?;
-        let identity = entry.identity;
+        let identity = entry.entry.identity;
         self.put_entry(entry)?;
         self.refresh()?;
         let written = self.log.get(&identity).ok_or(VaultError::Collected)?;
@@ -154,24 +165,29 @@ impl Vault {
         if tables.deltas.len() <= MAX_DELTAS {
             return Ok(false);
         }
-        let mut infos = Vec::new();
-        let mut opened = std::collections::HashMap::new();
-        // Newest first: of two places of a chunk by one writer the later counts, the earlier may be condemned.
-        for (shard, list) in [(false, &tables.deltas), (true, &tables.shards)] {
-            for (device, hash) in list.iter().rev() {
-                let name = match shard {
-                    true => ObjectName::Shard { device: *device, hash: *hash },
-                    false => ObjectName::Delta { device: *device, hash: *hash },
-                };
-                let size = self.store.head(&name)?.unwrap_or(0);
-                let kind = if shard { TableKind::Shard } else { TableKind::Delta };
-                infos.push(TableInfo { hash: *hash, kind, size });
-                opened.insert(*hash, (shard, *device));
+        // Sizes of shards decide which of them stay; deltas are all merged.
+        let shard_sizes: HashMap<ObjectName, u64> = match tables.shards.is_empty() {
+            true => HashMap::new(),
+            false => {
+                let listing = self.store.list(&shards_prefix())?;
+                listing.objects.into_iter().map(|shard| (shard.name, shard.size)).collect()
             }
+        };
+        let mut infos = Vec::new();
+        let mut opened = HashMap::new();
+        // Newest first: of two places of a chunk by one writer the later counts, the earlier may be condemned.
+        for (device, hash) in tables.deltas.iter().rev() {
+            infos.push(TableInfo { hash: *hash, kind: TableKind::Delta, size: 0 });
+            opened.insert(*hash, (false, *device));
+        }
+        for (device, hash) in tables.shards.iter().rev() {
+            let name = ObjectName::Shard { device: *device, hash: *hash };
+            let size = shard_sizes.get(&name).copied().unwrap_or(0);
+            infos.push(TableInfo { hash: *hash, kind: TableKind::Shard, size });
+            opened.insert(*hash, (true, *device));
         }
         let Some(plan) = merge_plan(&infos) else { return Ok(false) };
-        let mut merge = Vec::new();
-        for hash in &plan.merge {
+        let merge = parallel::map(&plan.merge, parallel::REQUESTS, |hash| {
             let (shard, device) = opened[hash];
             let mut table = self.open_table(shard, device, *hash)?;
             if !shard {
@@ -179,15 +195,17 @@ impl Vault {
                 let Table { packs, segments, rows, .. } = &mut table;
                 rows.retain(|row| packs[segments[row.segment as usize].pack as usize].name.device == device);
             }
-            merge.push(table);
-        }
-        let mut shards: Vec<ObjectHash> = plan.keep.clone();
-        for table in merge_tables(&merge, &Default::default()) {
+            Ok::<_, VaultError>(table)
+        })?;
+        let merged = merge_tables(&merge, &Default::default());
+        drop(merge);
+        let stored = parallel::map(&merged, TABLES, |table| {
             let bytes = self.seal_table(ObjectType::Shard, &table.encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
             self.store.put(&ObjectName::Shard { device: self.device.id, hash }, Bytes::from(bytes))?;
-            shards.push(hash);
-        }
+            Ok::<_, VaultError>(hash)
+        })?;
+        let mut shards: Vec<ObjectHash> = [plan.keep, stored].concat();
         shards.sort_unstable();
         let shared = self.log.devices().filter(|device| self.domain_of(*device).is_shared());
         let frontier = shared.map(|device| (device, self.log.heads(device))).collect();
@@ -298,17 +316,23 @@ impl Vault {
         let dek = dek(self.provider, &epoch.log, &prefix, &header.salt);
         let extra = &prefix[vault_format::header::HEADER_LEN..];
         let reserve = self.provider.suite.signature_len();
-        let mut bytes = seal_object(self.provider, &header, extra, &dek, &body.encode()?, Some(ENTRY_LEVEL), reserve)?;
+        let plain = body.encode()?;
+        let mut bytes = seal_object(self.provider, &header, extra, &dek, &plain, Some(ENTRY_LEVEL), reserve)?;
         let identity = Identity(self.provider.hash.hash(&[&bytes]));
         let signature = self.device.sign_stored(self.provider, ObjectType::Entry, &bytes)?;
         bytes.extend_from_slice(&signature);
         let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
-        Ok(NewEntry { name: ObjectName::Log { device: self.device.id, seq, hash }, seq, identity, bytes })
+        let name = ObjectName::Log { device: self.device.id, seq, hash };
+        // As everybody else reads it.
+        let body = Body::parse(&plain)?;
+        let entry = LogEntry { device: self.device.id, seq, identity, prev, object: hash, body };
+        Ok(NewEntry { name, entry, bytes })
     }
 
     fn put_entry(&self, entry: NewEntry) -> Result<(), VaultError> {
         self.store.put(&entry.name, Bytes::from(entry.bytes))?;
-        *lock(&self.own_end) = Some((entry.identity, entry.seq));
+        *lock(&self.own_end) = Some((entry.entry.identity, entry.entry.seq));
+        lock(&self.written).push(entry.entry);
         Ok(())
     }
 
@@ -327,8 +351,7 @@ pub(crate) struct NewDelta {
 /// An entry that is ready to be stored.
 struct NewEntry {
     name: ObjectName,
-    seq: u64,
-    identity: Identity,
+    entry: LogEntry,
     bytes: Vec<u8>,
 }
 
@@ -342,3 +365,7 @@ impl From<StoreError> for super::ChunkError {
 const JOURNAL_LINE: usize = 33;
 /// Bodies are small text and numbers.
 const ENTRY_LEVEL: i32 = 3;
+/// How long ago roster and logs may have been listed when a push begins. They are listed again before its entry.
+const FRESH: Duration = Duration::from_secs(60);
+/// Tables that are sealed and stored at the same time: each is up to 4 MiB.
+const TABLES: usize = 4;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
@@ -34,7 +35,7 @@ pub(crate) struct Cli {
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Vault to use: a folder, as a path or file:///path [default: the only vault of this device]
+    /// Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the only vault of this device]
     #[arg(long, short = 'r', visible_alias = "repo", alias = "repository", value_name = "URL", global = true)]
     #[arg(env = "ZVAULT_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
@@ -49,6 +50,9 @@ pub(crate) struct Global {
 
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 
     /// Do not make this machine a device of the vault: use the passphrase for this run only
     #[arg(long, global = true)]
@@ -96,11 +100,49 @@ pub(crate) struct SecretArgs {
     pub(crate) recovery_words_file: Option<PathBuf>,
 }
 
+/// How the store is spoken to. Secrets are no arguments either: they come from the environment and the files of its tools.
+#[derive(Args)]
+#[command(next_help_heading = "Store options")]
+pub(crate) struct StoreArgs {
+    /// Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]
+    #[arg(long, short = 'o', value_name = "KEY=VALUE", global = true, value_parser = setting)]
+    pub(crate) option: Vec<String>,
+
+    /// Trust the certificates in a file (PEM) beside those of the system
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) ca_cert: Option<PathBuf>,
+
+    /// Send at most RATE: KiB/s, or a number with K, M or G
+    #[arg(long, value_name = "RATE", global = true, value_parser = rate)]
+    pub(crate) limit_upload: Option<Rate>,
+
+    /// Receive at most RATE: KiB/s, or a number with K, M or G
+    #[arg(long, value_name = "RATE", global = true, value_parser = rate)]
+    pub(crate) limit_download: Option<Rate>,
+
+    /// Have at most N requests to the store under way at once
+    #[arg(long, value_name = "N", global = true, value_parser = requests)]
+    pub(crate) parallel_requests: Option<usize>,
+
+    /// Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once
+    #[arg(long, value_name = "DURATION", global = true, value_parser = retry_time)]
+    pub(crate) retry_max_time: Option<std::time::Duration>,
+}
+
+/// Bytes a second; no limit if None.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate(pub(crate) Option<u64>);
+
 impl Global {
     /// Refuses options that exclude each other. clap would not see those on both sides of the command's name.
     pub(crate) fn check(&self) -> Result<(), CommandError> {
         if self.quiet && self.verbose > 0 {
             return Err(CommandError::usage("--quiet and --verbose cannot be used together"));
+        }
+        // clap keeps those behind the command's name only. An option that is ignored is a wish that is ignored.
+        if SETTINGS_SEEN.load(Relaxed) > self.store.option.len() {
+            return Err(CommandError::usage("--option is given on both sides of the command's name")
+                .hint("put all of them behind it"));
         }
         let SecretArgs { passphrase_file, passphrase_command, passphrase_fd, recovery_words_file } = &self.secret;
         let given = [
@@ -142,18 +184,50 @@ impl Cli {
 
 /// A positive number of seconds, or a number with a unit: `30`, `0.5`, `5m`.
 fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    match number_of_seconds(text) {
+        Some(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
+        _ => Err("write seconds between 0.01 and 86400, for example 30".into()),
+    }
+}
+
+/// The same, and 0.
+fn retry_time(text: &str) -> Result<std::time::Duration, String> {
+    match number_of_seconds(text) {
+        Some(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
+        _ => Err("write a time up to 24h, for example 30s, 10m or 0".into()),
+    }
+}
+
+fn number_of_seconds(text: &str) -> Option<f64> {
     let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
         Some(number) if text.ends_with('h') => (number, 3600.0),
         Some(number) if text.ends_with('m') => (number, 60.0),
         Some(number) => (number, 1.0),
         None => (text, 1.0),
     };
-    let seconds = number.parse::<f64>().ok().map(|number| number * unit);
-    match seconds {
-        Some(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
-        _ => Err("write seconds between 0.01 and 86400, for example 30".into()),
+    number.parse::<f64>().ok().map(|number| number * unit)
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    zvault::store::parse_rate(text).map(Rate)
+}
+
+fn requests(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(requests @ 1..=256) => Ok(requests),
+        _ => Err("write a number from 1 to 256".into()),
     }
 }
+
+/// What may be a secret is not repeated by whoever complains about it: looked at later.
+#[allow(clippy::unnecessary_wraps)] // what a parser of values is
+fn setting(text: &str) -> Result<String, std::convert::Infallible> {
+    SETTINGS_SEEN.fetch_add(1, Relaxed);
+    Ok(text.to_owned())
+}
+
+/// How many `--option` the command line has.
+static SETTINGS_SEEN: AtomicUsize = AtomicUsize::new(0);
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -198,6 +272,17 @@ mod tests {
     fn arguments_are_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_stores_are_told() {
+        assert_eq!(rate("500"), Ok(Rate(Some(500 << 10))));
+        assert_eq!(rate("0"), Ok(Rate(None)));
+        assert_eq!(retry_time("0"), Ok(Duration::ZERO));
+        assert_eq!(retry_time("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(requests("8"), Ok(8));
+        assert!(rate("fast").is_err() && retry_time("-1s").is_err() && retry_time("2d").is_err());
+        assert!(requests("0").is_err() && requests("257").is_err());
     }
 
     #[test]

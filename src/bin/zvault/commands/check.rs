@@ -9,6 +9,7 @@ use crate::passphrase::Secrets;
 use crate::ui::{Output, Ui, bytes_text, count_text, path_text, printable};
 use zvault::Trouble;
 use zvault::check::{CheckOptions, CheckReport, Damage, KeylessReport, ReadData, Subset, check, keyless};
+use zvault::vault::Purpose;
 
 /// Check that the vault is whole: its structure and signatures, and if you like all of its data
 ///
@@ -34,10 +35,11 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
             CommandError::usage("which vault is to be checked?")
                 .hint("--keyless knows no devices: name the vault with --url or ZVAULT_URL")
         })?;
-        let report = job::run(ui, Job::Check, None, |watch| Ok(keyless(url, watch)?))?;
+        let store = super::store_options(global, ui)?;
+        let report = job::run(ui, Job::Check, None, |watch| Ok(keyless(url, &store, watch)?))?;
         return tell_keyless(&report, ui);
     }
-    let vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    let vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Check)?;
     let read_data = match args.read_data_subset {
         Some(subset) => ReadData::Subset(subset),
         None if args.read_data => ReadData::All,

@@ -8,6 +8,7 @@ use crate::json::{self, LsSnapshot, Node, SnapshotDocument};
 use crate::passphrase::Secrets;
 use crate::ui::{Output, Ui, path_text, printable};
 use zvault::ls::{LsEntry, entries};
+use zvault::vault::Purpose;
 
 /// List the files in a snapshot
 ///
@@ -28,7 +29,7 @@ pub(crate) struct LsArgs {
 }
 
 pub(crate) fn run(args: LsArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
-    let vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    let vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     let snapshot = vault.resolve(&args.snapshot)?;
     let mut output = ui.output();
     let info = &snapshot.info;

@@ -9,7 +9,7 @@ use crate::ui::{Ui, bytes_text, count_text, printable};
 use zvault::Trouble;
 use zvault::mirror::{Amount, MirrorError, MirrorOptions, MirrorReport, mirror};
 use zvault::state::Home;
-use zvault::store::{OpenMode, Store, StoreError, StoreUrl};
+use zvault::store::{OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 
 /// Copy the vault from one store to another: what is missing, and nothing else
 ///
@@ -51,8 +51,9 @@ pub(crate) fn run(args: MirrorArgs, global: &Global, ui: &Ui) -> Result<Done, Co
     if from_url == to_url {
         return Err(MirrorError::Same { url: from_url.to_string() }.into());
     }
-    let from = Store::open(&from_url, OpenMode::Existing).map_err(MirrorError::from)?;
-    let to = open_target(&to_url, args.dry_run)?;
+    let options = super::store_options(global, ui)?;
+    let from = Store::open(&from_url, &options, OpenMode::Existing).map_err(MirrorError::from)?;
+    let to = open_target(&to_url, &options, args.dry_run)?;
     let report = copy(&args, known(global, &[&from_url, &to_url])?, &from, &to, global, ui)?;
     tell(&report, from.label(), &to_url.to_string(), args.dry_run, ui)
 }
@@ -95,11 +96,11 @@ fn known(global: &Global, urls: &[&StoreUrl]) -> Result<Option<zvault::VaultId>,
     Ok(None)
 }
 
-fn open_target(url: &StoreUrl, dry_run: bool) -> Result<Store, CommandError> {
-    let opened = match Store::open(url, if dry_run { OpenMode::Existing } else { OpenMode::Create }) {
+fn open_target(url: &StoreUrl, options: &StoreOptions, dry_run: bool) -> Result<Store, CommandError> {
+    let opened = match Store::open(url, options, if dry_run { OpenMode::Existing } else { OpenMode::Create }) {
         // What is not there is empty, and a dry run does not make it.
         Err(StoreError::NotFound { .. }) if dry_run => {
-            Store::open(&StoreUrl::Memory("dry-run".into()), OpenMode::Create)
+            Store::open(&StoreUrl::Memory("dry-run".into()), &StoreOptions::default(), OpenMode::Create)
         }
         opened => opened,
     };

@@ -2,6 +2,7 @@
 
 mod check;
 mod completions;
+mod doctor;
 mod init;
 mod ls;
 mod man;
@@ -16,12 +17,13 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::args::{Cli, Global};
+use crate::args::{Cli, Global, StoreArgs};
 use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
-use zvault::vault::{OpenOptions, Vault};
+use zvault::store::StoreOptions;
+use zvault::vault::{OpenOptions, Purpose, Vault};
 use zvault::{Trouble, VaultId};
 
 /// What to do.
@@ -34,6 +36,7 @@ pub(crate) enum Command {
     Snapshots(snapshots::SnapshotsArgs),
     Ls(ls::LsArgs),
     Check(check::CheckArgs),
+    Doctor(doctor::DoctorArgs),
     Mirror(mirror::MirrorArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
@@ -59,6 +62,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Snapshots(args) => snapshots::run(args, global, ui),
         Command::Ls(args) => ls::run(args, global, ui),
         Command::Check(args) => check::run(args, global, ui),
+        Command::Doctor(args) => doctor::run(args, global, ui),
         Command::Mirror(args) => mirror::run(args, global, ui),
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
@@ -82,16 +86,18 @@ fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
 }
 
 /// Opens the vault that the arguments name, or the only one of this device. Asks for the passphrase if it must.
-fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, CommandError> {
+fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>, purpose: Purpose) -> Result<Vault, CommandError> {
     let home = Arc::new(Home::open(&home_path(global)?)?);
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
         url: global.url.as_deref(),
+        store: store_options(global, ui)?,
         vault: None,
         home: &home,
         cache: cache.as_deref(),
         device_name: host_name(),
         enroll: !global.ephemeral,
+        purpose,
         unlock: &mut secrets,
     });
     let vault = opened.map_err(|error| secrets.take_failure().unwrap_or_else(|| error.into()))?;
@@ -105,6 +111,24 @@ fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>) -> Result<Vault, Com
         ui.note(note);
     }
     Ok(vault)
+}
+
+/// How stores are spoken to, as the arguments say.
+fn store_options(global: &Global, ui: &Ui) -> Result<StoreOptions, CommandError> {
+    let StoreArgs { option, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time } = &global.store;
+    let mut options = StoreOptions {
+        ca_cert: ca_cert.clone(),
+        limit_upload: limit_upload.and_then(|rate| rate.0),
+        limit_download: limit_download.and_then(|rate| rate.0),
+        parallel_requests: *parallel_requests,
+        retry_max_time: *retry_max_time,
+        patience: ui.patience.clone(),
+        ..StoreOptions::default()
+    };
+    for setting in option {
+        options.set(setting).map_err(|error| CommandError::usage(error.to_string()))?;
+    }
+    Ok(options)
 }
 
 /// The name of this machine.

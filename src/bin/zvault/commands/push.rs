@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use clap::Args;
 use vault_format::Time;
 use zvault::source::Excludes;
+use zvault::vault::Purpose;
 
 use super::Done;
 use crate::args::Global;
@@ -106,7 +107,7 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     }
     let dry_run = args.dry_run;
     let options = args.options(global)?;
-    let mut vault = super::open(global, ui, Secrets::new(&global.secret).without_stdin(reads_stdin))?;
+    let mut vault = super::open(global, ui, Secrets::new(&global.secret).without_stdin(reads_stdin), Purpose::Push)?;
     let count = |watch: &Watch<'_>, ended: &AtomicBool| count(&options, watch, ended);
     let report = job::run(ui, Job::Push, Some(&count), |watch| Ok(push(&mut vault, &options, watch)?))?;
     if ui.json {

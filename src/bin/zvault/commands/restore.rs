@@ -12,6 +12,7 @@ use crate::ui::{Ui, bytes_text, count_text, duration_text};
 use zvault::Trouble;
 use zvault::restore::{RestoreOptions, RestoreReport, restore};
 use zvault::target::Overwrite;
+use zvault::vault::Purpose;
 
 /// Restore a snapshot, or a part of it, into a folder
 ///
@@ -77,7 +78,7 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
         return Err(CommandError::usage(format!("the target is not empty: {}", args.target.display()))
             .hint("choose an empty folder, or say what happens to the files in it: --overwrite if-changed|if-newer|always|never"));
     }
-    let vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    let vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     let options = RestoreOptions {
         snapshot: vault.resolve(&args.snapshot)?,
         target: args.target,

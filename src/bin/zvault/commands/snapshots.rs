@@ -7,6 +7,7 @@ use crate::json::{self, SnapshotDocument};
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, bytes_text, count_text, path_text, printable};
 use zvault::log::SnapshotInfo;
+use zvault::vault::Purpose;
 
 /// List the snapshots in the vault, oldest first
 #[derive(Args)]
@@ -33,7 +34,7 @@ pub(crate) struct SnapshotsArgs {
 }
 
 pub(crate) fn run(args: SnapshotsArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
-    let vault = super::open(global, ui, Secrets::new(&global.secret))?;
+    let vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     let all = vault.snapshots();
     let mut wanted: Vec<&SnapshotInfo> = all.iter().filter(|info| args.wants(info)).collect();
     if let Some(most) = args.latest {
