@@ -95,9 +95,10 @@ async fn keys_of_the_environment_come_before_profiles_unless_one_is_named() {
 
 #[tokio::test]
 async fn half_a_credential_is_an_error_and_tells_no_secret() {
-    for (name, value, missing) in
-        [("AWS_ACCESS_KEY_ID", "s3cr3t", "AWS_SECRET_ACCESS_KEY"), ("AWS_SECRET_ACCESS_KEY", "s3cr3t", "AWS_ACCESS_KEY_ID")]
-    {
+    for (name, value, missing) in [
+        ("AWS_ACCESS_KEY_ID", "s3cr3t", "AWS_SECRET_ACCESS_KEY"),
+        ("AWS_SECRET_ACCESS_KEY", "s3cr3t", "AWS_ACCESS_KEY_ID"),
+    ] {
         let error = World::new(&[(name, value), NO_METADATA]).error(S3, &[ENDPOINT]).await;
         assert_eq!(error.to_string(), format!("{S3}: {name} is set, and {missing} is not"));
         assert!(!format!("{error:?}").contains("s3cr3t"));
@@ -341,7 +342,8 @@ async fn every_setting_is_one_that_opens() {
     let mut world = World::new(&KEYS);
     world.set("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0".into());
     world.set("GOOGLE_ACCESS_TOKEN", "t".into());
-    let key = world.file("key.json", r#"{"private_key":"k","private_key_id":"i","client_email":"m","disable_oauth":true}"#);
+    let key =
+        world.file("key.json", r#"{"private_key":"k","private_key_id":"i","client_email":"m","disable_oauth":true}"#);
     world.file(".aws/credentials", "[p]\naws_access_key_id=c\naws_secret_access_key=d\n");
     let value = |name: &str| match name {
         "endpoint" => "http://127.0.0.1:9".to_owned(),
