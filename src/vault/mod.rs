@@ -25,7 +25,6 @@ pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
 
-use crate::index::Index;
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
 use crate::log::{Log, LogEntry, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
@@ -54,7 +53,7 @@ pub struct Vault {
     log: Log,
     /// When roster and logs were listed last, if this run held the vault then and has not pushed since.
     listed: Option<Instant>,
-    index: OnceLock<Index>,
+    index: OnceLock<index::Loaded>,
     /// The end of this device's own log, once this run has written to it: (identity, seq).
     own_end: Mutex<Option<(Identity, u64)>>,
     /// What this run has written to its log: it need not be read back.
