@@ -1,10 +1,12 @@
 //! Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
 pub mod check;
+pub mod doctor;
 pub mod index;
 pub mod keys;
 pub mod log;
 pub mod ls;
 pub mod manifest;
+pub mod mirror;
 mod parallel;
 pub mod push;
 pub mod restore;
@@ -25,6 +27,7 @@ use vault_format::Time;
 
 pub use trouble::Trouble;
 pub use vault::Vault;
+pub use vault_format::VaultId;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

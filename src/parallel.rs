@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use crate::sync::lock;
+use crate::watch::Watch;
 
 /// Calls `work` with every item, in order, from up to `threads` threads, and gives the results in the order of the items.
 /// The first error ends it.
@@ -44,6 +45,24 @@ pub(crate) fn map<T: Sync, R: Send, E: Send>(
     }
     results.sort_unstable_by_key(|(at, _)| *at);
     Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Calls `work` with every item as [`map`] does. A request to stop ends it too, and then there is no answer.
+pub(crate) fn for_each_on<T: Sync, E: Send>(
+    threads: usize,
+    items: &[T],
+    watch: &Watch<'_>,
+    work: impl Fn(&T) -> Result<(), E> + Sync,
+) -> Result<Option<()>, E> {
+    let done = map(items, threads, |item| match watch.stopped() {
+        true => Err(None),
+        false => work(item).map_err(Some),
+    });
+    match done {
+        Err(Some(error)) => Err(error),
+        Err(None) => Ok(None),
+        Ok(_) => Ok((!watch.stopped()).then_some(())),
+    }
 }
 
 /// Two things at once: two questions to a store that do not depend on each other.

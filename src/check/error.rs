@@ -67,7 +67,9 @@ impl CheckError {
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::Url(_) => vec!["a folder is named by its path or file:///path".into()],
+            Self::Url(_) => vec![
+                "a folder is named by its path or file:///path, a bucket as s3://bucket/prefix, gs:// or az://".into(),
+            ],
             Self::Subset(_) => vec!["say 2/7, 5% or 10G".into()],
             Self::NoVault { .. } => vec!["look at the URL again".into()],
             Self::Suite { .. } => vec!["use a build of zvault with this suite, or a newer version".into()],

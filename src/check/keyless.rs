@@ -14,7 +14,7 @@ use super::{CheckError, parallel};
 use crate::chain;
 use crate::keys::verify_stored;
 use crate::roster::{IgnoredWhy, Roster, RosterError};
-use crate::store::{Listed, OpenMode, Store, StoreError, StoreUrl};
+use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl, Traffic};
 use crate::sync::lock;
 use crate::watch::{Event, Watch};
 
@@ -44,6 +44,10 @@ pub struct KeylessReport {
     pub records: u64,
     /// Bytes that were read.
     pub bytes_read: u64,
+    /// What was asked of the store.
+    pub traffic: Traffic,
+    /// Whether the store is on the other end of a network.
+    pub is_remote: bool,
     /// Temporary files of interrupted writes.
     pub leftovers: u64,
     /// What is there and counts for nothing, or cannot be judged, one line each.
@@ -59,16 +63,17 @@ impl KeylessReport {
     }
 }
 
-/// Verifies the bytes of every object at `url` against its name, its header against its place, and the signatures of roster and logs,
+/// Verifies the bytes of every object at `url`, which is opened with `options`, against its name, its header against its place, and the signatures of roster and logs,
 /// without any key. One phase: "objects".
-pub fn keyless(url: &str, watch: &Watch<'_>) -> Result<KeylessReport, CheckError> {
+pub fn keyless(url: &str, options: &StoreOptions, watch: &Watch<'_>) -> Result<KeylessReport, CheckError> {
     let url = StoreUrl::parse(url)?;
     let label = url.to_string();
-    let store = Store::open(&url, OpenMode::Existing).map_err(|error| match error {
+    let store = Store::open(&url, options, OpenMode::Existing).map_err(|error| match error {
         StoreError::NotFound { .. } => CheckError::NoVault { url: label.clone() },
         error => error.into(),
     })?;
-    check_store(&store, watch)
+    let report = check_store(&store, watch)?;
+    Ok(KeylessReport { traffic: store.traffic(), is_remote: store.is_remote(), ..report })
 }
 
 pub(super) fn check_store(store: &Store, watch: &Watch<'_>) -> Result<KeylessReport, CheckError> {
@@ -103,33 +108,33 @@ pub(super) fn check_store(store: &Store, watch: &Watch<'_>) -> Result<KeylessRep
 }
 
 /// Whom to believe: the roster, as far as it can be read.
-struct Trust {
+pub(crate) struct Trust {
     suite: Suite,
-    provider: &'static Provider,
+    pub(crate) provider: &'static Provider,
     /// `None` if there is no genesis, or more than one.
     roster: Option<Roster>,
     vaults: BTreeSet<VaultId>,
 }
 
 /// What is known of an object after it was read.
-enum Verdict {
+pub(crate) enum Verdict {
     /// Nothing is wrong with it.
     Good,
     /// A log entry, signed by its device.
-    Entry(SignedEntry),
+    Entry(Box<SignedEntry>),
     /// Its bytes are not those of its name.
     Damaged(String),
     /// Its bytes are those of its name, and it counts for nothing, or cannot be judged.
     Junk(String),
 }
 
-struct SignedEntry {
-    device: DeviceId,
-    seq: u64,
-    identity: Identity,
-    prev: Vec<Identity>,
-    /// Devices of whose logs a collection says that it deleted entries.
-    deleted_of: Vec<DeviceId>,
+pub(crate) struct SignedEntry {
+    pub(crate) device: DeviceId,
+    pub(crate) seq: u64,
+    pub(crate) identity: Identity,
+    pub(crate) prev: Vec<Identity>,
+    /// What it says, where that is not sealed: records of collection.
+    pub(crate) clear: Option<Payload>,
 }
 
 #[derive(Default)]
@@ -143,6 +148,16 @@ struct Findings {
 }
 
 impl Trust {
+    /// Judges by a roster that was read already.
+    pub(crate) fn of(provider: &'static Provider, roster: Roster) -> Self {
+        Self { suite: provider.suite, provider, vaults: BTreeSet::from([roster.vault]), roster: Some(roster) }
+    }
+
+    /// The roster. There is one for everybody outside of this module.
+    pub(crate) fn roster(&self) -> &Roster {
+        self.roster.as_ref().expect("made from a roster")
+    }
+
     fn read(store: &Store, report: &mut KeylessReport, damages: &mut Damages<'_>) -> Result<Self, CheckError> {
         let mut records = Vec::new();
         for Listed { name, size } in store.list(&roster_prefix())?.objects {
@@ -150,16 +165,7 @@ impl Trust {
                 records.push((name, store.get_unverified(&name)?.to_vec()));
             }
         }
-        // A flipped byte in one header does not decide for the vault: most records do.
-        let mut suites: BTreeMap<u8, usize> = BTreeMap::new();
-        for suite in records.iter().filter_map(|(_, bytes)| bytes.get(SUITE_BYTE)) {
-            *suites.entry(*suite).or_default() += 1;
-        }
-        let suite = suites
-            .into_iter()
-            .filter_map(|(byte, count)| Some((count, Suite::from_byte(byte)?)))
-            .max_by_key(|(count, _)| *count);
-        let suite = suite.map_or(Suite::Default, |(_, suite)| suite);
+        let suite = suite_of(&records);
         let provider = provider(suite).ok_or(CheckError::Suite { suite: suite.byte() })?;
 
         let (roster, vaults) = match Roster::build(provider, &records, None) {
@@ -197,29 +203,34 @@ impl Trust {
             Err(StoreError::NotFound { .. }) => return Ok(Verdict::Junk("it is gone".into())),
             Err(error) => return Err(error.into()),
         };
+        Ok(self.judge_bytes(name, &stored))
+    }
+
+    /// What is to be said of bytes that have the hash of their name.
+    pub(crate) fn judge_bytes(&self, name: &ObjectName, stored: &[u8]) -> Verdict {
         let size_fits = match name {
             ObjectName::Pack(_) => sizes::is_pack_class(stored.len()),
             _ => sizes::is_class(stored.len()),
         };
         if !size_fits {
-            return Ok(Verdict::Junk(format!("no object of its kind has {} bytes", stored.len())));
+            return Verdict::Junk(format!("no object of its kind has {} bytes", stored.len()));
         }
-        let header = match self.header(name, &stored) {
+        let header = match self.header(name, stored) {
             Ok(header) => header,
-            Err(error) => return Ok(Verdict::Junk(error.to_string())),
+            Err(error) => return Verdict::Junk(error.to_string()),
         };
         if !self.vaults.is_empty() && !self.vaults.contains(&header.vault) {
-            return Ok(Verdict::Junk(format!("it belongs to vault {}", header.vault)));
+            return Verdict::Junk(format!("it belongs to vault {}", header.vault));
         }
         match (name, &self.roster) {
-            (ObjectName::Log { device, seq, .. }, Some(roster)) => {
-                Ok(self.entry(roster, *device, *seq, &stored).map_or_else(Verdict::Junk, Verdict::Entry))
-            }
-            (_, Some(roster)) => Ok(match name.device().filter(|device| !roster.devices.contains_key(device)) {
+            (ObjectName::Log { device, seq, .. }, Some(roster)) => self
+                .entry(roster, *device, *seq, stored)
+                .map_or_else(Verdict::Junk, |entry| Verdict::Entry(Box::new(entry))),
+            (_, Some(roster)) => match name.device().filter(|device| !roster.devices.contains_key(device)) {
                 Some(device) => Verdict::Junk(format!("device {device:.8} is not in the roster")),
                 None => Verdict::Good,
-            }),
-            (_, None) => Ok(Verdict::Good),
+            },
+            (_, None) => Verdict::Good,
         }
     }
 
@@ -247,16 +258,34 @@ impl Trust {
         let (signed, signature) = (&stored[..object.signed_len], &stored[object.signature.clone()]);
         verify_stored(self.provider, ObjectType::Entry, roster.vault, &known.verify_key, signed, signature)
             .map_err(|_| "its signature is not that of its device")?;
-        let mut deleted_of = Vec::new();
-        if let EntryContent::Clear { body } = &object.content
-            && let Ok(body) = object.body(&stored[body.clone()])
-            && let Payload::Final(end) = body.payload
-        {
-            deleted_of.extend(end.entries.iter().map(|entry| entry.device));
-        }
+        let clear = match &object.content {
+            EntryContent::Clear { body } => object.body(&stored[body.clone()]).ok().map(|body| body.payload),
+            EntryContent::Sealed { .. } => None,
+        };
         let identity = Identity(self.provider.hash.hash(&[signed]));
-        Ok(SignedEntry { device, seq, identity, prev: object.prev, deleted_of })
+        Ok(SignedEntry { device, seq, identity, prev: object.prev, clear })
     }
+}
+
+impl SignedEntry {
+    /// Devices of whose logs a collection says that it deleted entries.
+    fn deleted_of(&self) -> impl Iterator<Item = DeviceId> + '_ {
+        let entries = match &self.clear {
+            Some(Payload::Final(end)) => &*end.entries,
+            _ => &[],
+        };
+        entries.iter().map(|entry| entry.device)
+    }
+}
+
+/// The suite of most records: a flipped byte in one header does not decide for the vault.
+pub(crate) fn suite_of(records: &[(ObjectName, Vec<u8>)]) -> Suite {
+    let mut suites: BTreeMap<u8, usize> = BTreeMap::new();
+    for suite in records.iter().filter_map(|(_, bytes)| bytes.get(SUITE_BYTE)) {
+        *suites.entry(*suite).or_default() += 1;
+    }
+    let suites = suites.into_iter().filter_map(|(byte, count)| Some((count, Suite::from_byte(byte)?)));
+    suites.max_by_key(|(count, _)| *count).map_or(Suite::Default, |(_, suite)| suite)
 }
 
 impl Findings {
@@ -269,7 +298,7 @@ impl Findings {
         }
         match verdict {
             Verdict::Good => {}
-            Verdict::Entry(entry) => self.entries.push(entry),
+            Verdict::Entry(entry) => self.entries.push(*entry),
             Verdict::Damaged(reason) => self.damaged.push((object.name, reason)),
             Verdict::Junk(reason) => self.junk.push(format!("{}: {reason}", object.name.to_path())),
         }
@@ -302,8 +331,7 @@ impl Findings {
     /// Predecessors that are not there, unless a collection says that it deleted entries of that log.
     fn missing_entries(&self) -> BTreeSet<(DeviceId, u64, Identity)> {
         let present: HashMap<Identity, u64> = self.entries.iter().map(|entry| (entry.identity, entry.seq)).collect();
-        let deleted: HashSet<DeviceId> =
-            self.entries.iter().flat_map(|entry| entry.deleted_of.iter().copied()).collect();
+        let deleted: HashSet<DeviceId> = self.entries.iter().flat_map(SignedEntry::deleted_of).collect();
         let logs = self.entries.iter().filter(|entry| !deleted.contains(&entry.device));
         logs.flat_map(|entry| entry.prev.iter().map(move |prev| (entry.device, entry.seq - 1, *prev)))
             .filter(|(_, _, identity)| !present.contains_key(identity))

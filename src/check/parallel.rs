@@ -3,7 +3,7 @@
 use std::thread;
 
 use super::CheckError;
-use crate::parallel;
+use crate::parallel::for_each_on;
 use crate::watch::Watch;
 
 /// Calls `work` with every item, in order, from several threads. The first error, or a request to stop, ends it.
@@ -12,8 +12,7 @@ pub(super) fn for_each<T: Sync>(
     watch: &Watch<'_>,
     work: impl Fn(&T) -> Result<(), CheckError> + Sync,
 ) -> Result<(), CheckError> {
-    parallel::map(items, workers(), |item| if watch.stopped() { Err(CheckError::Interrupted) } else { work(item) })?;
-    if watch.stopped() { Err(CheckError::Interrupted) } else { Ok(()) }
+    for_each_on(workers(), items, watch, work)?.ok_or(CheckError::Interrupted)
 }
 
 /// Threads: each holds one pack of up to 16 MiB.
@@ -25,9 +24,8 @@ const MAX_WORKERS: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
     use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     #[test]
     fn every_item_has_its_turn_unless_one_fails_or_somebody_stops() {

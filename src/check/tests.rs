@@ -4,6 +4,7 @@ use super::*;
 use crate::keys::Passphrase;
 use crate::push::{PushOptions, push};
 use crate::state::Home;
+use crate::store::StoreOptions;
 use crate::vault::{InitOptions, OpenOptions, Purpose, Unlock, UnlockSecret};
 use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
 use std::collections::BTreeSet;
@@ -44,6 +45,7 @@ impl World {
         let url = dir.path().join("vault");
         let vault = Vault::init(InitOptions {
             url: url.to_str().expect("UTF-8"),
+            store: StoreOptions::default(),
             home: &home,
             passphrase: Passphrase::new("correct horse").expect("passphrase"),
             words: true,
@@ -72,6 +74,8 @@ impl World {
         let url = self.vault.url().to_owned();
         self.vault = Vault::open(OpenOptions {
             url: Some(&url),
+            store: StoreOptions::default(),
+            stores: Vec::new(),
             vault: None,
             home: &self.home,
             cache: None,
@@ -88,7 +92,7 @@ impl World {
     }
 
     fn keyless(&self) -> KeylessReport {
-        keyless(self.vault.url(), &Watch::new()).expect("keyless")
+        keyless(self.vault.url(), &StoreOptions::default(), &Watch::new()).expect("keyless")
     }
 
     fn path(&self, object: &str) -> PathBuf {
@@ -383,10 +387,10 @@ fn without_keys_a_deleted_entry_shows_if_its_successor_is_there() {
 #[test]
 fn a_place_without_a_vault_is_said_to_be_one() {
     let dir = tempfile::tempdir().expect("folder");
-    let at = |path: &Path| keyless(path.to_str().expect("UTF-8"), &Watch::new());
+    let at = |path: &Path| keyless(path.to_str().expect("UTF-8"), &StoreOptions::default(), &Watch::new());
     assert!(matches!(at(dir.path()), Err(CheckError::NoVault { .. })));
     assert!(matches!(at(&dir.path().join("missing")), Err(CheckError::NoVault { .. })));
-    assert!(matches!(keyless("", &Watch::new()), Err(CheckError::Url(_))));
+    assert!(matches!(keyless("", &StoreOptions::default(), &Watch::new()), Err(CheckError::Url(_))));
 }
 
 #[test]
@@ -395,7 +399,7 @@ fn a_check_can_be_stopped_and_parts_add_up() {
     let watch = Watch::new();
     watch.stop();
     assert!(matches!(check(&world.vault, &CheckOptions::default(), &watch), Err(CheckError::Interrupted)));
-    assert!(matches!(keyless(world.vault.url(), &watch), Err(CheckError::Interrupted)));
+    assert!(matches!(keyless(world.vault.url(), &StoreOptions::default(), &watch), Err(CheckError::Interrupted)));
     let read = |n| world.check(ReadData::Subset(Subset::Nth { n, t: 3 })).packs_read;
     assert_eq!(read(1) + read(2) + read(3), world.check(ReadData::No).packs);
     assert_eq!(world.check(ReadData::Subset(Subset::Bytes(1))).packs_read, 1);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::{FullPack, OpenMode, Store, StoreUrl};
+use crate::store::{FullPack, OpenMode, Store, StoreOptions, StoreUrl};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -64,7 +64,7 @@ fn packs_of(index: &Index, n: u64) -> Vec<PackName> {
 }
 
 fn memory_store(name: &str) -> Store {
-    Store::open(&StoreUrl::Memory(format!("index/{name}")), OpenMode::Create).expect("open")
+    Store::open(&StoreUrl::Memory(format!("index/{name}")), &StoreOptions::default(), OpenMode::Create).expect("open")
 }
 
 /// Stores a pack with these chunks, in segments of `per_segment`.

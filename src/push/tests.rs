@@ -18,8 +18,8 @@ use crate::log::SnapshotInfo;
 use crate::manifest::{ChunkSource, LeafWalk, ListRoot, Part, TreeRoot, walk_list};
 use crate::stage::testing::{random_bytes, text_bytes};
 use crate::state::Home;
-use crate::store::Store;
 use crate::store::faults::{Fault, Faults, Operation};
+use crate::store::{Store, StoreOptions};
 use crate::vault::{ChunkError, InitOptions, OpenOptions, Purpose, Unlock, UnlockSecret, Vault};
 use crate::watch::{Event, Watch};
 use vault_format::pack::ChunkType;
@@ -58,6 +58,7 @@ impl World {
             URL.into(),
             InitOptions {
                 url: URL,
+                store: StoreOptions::default(),
                 home: &world.home,
                 passphrase: passphrase(),
                 words: false,
@@ -104,6 +105,8 @@ impl World {
     fn open_options<'a>(&'a self, cache: Option<&'a Path>, unlock: &'a mut dyn Unlock) -> OpenOptions<'a> {
         OpenOptions {
             url: Some(URL),
+            store: StoreOptions::default(),
+            stores: Vec::new(),
             vault: None,
             home: &self.home,
             cache,

@@ -11,6 +11,7 @@ use super::*;
 use crate::keys::Passphrase;
 use crate::push::{PushOptions, push};
 use crate::state::Home;
+use crate::store::StoreOptions;
 use crate::vault::InitOptions;
 
 /// A source, a vault and a target.
@@ -26,6 +27,7 @@ impl World {
         let home = Arc::new(Home::open(&folder.path().join("home")).expect("a home"));
         let made = Vault::init(InitOptions {
             url: folder.path().join("vault").to_str().expect("a path"),
+            store: StoreOptions::default(),
             home: &home,
             passphrase: Passphrase::new("correct horse battery").expect("a passphrase"),
             words: false,

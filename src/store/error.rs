@@ -1,7 +1,10 @@
 //! What can go wrong with a store, by meaning.
 
+use super::cloud::CredentialError;
+use super::options::OptionError;
+use super::transport::reply::{Failure, Reply};
 use crate::Trouble;
-use std::{error::Error, io};
+use std::{error::Error, fmt, io};
 use vault_format::name::ObjectName;
 
 /// A store that did not do what it was asked. `at` is the store and, where there is one, the object in it.
@@ -25,6 +28,76 @@ pub enum StoreError {
     /// The store cannot be written to.
     #[error("{at}: the store is read-only")]
     ReadOnly {
+        /// Where.
+        at: String,
+        /// What the store said.
+        source: BoxError,
+    },
+    /// The store does not know the credentials, or not with this secret.
+    #[error("{at}: the store does not accept the credentials")]
+    WrongCredentials {
+        /// Where.
+        at: String,
+        /// What the store said.
+        source: BoxError,
+    },
+    /// The credentials were good for a limited time.
+    #[error("{at}: the credentials have expired")]
+    ExpiredCredentials {
+        /// Where.
+        at: String,
+        /// What the store said.
+        source: BoxError,
+    },
+    /// Requests are signed with the time, and the store's is another.
+    #[error("{at}: this machine's clock is {}", apart(*.seconds))]
+    ClockSkew {
+        /// Where.
+        at: String,
+        /// By how much this machine's clock is ahead; 0 if the store does not say.
+        seconds: i64,
+    },
+    /// There is no such bucket or container.
+    #[error("{at}: there is no such bucket or container")]
+    NoBucket {
+        /// Where.
+        at: String,
+        /// What the store said.
+        source: BoxError,
+    },
+    /// The bucket is in another region than requests are made for.
+    #[error("{at}: the bucket is in {}", .expected.as_deref().map_or_else(|| "another region".into(), |region| format!("the region {region}")))]
+    WrongRegion {
+        /// Where.
+        at: String,
+        /// Where it is, if the store says so.
+        expected: Option<String>,
+    },
+    /// Whoever answers cannot be trusted to be the store.
+    #[error("{at}: no secure connection: {why}")]
+    Tls {
+        /// Where.
+        at: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Credentials and requests would cross the network unencrypted.
+    #[error("{at}: plain HTTP to another machine is not allowed")]
+    PlainHttp {
+        /// Where.
+        at: String,
+    },
+    /// Something answers that is no store: a proxy, the login page of a network, a web server.
+    #[error("{at}: no store answers there, but {what}")]
+    NotAStore {
+        /// Where.
+        at: String,
+        /// What answers.
+        what: String,
+    },
+    /// The object is in cold storage, and has to be brought back before it can be read.
+    #[error("{at}: in cold storage")]
+    Archived {
         /// Where.
         at: String,
         /// What the store said.
@@ -72,6 +145,22 @@ pub enum StoreError {
         /// Where.
         at: String,
     },
+    /// An option that this store does not have, or whose value makes no sense.
+    #[error("{at}: {source}")]
+    Option {
+        /// Where.
+        at: String,
+        /// What is wrong.
+        source: OptionError,
+    },
+    /// There is no credential to ask the store with.
+    #[error("{at}: {source}")]
+    Credential {
+        /// Where.
+        at: String,
+        /// Why there is none.
+        source: CredentialError,
+    },
     /// Anything else.
     #[error("{at}: the store failed")]
     Other {
@@ -96,6 +185,8 @@ impl StoreError {
         match self {
             Self::Damaged { .. } | Self::TooLarge { .. } => Trouble::Integrity,
             Self::OutOfOrder { .. } => Trouble::Failed,
+            Self::Option { .. } => Trouble::Usage,
+            Self::PermissionDenied { .. } => Trouble::NotAllowed,
             _ => Trouble::Storage,
         }
     }
@@ -106,8 +197,24 @@ impl StoreError {
             Self::NotFound { .. } => "look at the URL again; a disk may not be mounted",
             Self::Unreachable { .. } => "try again later",
             Self::ReadOnly { .. } => "reading works; to push, make the storage writable",
-            Self::PermissionDenied { .. } => "look at the permissions of the storage",
+            Self::WrongCredentials { .. } => {
+                "look at the access key and its secret; 'zvault doctor' says which were used"
+            }
+            Self::ExpiredCredentials { .. } => "get new ones, for instance by logging in again, and repeat the command",
+            Self::ClockSkew { .. } => "set the clock right; requests are signed with the time",
+            Self::NoBucket { .. } => "look at the URL again, or create the bucket; zvault never does",
+            Self::WrongRegion { .. } => "set the region with -o region=...",
+            Self::Tls { .. } => {
+                "for a certificate of your own authority, use --ca-cert; look at the clock and the URL, too"
+            }
+            Self::PlainHttp { .. } => "use https, or allow it with -o allow-http=true in a network that you trust",
+            Self::NotAStore { .. } => "look at the endpoint and the proxy settings, or log in to the network first",
+            Self::Archived { .. } => "have the storage bring it back, wait until it has, and repeat the command",
+            Self::PermissionDenied { .. } => {
+                "look at the permissions of the storage and what its policies allow these credentials"
+            }
             Self::NoSpace { .. } => "make room; what was stored so far is found again by the next push",
+            Self::Credential { source, .. } => return source.hints(),
             Self::Damaged { .. } => "'zvault check' tells what else is damaged and which files suffer",
             _ => return Vec::new(),
         };
@@ -119,10 +226,92 @@ impl StoreError {
         use object_store::Error as E;
         match error {
             E::NotFound { .. } => Self::NotFound { at },
-            E::PermissionDenied { source, .. } | E::Unauthenticated { source, .. } => {
-                Self::PermissionDenied { at, source }
-            }
+            E::PermissionDenied { source, .. } => Self::PermissionDenied { at, source },
+            E::Unauthenticated { source, .. } => Self::WrongCredentials { at, source },
             error => Self::sort_io(at, error.into()),
+        }
+    }
+
+    /// Sorts a failure by what the transport saw of it, which says more than the library does.
+    pub(super) fn sort_reply(at: String, error: object_store::Error, reply: &Reply) -> Self {
+        let said = || BoxError::from(Said(reply).to_string());
+        if let Some(failure) = &reply.failure.as_ref().filter(|failure| **failure != Failure::Garbled) {
+            return Self::sort_failure(at, failure, reply);
+        }
+        let Some(status) = reply.status else { return Self::sort(at, error) };
+        // Deletions in bulk succeed, and their errors are inside.
+        let inside = if (200..300).contains(&status) { bulk_code(&error) } else { None };
+        let code = reply.code.as_deref().or(inside.as_deref()).unwrap_or_default();
+        let is_refusal = matches!(status, 400 | 401 | 403);
+        match reply.ahead {
+            _ if code == "RequestTimeTooSkewed" => {
+                return Self::ClockSkew { at, seconds: reply.ahead.unwrap_or(0) };
+            }
+            // Not all say what is wrong. Clouds allow for 5 to 15 minutes.
+            Some(seconds) if is_refusal && seconds.abs() > SKEW => return Self::ClockSkew { at, seconds },
+            _ => {}
+        }
+        let message = reply.message.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let has_expired = message.contains("expired") || message.contains("specified time frame");
+        match code {
+            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
+                Self::ExpiredCredentials { at, source: said() }
+            }
+            "AuthenticationFailed" | "InvalidAuthenticationInfo" | "InvalidToken" | "invalid_grant" if has_expired => {
+                Self::ExpiredCredentials { at, source: said() }
+            }
+            // Azure says so of a network that is not allowed in, and its emulator of a wrong signature.
+            "AuthorizationFailure" if message.contains("failed to authenticate") => {
+                Self::WrongCredentials { at, source: said() }
+            }
+            code if WRONG_CREDENTIALS.contains(&code) => Self::WrongCredentials { at, source: said() },
+            code if WRONG_REGION.contains(&code) => Self::WrongRegion { at, expected: reply.region.clone() },
+            code if NO_BUCKET.contains(&code) => Self::NoBucket { at, source: said() },
+            code if NOT_ALLOWED.contains(&code) => Self::PermissionDenied { at, source: said() },
+            code if FULL.contains(&code) => Self::NoSpace { at, source: said() },
+            code if TRANSIENT.contains(&code) => Self::Unreachable { at, source: said() },
+            "InvalidObjectState" | "BlobArchived" | "BlobBeingRehydrated" => Self::Archived { at, source: said() },
+            _ => Self::sort_status(at, status, error, reply),
+        }
+    }
+
+    fn sort_failure(at: String, failure: &Failure, reply: &Reply) -> Self {
+        match failure {
+            Failure::Tls(why) => Self::Tls { at, why: why.clone() },
+            Failure::Proxy(why) => Self::NotAStore { at, what: format!("a proxy: {why}") },
+            Failure::PlainHttp => Self::PlainHttp { at },
+            Failure::NoMetadata => Self::WrongCredentials { at, source: Said(reply).to_string().into() },
+            Failure::Garbled | Failure::Other => Self::Other { at, source: Said(reply).to_string().into() },
+            Failure::Dns
+            | Failure::Refused
+            | Failure::ConnectTimeout
+            | Failure::Broken
+            | Failure::Stalled
+            | Failure::TooSlow
+            | Failure::Checksum => Self::Unreachable { at, source: Said(reply).to_string().into() },
+        }
+    }
+
+    /// The store has no word for it that is known here.
+    fn sort_status(at: String, status: u16, error: object_store::Error, reply: &Reply) -> Self {
+        let source = || Said(reply).to_string().into();
+        match status {
+            408 | 425 | 429 | 500 | 502..=504 => Self::Unreachable { at, source: source() },
+            407 | 511 => Self::NotAStore { at, what: "a proxy that wants a login".into() },
+            _ if reply.html => Self::NotAStore { at, what: "a web page".into() },
+            301 | 307 if reply.region.is_some() || reply.location.is_none() => {
+                Self::WrongRegion { at, expected: reply.region.clone() }
+            }
+            300..=399 => Self::NotAStore { at, what: "something that leads elsewhere".into() },
+            401 => Self::WrongCredentials { at, source: source() },
+            403 => Self::PermissionDenied { at, source: source() },
+            404 | 410 => Self::NotFound { at },
+            507 => Self::NoSpace { at, source: source() },
+            // Azure's reply to a batch of deletions tells of each inside.
+            200..=299 if matches!(error, object_store::Error::NotFound { .. }) => Self::NotFound { at },
+            // The library's complaint about a success: nothing of a request is in it.
+            200..=299 if reply.failure.is_none() => Self::Other { at, source: error.into() },
+            _ => Self::Other { at, source: source() },
         }
     }
 
@@ -153,6 +342,49 @@ impl StoreError {
     }
 }
 
+/// The store's word in what the library says of a deletion in bulk.
+fn bulk_code(error: &object_store::Error) -> Option<String> {
+    let text = crate::chain(error);
+    let (_, code) = text.rsplit_once("(code: ")?;
+    Some(code.split(')').next()?.to_owned())
+}
+
+/// A reply in words.
+pub(super) struct Said<'a>(pub(super) &'a Reply);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reply { status, code, message, failure, .. } = self.0;
+        match (failure, status) {
+            (Some(failure), _) => write!(f, "{failure}"),
+            (None, Some(status)) => {
+                write!(f, "it answered {status}")?;
+                if let Some(code) = code {
+                    write!(f, " ({code})")?;
+                }
+                match message {
+                    // What was signed is of use to nobody.
+                    Some(text) if code.as_deref() != Some("SignatureDoesNotMatch") && !text.is_empty() => {
+                        let end = text.char_indices().nth(200).map_or(text.len(), |(at, _)| at);
+                        write!(f, ": {}", text[..end].lines().next().unwrap_or_default())
+                    }
+                    _ => Ok(()),
+                }
+            }
+            (None, None) => f.write_str("it did not answer"),
+        }
+    }
+}
+
+fn apart(seconds: i64) -> String {
+    let minutes = seconds.unsigned_abs().div_ceil(60);
+    match seconds {
+        0 => "too far from the store's".into(),
+        1.. => format!("{minutes} minutes ahead of the store's"),
+        _ => format!("{minutes} minutes behind the store's"),
+    }
+}
+
 /// The operating system's error behind `error`.
 pub(super) fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::Error> {
     match error.downcast_ref() {
@@ -160,6 +392,101 @@ pub(super) fn io_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a io::E
         None => error.source().and_then(io_error),
     }
 }
+
+/// Seconds of difference that some store refuses.
+const SKEW: i64 = 10 * 60;
+
+// What S3 and those that speak it, GCS, Azure and the services that give out tokens call it.
+const WRONG_CREDENTIALS: [&str; 24] = [
+    "AuthFailure",
+    "AuthenticationFailed",
+    "AuthenticationRequired",
+    "CredentialsNotSupported",
+    "InvalidAccessKeyId",
+    "InvalidAuthenticationInfo",
+    "InvalidClientTokenId",
+    "InvalidCredentials",
+    "InvalidIdentityToken",
+    "InvalidSecurity",
+    "InvalidToken",
+    "MissingAuthenticationToken",
+    "MissingSecurityHeader",
+    "NoAuthenticationInformation",
+    "NotSignedUp",
+    "SignatureDoesNotMatch",
+    "UNAUTHENTICATED",
+    "Unauthorized",
+    "UnrecognizedClientException",
+    "access_denied",
+    "invalid_client",
+    "invalid_grant",
+    "invalid_request",
+    "unauthorized_client",
+];
+const WRONG_REGION: [&str; 4] =
+    ["AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect", "TemporaryRedirect"];
+const NO_BUCKET: [&str; 6] = [
+    "ContainerBeingDeleted",
+    "ContainerNotFound",
+    "FilesystemNotFound",
+    "InvalidBucketName",
+    "NoSuchBucket",
+    "NoSuchContainer",
+];
+const NOT_ALLOWED: [&str; 19] = [
+    "AccessDenied",
+    "AccountIsDisabled",
+    "AccountProblem",
+    "AllAccessDisabled",
+    "AuthorizationFailure",
+    "AuthorizationPermissionMismatch",
+    "AuthorizationProtocolMismatch",
+    "AuthorizationResourceTypeMismatch",
+    "AuthorizationServiceMismatch",
+    "AuthorizationSourceIPMismatch",
+    "BlobImmutableDueToPolicy",
+    "InsufficientAccountPermissions",
+    "KeyBasedAuthenticationNotPermitted",
+    "MethodNotAllowed",
+    "ObjectLocked",
+    "PERMISSION_DENIED",
+    "PublicAccessNotPermitted",
+    "UserProjectAccessDenied",
+    "UserProjectAccountProblem",
+];
+const FULL: [&str; 7] = [
+    "AccountQuotaExceeded",
+    "BucketQuotaExceeded",
+    "InsufficientStorage",
+    "QuotaExceeded",
+    "StorageFull",
+    "XMinioAdminBucketQuotaExceeded",
+    "XMinioStorageFull",
+];
+/// Those about checksums mean that bytes were spoilt on the way.
+const TRANSIENT: [&str; 21] = [
+    "BadDigest",
+    "ConditionalRequestConflict",
+    "IncompleteBody",
+    "InternalError",
+    "InvalidDigest",
+    "Md5Mismatch",
+    "OperationAborted",
+    "OperationTimedOut",
+    "RateLimitExceeded",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestTimeout",
+    "ServerBusy",
+    "ServiceUnavailable",
+    "SlowDown",
+    "SlowDownRead",
+    "SlowDownWrite",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyRequests",
+    "XAmzContentSHA256Mismatch",
+];
 
 #[cfg(test)]
 mod tests {

@@ -5,37 +5,60 @@
 //! checked against the hash in their name, ranges are checked by whoever opens the seal.
 
 mod background;
+mod cloud;
 #[doc(hidden)]
 pub mod contract;
 mod error;
 #[doc(hidden)]
 pub mod faults;
 mod folder;
+mod gate;
+#[cfg(test)]
+mod network_tests;
+mod options;
 mod order;
+mod probe;
+mod request;
+mod retry;
+#[cfg(test)]
+mod scripted;
+mod transport;
 mod url;
 
 pub use background::Upload;
+pub use cloud::CredentialError;
 pub use error::{BoxError, StoreError};
+pub use options::{OptionError, StoreOptions, known_settings, parse_rate};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
-pub use url::{StoreUrl, UrlError};
+pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
+pub use retry::Patience;
+pub use transport::traffic::{Requests, Traffic};
+pub use url::{Bucket, StoreUrl, UrlError};
 
 use bytes::Bytes;
 use folder::Folder;
-use futures::TryStreamExt;
-use object_store::{
-    Error as LibraryError, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    local::LocalFileSystem, memory::InMemory, path::Path,
-};
+use gate::Gate;
+use object_store::{ObjectStore, local::LocalFileSystem, memory::InMemory};
+use retry::{Health, Pace};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::{runtime::Runtime, sync::Semaphore};
+use transport::Transport;
+use transport::traffic::{Counters, Kind};
 use vault_format::ids::{DeviceId, ObjectHash};
-use vault_format::limits;
 use vault_format::name::{self, ObjectName, PackName};
 use vault_format::pack::FooterSegment;
+
+/// For tests of the program, which must not wait long: stores that are opened later give up on a connection where
+/// nothing moves for so long.
+#[doc(hidden)]
+pub fn shorten_stalls_for_tests(stall: std::time::Duration) {
+    transport::shorten_stalls(stall);
+}
 
 /// The objects of one vault. Clones are the same store.
 #[derive(Clone)]
@@ -71,10 +94,25 @@ pub struct Listing {
 }
 
 impl Store {
-    /// Opens the store at `url`.
-    pub fn open(url: &StoreUrl, mode: OpenMode) -> Result<Self, StoreError> {
+    /// Opens the store at `url`. A bucket must exist; it is not asked for anything yet.
+    pub fn open(url: &StoreUrl, options: &StoreOptions, mode: OpenMode) -> Result<Self, StoreError> {
         let label = url.to_string();
+        options.check(url.kind()).map_err(|source| StoreError::Option { at: label.clone(), source })?;
         match url {
+            StoreUrl::S3(_) | StoreUrl::Gcs(_) | StoreUrl::Azure(_) => {
+                let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
+                let environment = cloud::Environment::of_process();
+                let opened = runtime.block_on(cloud::open(url, options, &environment, &label))?;
+                let remote = Remote {
+                    transport: opened.transport,
+                    retry_max_time: options.retry_max_time.unwrap_or(RETRY_MAX_TIME),
+                    parallel_requests: options.parallel_requests.unwrap_or(PARALLEL_REQUESTS),
+                    credential: opened.credential,
+                    pack_class: opened.pack_class,
+                    conditional_create: opened.conditional_create,
+                };
+                Self::remote(opened.objects, label, remote)
+            }
             StoreUrl::Folder(path) => {
                 let failed = |source| StoreError::sort_io(label.clone(), source);
                 let folder = Folder::open(path, mode == OpenMode::Create).map_err(|e| failed(e.into()))?;
@@ -98,6 +136,11 @@ impl Store {
     /// A store of the caller's own, such as one that fails on demand. `label` is what errors call it.
     pub fn from_object_store(objects: Arc<dyn ObjectStore>, label: &str) -> Result<Self, StoreError> {
         Self::new(objects, label.to_owned(), None)
+    }
+
+    /// Which credential is used, in words and without a secret: "profile 'work' of /home/me/.aws". `None`: none is needed.
+    pub fn credential(&self) -> Option<&str> {
+        self.0.remote.as_ref().map(|remote| remote.credential.as_str())
     }
 
     /// What errors call this store: its URL, without secrets.
@@ -134,17 +177,35 @@ impl Store {
 
     /// Names beside the vault's prefix in a store that is to belong to one vault; a few are enough.
     pub fn strangers(&self) -> Result<Vec<String>, StoreError> {
+        if self.0.remote.is_some() {
+            return self.run(self.0.strangers());
+        }
         let Some(folder) = self.folder() else { return Ok(Vec::new()) };
         let failed = |error: std::io::Error| StoreError::sort_io(self.label().to_owned(), error.into());
         let mut strangers = Vec::new();
         for entry in std::fs::read_dir(folder).map_err(failed)?.take(64) {
             let name = entry.map_err(failed)?.file_name();
             // A file system of its own comes with this folder.
-            if name != name::prefix().trim_end_matches('/') && name != "lost+found" {
+            if name != name::prefix().trim_end_matches('/') && name != PROBE_PREFIX && name != "lost+found" {
                 strangers.push(name.to_string_lossy().into_owned());
             }
         }
         Ok(strangers)
+    }
+
+    /// Whether requests go over a network.
+    pub fn is_remote(&self) -> bool {
+        self.0.remote.is_some()
+    }
+
+    /// What was asked of the store so far, by this and all its clones. A folder's requests are operations on it.
+    pub fn traffic(&self) -> Traffic {
+        self.0.counters.read()
+    }
+
+    /// Calls `tell` with a line for people when requests fail for longer than a moment and are tried again.
+    pub fn on_retry(&self, tell: impl Fn(&str) + Send + Sync + 'static) {
+        self.0.health.patience().on_retry(tell);
     }
 
     /// The folder that this store is, if it is one.
@@ -180,7 +241,7 @@ impl Store {
         if hash(&bytes) != name.hash().0 {
             return Err(self.0.damaged(name, "the bytes to heal it with do not have its hash"));
         }
-        self.run(self.0.write(name, bytes, PutMode::Overwrite)).map_err(|e| self.0.sort(name, e))
+        self.run(self.0.overwrite(name, bytes))
     }
 
     /// A whole object, checked against its name by the hash of the vault's suite.
@@ -235,14 +296,8 @@ impl Store {
     pub fn list_devices_with_logs(&self) -> Result<Vec<DeviceId>, StoreError> {
         let prefix = name::logs_prefix();
         let folders = match &self.0.folder {
-            Some(folder) => folder.folders(&prefix).map_err(|e| self.0.sort_list(&prefix, e.into()))?,
-            None => {
-                let path = Path::from(prefix.as_str());
-                let result = self.run(self.0.objects.list_with_delimiter(Some(&path)));
-                let result = result.map_err(|e| self.0.sort_list(&prefix, e.into()))?;
-                let last = |path: &Path| path.filename().unwrap_or_default().to_owned();
-                result.common_prefixes.iter().map(last).collect()
-            }
+            Some(folder) => self.0.local(Kind::List, &prefix, || folder.folders(&prefix))?,
+            None => self.run(self.0.folders(&prefix))?,
         };
         let mut devices: Vec<DeviceId> = folders.iter().filter_map(|folder| folder.parse().ok()).collect();
         devices.sort_unstable();
@@ -252,12 +307,9 @@ impl Store {
 
     /// Stored bytes of an object, `None` if it is not there.
     pub fn head(&self, name: &ObjectName) -> Result<Option<u64>, StoreError> {
-        match self.run(self.0.objects.head(&Inner::path(name))) {
-            Ok(meta) => Ok(Some(meta.size)),
-            Err(error) => match self.0.sort(name, error) {
-                StoreError::NotFound { .. } => Ok(None),
-                error => Err(error),
-            },
+        match self.run(self.0.head(name)) {
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            result => result.map(Some),
         }
     }
 
@@ -268,17 +320,47 @@ impl Store {
 
     /// Deletes an object. One that is not there is deleted.
     pub fn delete(&self, name: &ObjectName) -> Result<(), StoreError> {
-        match self.run(self.0.objects.delete(&Inner::path(name))).map_err(|e| self.0.sort(name, e)) {
+        match self.run(self.0.delete(name)) {
             Err(StoreError::NotFound { .. }) => Ok(()),
             result => result,
         }
     }
 
+    /// A store on the other end of a network.
+    fn remote(objects: Arc<dyn ObjectStore>, label: String, remote: Remote) -> Result<Self, StoreError> {
+        let pace = Pace::for_time(remote.retry_max_time);
+        Self::build(objects, label, None, Some(remote), pace)
+    }
+
+    /// A store that is here: what fails, fails.
     fn new(objects: Arc<dyn ObjectStore>, label: String, folder: Option<Folder>) -> Result<Self, StoreError> {
+        Self::build(objects, label, folder, None, Pace::for_time(Duration::ZERO))
+    }
+
+    fn build(
+        objects: Arc<dyn ObjectStore>,
+        label: String,
+        folder: Option<Folder>,
+        remote: Option<Remote>,
+        pace: Pace,
+    ) -> Result<Self, StoreError> {
         let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
-        let uploads = Arc::new(Semaphore::new(UPLOADS));
-        let inner = Inner { objects, folder, label, runtime, uploads, creates: AtomicBool::new(true) };
-        Ok(Self(Arc::new(inner)))
+        let most = remote.as_ref().map(|remote| remote.parallel_requests.max(1));
+        // Packs are large: fewer at a time than requests fill a link, and memory.
+        let uploads = most.map_or(UPLOADS, |most| most.div_ceil(2).max(UPLOADS));
+        let creates = AtomicBool::new(remote.as_ref().is_none_or(|remote| remote.conditional_create));
+        Ok(Self(Arc::new(Inner {
+            objects,
+            folder,
+            runtime,
+            uploads: Arc::new(Semaphore::new(uploads)),
+            gate: most.map(Gate::new),
+            health: Health::new(label.clone(), pace, Patience::default()),
+            counters: remote.as_ref().map(|remote| remote.transport.counters()).unwrap_or_default(),
+            remote,
+            label,
+            creates,
+        })))
     }
 
     fn run<T>(&self, future: impl Future<Output = T>) -> T {
@@ -287,8 +369,8 @@ impl Store {
 
     fn list_from(&self, prefix: &str, offset: Option<String>) -> Result<Listing, StoreError> {
         let mut listing = match &self.0.folder {
-            Some(folder) => folder.list(prefix).map_err(|e| self.0.sort_list(prefix, e.into()))?,
-            None => self.run(self.0.list(prefix, offset)).map_err(|e| self.0.sort_list(prefix, e.into()))?,
+            Some(folder) => self.0.local(Kind::List, prefix, || folder.list(prefix))?,
+            None => self.run(self.0.list(prefix, offset))?,
         };
         listing.objects.sort_unstable();
         listing.objects.dedup_by_key(|object| object.name);
@@ -304,159 +386,32 @@ pub type HashFn<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
 struct Inner {
     objects: Arc<dyn ObjectStore>,
     folder: Option<Folder>,
+    remote: Option<Remote>,
     label: String,
     runtime: &'static Runtime,
     uploads: Arc<Semaphore>,
+    /// Where requests wait for their turn; not needed for a disk.
+    gate: Option<Gate>,
+    health: Health,
+    /// Those of the transport, where there is one.
+    counters: Arc<Counters>,
     /// Whether writes that refuse to overwrite work here: a second line only, names are unique anyway.
     creates: AtomicBool,
 }
 
-impl Inner {
-    async fn put_pack(&self, pack: FullPack) -> Result<StoredPack, StoreError> {
-        let size = pack.bytes.len() as u64;
-        self.put(&ObjectName::Pack(pack.name), pack.bytes).await?;
-        Ok(StoredPack::new(pack.name, size, pack.segments))
-    }
-
-    async fn put(&self, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
-        let size = bytes.len() as u64;
-        if size > limit(name) {
-            return Err(StoreError::TooLarge { at: self.at(name), size, limit: limit(name) });
-        }
-        let mode = if self.creates.load(Relaxed) { PutMode::Create } else { PutMode::Overwrite };
-        match self.write(name, bytes.clone(), mode).await {
-            Ok(()) => Ok(()),
-            Err(LibraryError::AlreadyExists { .. } | LibraryError::Precondition { .. }) => {
-                self.compare(name, &bytes).await
-            }
-            Err(error) if refuses_create(&error) => {
-                self.creates.store(false, Relaxed);
-                self.write(name, bytes, PutMode::Overwrite).await.map_err(|e| self.sort(name, e))
-            }
-            Err(error) => match self.sort(name, error) {
-                // The reply may be lost and not the write: look before deciding.
-                error @ (StoreError::Unreachable { .. } | StoreError::Other { .. }) => {
-                    self.compare(name, &bytes).await.map_err(|_| error)
-                }
-                error => Err(error),
-            },
-        }
-    }
-
-    async fn write(&self, name: &ObjectName, bytes: Bytes, mode: PutMode) -> Result<(), LibraryError> {
-        let options = PutOptions { mode, ..PutOptions::default() };
-        self.objects.put_opts(&Self::path(name), bytes.into(), options).await.map(|_| ())
-    }
-
-    /// Whether what is stored is what was to be stored.
-    async fn compare(&self, name: &ObjectName, bytes: &Bytes) -> Result<(), StoreError> {
-        if self.get(name).await? != bytes {
-            return Err(self.damaged(name, "other bytes are stored under its name"));
-        }
-        let sync = |folder: &Folder| folder.sync(&name.to_path());
-        self.folder.as_ref().map_or(Ok(()), sync).map_err(|e| StoreError::sort_io(self.at(name), e.into()))
-    }
-
-    async fn get(&self, name: &ObjectName) -> Result<Bytes, StoreError> {
-        let result = self.objects.get_opts(&Self::path(name), GetOptions::default()).await;
-        let result = result.map_err(|e| self.sort(name, e))?;
-        let (size, limit) = (result.meta.size, limit(name));
-        if size > limit {
-            return Err(StoreError::TooLarge { at: self.at(name), size, limit });
-        }
-        result.bytes().await.map_err(|e| self.sort(name, e))
-    }
-
-    async fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<Bytes, StoreError> {
-        let len = range.end - range.start;
-        if len > limit(name) {
-            return Err(StoreError::TooLarge { at: self.at(name), size: len, limit: limit(name) });
-        }
-        let end = range.end;
-        let short = || self.damaged(name, "it is shorter than what is said to be in it");
-        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-        let bytes = match self.objects.get_opts(&Self::path(name), options).await {
-            Ok(result) => result.bytes().await,
-            Err(error) => Err(error),
-        };
-        match bytes {
-            Ok(bytes) if bytes.len() as u64 == len => Ok(bytes),
-            Ok(_) => Err(short()),
-            // A range beyond the end is an error without a name in the library.
-            Err(error) => match self.objects.head(&Self::path(name)).await {
-                Ok(meta) if meta.size < end => Err(short()),
-                _ => Err(self.sort(name, error)),
-            },
-        }
-    }
-
-    async fn list(&self, prefix: &str, offset: Option<String>) -> Result<Listing, LibraryError> {
-        let prefix = Path::from(prefix);
-        let metas = match offset {
-            Some(offset) => self.objects.list_with_offset(Some(&prefix), &Path::from(offset)),
-            None => self.objects.list(Some(&prefix)),
-        };
-        let sort = |mut listing: Listing, meta: ObjectMeta| {
-            match ObjectName::parse(meta.location.as_ref()) {
-                Some(name) => listing.objects.push(Listed { name, size: meta.size }),
-                None => listing.strange.push(meta.location.to_string()),
-            }
-            futures::future::ready(Ok(listing))
-        };
-        metas.try_fold(Listing::default(), sort).await
-    }
-
-    fn path(name: &ObjectName) -> Path {
-        Path::from(name.to_path())
-    }
-
-    fn at(&self, name: &ObjectName) -> String {
-        format!("{}/{}", self.label, name.to_path())
-    }
-
-    fn damaged(&self, name: &ObjectName, what: &'static str) -> StoreError {
-        StoreError::Damaged { at: self.at(name), name: *name, what }
-    }
-
-    /// "Not found" is what the store says, and not what an unplugged disk does.
-    fn sort(&self, name: &ObjectName, error: LibraryError) -> StoreError {
-        match (StoreError::sort(self.at(name), error), &self.folder) {
-            (StoreError::NotFound { at }, Some(folder)) => match folder.check_present() {
-                Ok(()) => StoreError::NotFound { at },
-                Err(source) => StoreError::Unreachable { at: self.label.clone(), source: source.into() },
-            },
-            (error, _) => error,
-        }
-    }
-
-    fn sort_list(&self, prefix: &str, error: BoxError) -> StoreError {
-        let at = format!("{}/{prefix}/", self.label);
-        match error.downcast::<LibraryError>() {
-            Ok(error) => StoreError::sort(at, *error),
-            Err(error) => StoreError::sort_io(at, error),
-        }
-    }
-}
-
-/// The most bytes of an object of this kind (SPEC section 12).
-fn limit(name: &ObjectName) -> u64 {
-    let limit = match name {
-        ObjectName::Pack(_) => limits::PACK,
-        ObjectName::Delta { .. } | ObjectName::Shard { .. } => limits::INDEX_STORED,
-        ObjectName::Log { .. } => limits::ENTRY_STORED,
-        ObjectName::Roster { .. } => limits::RECORD_STORED,
-        ObjectName::Mail { .. } => limits::MAIL_STORED,
-    };
-    limit as u64
-}
-
-/// File systems without hard links say "not permitted" (FAT, exFAT) or "not supported"; stores without conditions
-/// say "not implemented". Names are unique, so an overwrite does no harm there.
-fn refuses_create(error: &LibraryError) -> bool {
-    const EPERM: i32 = 1;
-    matches!(error, LibraryError::NotImplemented { .. } | LibraryError::NotSupported { .. })
-        || error::io_error(error)
-            .is_some_and(|e| e.kind() == std::io::ErrorKind::Unsupported || e.raw_os_error() == Some(EPERM))
+/// What a store on the other end of a network has, and a folder has not.
+struct Remote {
+    transport: Transport,
+    /// How long a request is repeated; zero: not at all.
+    retry_max_time: Duration,
+    /// Requests at one time, at most.
+    parallel_requests: usize,
+    /// Which credential is used, in words.
+    credential: String,
+    /// The storage class of data packs, if it is not the default of the bucket.
+    pack_class: Option<String>,
+    /// Whether the store is asked to refuse overwriting.
+    conditional_create: bool,
 }
 
 /// One for the process, made when the first store is opened.
@@ -469,6 +424,7 @@ fn runtime() -> std::io::Result<&'static Runtime> {
         .worker_threads(2)
         .max_blocking_threads(8)
         .thread_name("zvault-store")
+        .enable_all()
         .build()?;
     Ok(RUNTIME.get_or_init(|| runtime))
 }
@@ -479,14 +435,23 @@ static MEMORY: Mutex<BTreeMap<String, Arc<InMemory>>> = Mutex::new(BTreeMap::new
 /// Bytes that a read of a part fetches, and their alignment.
 pub const WINDOW: u64 = 1 << 20;
 
+/// How long a request is repeated.
+const RETRY_MAX_TIME: Duration = Duration::from_secs(300);
+
+/// Requests at one time.
+const PARALLEL_REQUESTS: usize = 8;
+
 /// Packs on their way to a store at one time.
 pub const UPLOADS: usize = 2;
 
 #[cfg(test)]
 mod tests {
     use super::faults::{Fault, Faults, Operation};
+    use super::request::refuses_create;
     use super::*;
+    use object_store::Error as LibraryError;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::sync::atomic::Ordering::Relaxed;
     use std::{fs, time::Instant};
     use vault_format::name::PackName;
 
@@ -510,7 +475,7 @@ mod tests {
     fn folder() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let url = StoreUrl::Folder(dir.path().join("vault"));
-        let store = Store::open(&url, OpenMode::Create).expect("open");
+        let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open");
         (dir, store)
     }
 
@@ -527,17 +492,25 @@ mod tests {
         let plain = Arc::new(LocalFileSystem::new_with_prefix(dir.path()).expect("folder"));
         contract::run(&Store::from_object_store(plain, "library listing").expect("open"), &hash);
         let memory = StoreUrl::parse("memory://contract").expect("url");
-        contract::run(&Store::open(&memory, OpenMode::Create).expect("open"), &hash);
+        contract::run(&Store::open(&memory, &StoreOptions::default(), OpenMode::Create).expect("open"), &hash);
         contract::run(&faulty().1, &hash);
     }
 
     #[test]
     fn memory_stores_are_found_by_name_and_made_on_request() {
         let url = StoreUrl::parse("memory://by-name").expect("url");
-        assert!(matches!(Store::open(&url, OpenMode::Existing), Err(StoreError::NotFound { .. })));
+        assert!(matches!(
+            Store::open(&url, &StoreOptions::default(), OpenMode::Existing),
+            Err(StoreError::NotFound { .. })
+        ));
         let (name, bytes) = record(1, b"x");
-        Store::open(&url, OpenMode::Create).expect("open").put(&name, bytes).expect("put");
-        assert!(Store::open(&url, OpenMode::Existing).expect("open").exists(&name).expect("exists"));
+        Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open").put(&name, bytes).expect("put");
+        assert!(
+            Store::open(&url, &StoreOptions::default(), OpenMode::Existing)
+                .expect("open")
+                .exists(&name)
+                .expect("exists")
+        );
     }
 
     #[test]
@@ -546,11 +519,14 @@ mod tests {
         let mode = |path: &str| fs::metadata(dir.path().join(path)).expect(path).permissions().mode() & 0o777;
         assert_eq!([mode("vault"), mode("vault/zv1")], [0o700, 0o700]);
         let missing = StoreUrl::Folder(dir.path().join("typo"));
-        assert!(matches!(Store::open(&missing, OpenMode::Existing), Err(StoreError::NotFound { .. })));
+        assert!(matches!(
+            Store::open(&missing, &StoreOptions::default(), OpenMode::Existing),
+            Err(StoreError::NotFound { .. })
+        ));
         assert!(!dir.path().join("typo").exists());
         let file = dir.path().join("file");
         fs::write(&file, "x").expect("write");
-        assert!(Store::open(&StoreUrl::Folder(file), OpenMode::Existing).is_err());
+        assert!(Store::open(&StoreUrl::Folder(file), &StoreOptions::default(), OpenMode::Existing).is_err());
     }
 
     #[test]
@@ -695,14 +671,14 @@ mod tests {
         for round in 0..5u32 {
             let (name, bytes) = record(round, &[7; 4096]);
             let start = Instant::now();
-            let store = Store::open(&url, OpenMode::Create).expect("open");
+            let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("open");
             let opened = start.elapsed();
             store.list(&name::prefix()).expect("list");
             let listed = start.elapsed();
             store.put(&name, bytes).expect("put");
             eprintln!("open {opened:?}, + list {listed:?}, + put {:?}", start.elapsed());
         }
-        let store = Store::open(&url, OpenMode::Existing).expect("open");
+        let store = Store::open(&url, &StoreOptions::default(), OpenMode::Existing).expect("open");
         for n in 0..4u8 {
             let bytes = Bytes::from(vec![n; 16 << 20]);
             let name = PackName { tree: false, device: DeviceId([1; 16]), hash: ObjectHash([n; 32]) };

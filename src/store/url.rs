@@ -1,5 +1,6 @@
 //! Where a store is: the one place where URLs of stores are read. One arm for each kind.
 
+use object_store::path::Path as ObjectPath;
 use std::{fmt, io, path::PathBuf};
 
 /// The place of a store.
@@ -10,6 +11,21 @@ pub enum StoreUrl {
     Folder(PathBuf),
     /// `memory://name`: lives as long as the process, for tests.
     Memory(String),
+    /// `s3://bucket/prefix`: Amazon S3, and what speaks its protocol.
+    S3(Bucket),
+    /// `gs://bucket/prefix`: Google Cloud Storage.
+    Gcs(Bucket),
+    /// `az://container/prefix`: Azure Blob Storage. The account is an option.
+    Azure(Bucket),
+}
+
+/// A bucket, or a container, and where in it the vault is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// What the keys of the vault's objects begin with, without slashes around it; may be empty.
+    pub prefix: String,
 }
 
 /// A text that names no store.
@@ -19,19 +35,27 @@ pub enum UrlError {
     /// Nothing, or white space.
     #[error("the store's URL is empty")]
     Empty,
-    /// A kind of store that this program was built without.
-    #[error("{scheme}:// stores are not supported by this build yet; use a folder")]
+    /// No kind of store that this program knows.
+    #[error("{scheme}:// is no kind of store: there are paths of folders, s3://, gs:// and az://")]
     Unsupported {
         /// The part before `://`.
         scheme: String,
     },
-    /// An option that this kind of store does not have.
-    #[error("unknown option {option:?} in the URL of a {kind} store")]
+    /// An option in the URL.
+    #[error("the URL of a {kind} store has no options: give {option:?} another way, such as -o key=value")]
     UnknownOption {
         /// The option's name.
         option: String,
         /// The kind of store.
         kind: &'static str,
+    },
+    /// A user name or password in the URL, which is stored and shown in many places. Neither is repeated here.
+    #[error("{scheme}://{rest}: a URL holds no user and no password: credentials come from the environment")]
+    Secret {
+        /// The part before `://`.
+        scheme: String,
+        /// What follows the user and password.
+        rest: String,
     },
     /// Not a URL of its scheme.
     #[error("{url:?} is not a URL of a store: {why}")]
@@ -56,6 +80,13 @@ impl StoreUrl {
             None => std::path::absolute(text).map(Self::Folder).map_err(UrlError::NoCurrentFolder),
             Some("file") => folder(text),
             Some("memory") => memory(text),
+            Some("s3") => bucket(text, "S3", "write s3://bucket/prefix").map(Self::S3),
+            Some("gs") => bucket(text, "GCS", "write gs://bucket/prefix").map(Self::Gcs),
+            Some("az") => bucket(text, "Azure", "write az://container/prefix").map(Self::Azure),
+            Some("azure") => Err(malformed(text, "write az://container/prefix")),
+            Some("http" | "https") => {
+                Err(malformed(text, "write s3://bucket/prefix, and the server as -o endpoint=https://..."))
+            }
             Some(scheme) => Err(UrlError::Unsupported { scheme: scheme.to_owned() }),
         }
     }
@@ -65,6 +96,17 @@ impl StoreUrl {
         match self {
             Self::Folder(_) => "folder",
             Self::Memory(_) => "memory",
+            Self::S3(_) => "S3",
+            Self::Gcs(_) => "GCS",
+            Self::Azure(_) => "Azure",
+        }
+    }
+
+    /// The bucket or container, if it is in one.
+    pub fn bucket(&self) -> Option<&Bucket> {
+        match self {
+            Self::S3(bucket) | Self::Gcs(bucket) | Self::Azure(bucket) => Some(bucket),
+            Self::Folder(_) | Self::Memory(_) => None,
         }
     }
 }
@@ -78,6 +120,19 @@ impl fmt::Display for StoreUrl {
                 Err(()) => path.display().fmt(f),
             },
             Self::Memory(name) => write!(f, "memory://{name}"),
+            Self::S3(bucket) => write!(f, "s3://{bucket}"),
+            Self::Gcs(bucket) => write!(f, "gs://{bucket}"),
+            Self::Azure(bucket) => write!(f, "az://{bucket}"),
+        }
+    }
+}
+
+impl fmt::Display for Bucket {
+    /// As in a URL, behind the scheme.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.prefix.as_str() {
+            "" => f.write_str(&self.name),
+            prefix => write!(f, "{}/{prefix}", self.name),
         }
     }
 }
@@ -122,7 +177,41 @@ fn memory(text: &str) -> Result<StoreUrl, UrlError> {
     Ok(StoreUrl::Memory(name.to_owned()))
 }
 
-/// No kind of this build has options. An option that is ignored is a wish that is ignored.
+/// The prefix is taken as it is typed, as every tool for buckets does: `%20` is three characters.
+fn bucket(text: &str, kind: &'static str, write: &'static str) -> Result<Bucket, UrlError> {
+    let (scheme, rest) = text.split_once("://").ok_or_else(|| malformed(text, write))?;
+    let (name, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    // First of all: what is quoted below holds no secret any more. A password may have a slash in it.
+    if let Some((_, rest)) = rest.rsplit_once('@').filter(|(user, _)| name.contains('@') || user.contains(':')) {
+        let rest = rest.split(['?', '#']).next().unwrap_or_default().to_owned();
+        return Err(UrlError::Secret { scheme: scheme.to_owned(), rest });
+    }
+    if let Some((_, query)) = rest.split_once('?') {
+        let option = query.split(['=', '&', '#']).next().unwrap_or_default().to_owned();
+        return Err(UrlError::UnknownOption { option, kind });
+    }
+    if rest.contains('#') {
+        return Err(malformed(text, "a prefix holds no # and no ?"));
+    }
+    if name.is_empty() {
+        return Err(malformed(text, write));
+    }
+    if name.contains(':') || name.ends_with(".amazonaws.com") || name.ends_with(".windows.net") {
+        return Err(malformed(text, "the name of a bucket comes first; a server is named by -o endpoint=https://..."));
+    }
+    if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._$".contains(&b)) {
+        return Err(malformed(text, "the name of a bucket has letters, digits and -._ only"));
+    }
+    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+    // The library would write other characters than were typed; empty parts and dots are typing errors.
+    let as_typed = ObjectPath::parse(prefix).is_ok_and(|path| path.as_ref() == prefix);
+    if !as_typed || (rest.contains("//") && !prefix.is_empty()) || (prefix.is_empty() && rest.ends_with("//")) {
+        return Err(malformed(text, "a prefix has no empty parts, no parts . and .., and no control characters"));
+    }
+    Ok(Bucket { name: name.to_owned(), prefix: prefix.to_owned() })
+}
+
+/// An option that is ignored is a wish that is ignored.
 fn refuse_options(url: &url::Url, text: &str, kind: &'static str) -> Result<(), UrlError> {
     if let Some((option, _)) = url.query_pairs().next() {
         return Err(UrlError::UnknownOption { option: option.into_owned(), kind });
@@ -133,8 +222,13 @@ fn refuse_options(url: &url::Url, text: &str, kind: &'static str) -> Result<(), 
     Ok(())
 }
 
+/// Whatever it is: nothing before an @ and nothing behind a ? is repeated.
 fn malformed(text: &str, why: &'static str) -> UrlError {
-    let url = text.split(['?', '#']).next().unwrap_or_default().to_owned();
+    let shown = text.split(['?', '#']).next().unwrap_or_default();
+    let url = match (shown.split_once(':'), shown.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://{rest}"),
+        _ => shown.to_owned(),
+    };
     UrlError::Malformed { url, why }
 }
 
@@ -169,18 +263,73 @@ mod tests {
     }
 
     #[test]
+    fn buckets_and_prefixes() {
+        for (text, kind, name, prefix) in [
+            ("s3://bucket", "S3", "bucket", ""),
+            ("s3://bucket/", "S3", "bucket", ""),
+            ("s3://my.bucket/a/b/", "S3", "my.bucket", "a/b"),
+            ("gs://b_1/My vaults/ü%20@home", "GCS", "b_1", "My vaults/ü%20@home"),
+            ("az://$root/p", "Azure", "$root", "p"),
+        ] {
+            let url = StoreUrl::parse(text).expect(text);
+            let bucket = url.bucket().expect("a bucket");
+            assert_eq!((url.kind(), &*bucket.name, &*bucket.prefix), (kind, name, prefix), "{text}");
+            assert_eq!(url.to_string(), text.trim_end_matches('/'));
+            assert_eq!(StoreUrl::parse(&url.to_string()).expect("round trip"), url);
+        }
+    }
+
+    #[test]
+    fn a_url_never_carries_secrets() {
+        for text in [
+            "s3://AKIA:s3cr3t@bucket/p",
+            "s3://AKIA:s3c/r3t@bucket/p?x=s3cr3t",
+            "gs://s3cr3t@bucket",
+            "az://c/p?sv=1&sig=s3cr3t",
+            "https://me:s3cr3t@host/bucket",
+            "s3:me:s3cr3t@bucket",
+            "file://me:s3cr3t@host/p",
+        ] {
+            let error = StoreUrl::parse(text).expect_err(text);
+            assert!(!format!("{error} {error:?}").contains("r3t"), "{error}");
+        }
+        let error = StoreUrl::parse("s3://AKIA:s3cr3t@bucket/p").expect_err("a secret").to_string();
+        assert_eq!(error, "s3://bucket/p: a URL holds no user and no password: credentials come from the environment");
+    }
+
+    #[test]
     fn what_names_no_store_says_why() {
         let error = |text: &str| StoreUrl::parse(text).expect_err(text);
         assert!(matches!(error(" "), UrlError::Empty));
-        for text in ["s3://bucket/prefix", "s3:/bucket", "gs://b", "webdav://h/p"] {
+        for text in ["webdav://h/p", "sftp://h/p"] {
             assert!(matches!(error(text), UrlError::Unsupported { .. }), "{text}");
         }
-        assert!(error("s3://b").to_string().contains("not supported by this build yet"));
-        for text in ["file:///p?fsync=no", "memory://m?x"] {
+        for text in ["file:///p?fsync=no", "memory://m?x", "s3://b/p?region=eu", "gs://b?"] {
             assert!(matches!(error(text), UrlError::UnknownOption { .. }), "{text}");
         }
         for text in ["file://host/p", "file:relative", "file:///p#x", "file:///p?", "memory:m", "memory://a b"] {
             assert!(matches!(error(text), UrlError::Malformed { .. }), "{text}");
+        }
+        for text in [
+            "s3:/bucket",
+            "s3:bucket",
+            "s3://",
+            "s3:///p",
+            "s3://b//p",
+            "s3://b/p//",
+            "s3://b//",
+            "s3://b/p/../q",
+            "s3://b/./q",
+            "s3://b/a\nb",
+            "s3://b/p#x",
+            "s3://localhost:9000/b",
+            "s3://s3.eu-west-1.amazonaws.com/b",
+            "gs://a b/p",
+            "azure://c",
+            "https://host/b",
+            "http:host",
+        ] {
+            assert!(matches!(error(text), UrlError::Malformed { .. }), "{text}: {:?}", error(text));
         }
     }
 }

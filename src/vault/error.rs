@@ -115,6 +115,22 @@ pub enum VaultError {
         /// The verb.
         what: &'static str,
     },
+    /// This machine's configuration and the roster do not agree about which store decides.
+    #[error("{url} is not the vault's primary store, which is {primary}")]
+    NotPrimary {
+        /// The store that the configuration names first, or that was named.
+        url: String,
+        /// Where the primary was when it was added.
+        primary: String,
+        /// Its id.
+        id: String,
+    },
+    /// A store that nobody added.
+    #[error("{url} is none of the stores in the vault's roster")]
+    UnknownStore {
+        /// Where.
+        url: String,
+    },
     /// An index table is missing or damaged.
     #[error("the index table {path} cannot be used: {reason}")]
     Table {
@@ -181,6 +197,10 @@ impl VaultError {
             Self::State(StateError::UnknownVault { .. }) => Trouble::NoVault,
             Self::Log(error) => error.trouble(),
             Self::RosterRolledBack { .. } | Self::Table { .. } => Trouble::Integrity,
+            Self::Write(WriteError::NotAdmin { .. } | WriteError::NotAllowed { .. }) | Self::NotPrimary { .. } => {
+                Trouble::NotAllowed
+            }
+            Self::UnknownStore { .. } => Trouble::Usage,
             Self::Open(_) | Self::NotAllowed { .. } | Self::NoCleanEpoch | Self::Features(_) | Self::NoEpoch { .. } => {
                 Trouble::NotAllowed
             }
@@ -191,11 +211,15 @@ impl VaultError {
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::Url(_) => "a folder is named by its path or file:///path",
+            Self::Url(_) => {
+                "a folder is named by its path or file:///path, a bucket as s3://bucket/prefix, gs:// or az://"
+            }
             Self::WhichVault(_) => "name it with --url or ZVAULT_URL",
             Self::Exists { .. } => "use it as it is: 'zvault push' asks for its passphrase on a new machine",
             Self::Known { .. } => "is the disk mounted? For a new vault at the same place, use another ZVAULT_HOME",
-            Self::NotEmpty { .. } => "choose an empty folder, or one that does not exist yet",
+            Self::NotEmpty { .. } => {
+                "choose an empty folder or one that does not exist yet; in a bucket, an empty prefix"
+            }
             Self::Race { .. } => "run 'zvault init' again if the other vault is not the one you want",
             Self::NoVault { error: RosterError::NotAVault, .. } => {
                 "make one with 'zvault init', or look at the URL again"
@@ -210,6 +234,17 @@ impl VaultError {
             }
             Self::Unlock(UnlockError::OtherVault { .. }) => "do not restore from this place and do not push to it",
             Self::NoCleanEpoch => "an admin's device must run once",
+            Self::NotPrimary { id, .. } => {
+                return vec![
+                    "name the primary first in zvault.toml; nothing can be pushed to another store".into(),
+                    format!("if it is the primary under another URL, say so there: id = \"{id}\""),
+                    "to make this one the primary: 'zvault stores primary', on an admin's device".into(),
+                ];
+            }
+            Self::UnknownStore { .. } => "add it with 'zvault stores add URL'",
+            Self::Write(WriteError::NotAdmin { .. }) => {
+                "run it on the device that made the vault, or with the 24 words"
+            }
             Self::Table { .. } => "'zvault check' tells which snapshots suffer",
             Self::Store(error) => return error.hints(),
             Self::Log(error) => return error.hints(),

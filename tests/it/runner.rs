@@ -170,29 +170,31 @@ pub(crate) fn tree(folder: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>
     files
 }
 
-/// Cargo builds one integration test, so a file that no `mod` names would be tests that never run.
+/// Cargo builds a folder of tests into one program, so a file that no `mod` names would be tests that never run.
 #[test]
 fn no_file_is_forgotten() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
-    let mut folders = vec![root.clone()];
-    let mut seen = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).expect("a folder") {
-            let path = entry.expect("an entry").path();
-            let name = path.file_stem().expect("a name").to_str().expect("UTF-8").to_owned();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
+    for tests in ["tests/it", "tests/stores"] {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(tests);
+        let mut folders = vec![root.clone()];
+        let mut seen = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                let name = path.file_stem().expect("a name").to_str().expect("UTF-8").to_owned();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let is_top = folder == root && name == "main";
+                if path.extension() != Some(OsStr::new("rs")) || name == "mod" || is_top {
+                    continue;
+                }
+                let parent = if folder == root { root.join("main.rs") } else { folder.join("mod.rs") };
+                let text = fs::read_to_string(&parent).expect("the module above");
+                assert!(text.contains(&format!("mod {name};")), "{} does not say `mod {name};`", parent.display());
+                seen += 1;
             }
-            let is_top = folder == root && name == "main";
-            if path.extension() != Some(OsStr::new("rs")) || name == "mod" || is_top {
-                continue;
-            }
-            let parent = if folder == root { root.join("main.rs") } else { folder.join("mod.rs") };
-            let text = fs::read_to_string(&parent).expect("the module above");
-            assert!(text.contains(&format!("mod {name};")), "{} does not say `mod {name};`", parent.display());
-            seen += 1;
         }
+        assert!(seen > 5, "only {seen} files of {tests} were looked at");
     }
-    assert!(seen > 5, "only {seen} files were looked at");
 }

@@ -2,6 +2,7 @@
 
 use crate::header::ObjectType;
 use crate::ids::{DeviceId, ObjectHash, hex, unhex};
+use crate::limits;
 
 /// The name of an object under the vault's prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +119,18 @@ impl ObjectName {
             | Self::Mail { hash, .. } => hash,
             Self::Pack(pack) => pack.hash,
         }
+    }
+
+    /// The most bytes that an object of this kind has (SPEC section 12).
+    pub fn limit(&self) -> u64 {
+        let limit = match self {
+            Self::Pack(_) => limits::PACK,
+            Self::Delta { .. } | Self::Shard { .. } => limits::INDEX_STORED,
+            Self::Log { .. } => limits::ENTRY_STORED,
+            Self::Roster { .. } => limits::RECORD_STORED,
+            Self::Mail { .. } => limits::MAIL_STORED,
+        };
+        limit as u64
     }
 
     /// The device of the path; roster records and mail have none.

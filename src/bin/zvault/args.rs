@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
@@ -34,7 +36,8 @@ pub(crate) struct Cli {
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Vault to use: a folder, as a path or file:///path [default: the only vault of this device]
+    /// Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of
+    /// this device]
     #[arg(long, short = 'r', visible_alias = "repo", alias = "repository", value_name = "URL", global = true)]
     #[arg(env = "ZVAULT_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
@@ -43,12 +46,19 @@ pub(crate) struct Global {
     #[arg(long, value_name = "DIR", global = true, env = "ZVAULT_HOME", hide_env_values = true)]
     pub(crate) home: Option<PathBuf>,
 
+    /// File of configuration: the vault's stores [default: zvault.toml in the folder of state]
+    #[arg(long, value_name = "FILE", global = true, env = "ZVAULT_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+
     /// Folder of caches; they can be deleted at any time [default: the platform's folder for caches]
     #[arg(long, value_name = "DIR", global = true, env = "ZVAULT_CACHE_DIR", hide_env_values = true)]
     pub(crate) cache_dir: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
+
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 
     /// Do not make this machine a device of the vault: use the passphrase for this run only
     #[arg(long, global = true)]
@@ -73,7 +83,7 @@ pub(crate) struct Global {
     /// Print a line of progress every SECONDS, also where the output is no terminal
     #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds)]
     #[arg(env = "ZVAULT_PROGRESS_INTERVAL", hide_env_values = true)]
-    pub(crate) progress_interval: Option<std::time::Duration>,
+    pub(crate) progress_interval: Option<Duration>,
 }
 
 /// Where the passphrase comes from. Never an argument: arguments are there for all users of a machine to see.
@@ -96,11 +106,49 @@ pub(crate) struct SecretArgs {
     pub(crate) recovery_words_file: Option<PathBuf>,
 }
 
+/// How the store is spoken to. Secrets are no arguments either: they come from the environment and the files of its tools.
+#[derive(Args)]
+#[command(next_help_heading = "Store options")]
+pub(crate) struct StoreArgs {
+    /// Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]
+    #[arg(long, short = 'o', value_name = "KEY=VALUE", global = true, value_parser = setting)]
+    pub(crate) option: Vec<String>,
+
+    /// Trust the certificates in a file (PEM) beside those of the system
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) ca_cert: Option<PathBuf>,
+
+    /// Send at most RATE: KiB/s, or a number with K, M or G
+    #[arg(long, value_name = "RATE", global = true, value_parser = rate)]
+    pub(crate) limit_upload: Option<Rate>,
+
+    /// Receive at most RATE: KiB/s, or a number with K, M or G
+    #[arg(long, value_name = "RATE", global = true, value_parser = rate)]
+    pub(crate) limit_download: Option<Rate>,
+
+    /// Have at most N requests to the store under way at once
+    #[arg(long, value_name = "N", global = true, value_parser = requests)]
+    pub(crate) parallel_requests: Option<usize>,
+
+    /// Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once
+    #[arg(long, value_name = "DURATION", global = true, value_parser = up_to_a_day)]
+    pub(crate) retry_max_time: Option<Duration>,
+}
+
+/// Bytes a second; no limit if None.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate(pub(crate) Option<u64>);
+
 impl Global {
     /// Refuses options that exclude each other. clap would not see those on both sides of the command's name.
     pub(crate) fn check(&self) -> Result<(), CommandError> {
         if self.quiet && self.verbose > 0 {
             return Err(CommandError::usage("--quiet and --verbose cannot be used together"));
+        }
+        // clap keeps those behind the command's name only. An option that is ignored is a wish that is ignored.
+        if SETTINGS_SEEN.load(Relaxed) > self.store.option.len() {
+            return Err(CommandError::usage("--option is given on both sides of the command's name")
+                .hint("put all of them behind it"));
         }
         let SecretArgs { passphrase_file, passphrase_command, passphrase_fd, recovery_words_file } = &self.secret;
         let given = [
@@ -141,19 +189,51 @@ impl Cli {
 }
 
 /// A positive number of seconds, or a number with a unit: `30`, `0.5`, `5m`.
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
+fn seconds(text: &str) -> Result<Duration, String> {
+    match number_of_seconds(text) {
+        Some(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("write seconds between 0.01 and 86400, for example 30".into()),
+    }
+}
+
+/// The same, and 0.
+pub(crate) fn up_to_a_day(text: &str) -> Result<Duration, String> {
+    match number_of_seconds(text) {
+        Some(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("write a time up to 24h, for example 30s, 10m or 0".into()),
+    }
+}
+
+fn number_of_seconds(text: &str) -> Option<f64> {
     let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
         Some(number) if text.ends_with('h') => (number, 3600.0),
         Some(number) if text.ends_with('m') => (number, 60.0),
         Some(number) => (number, 1.0),
         None => (text, 1.0),
     };
-    let seconds = number.parse::<f64>().ok().map(|number| number * unit);
-    match seconds {
-        Some(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
-        _ => Err("write seconds between 0.01 and 86400, for example 30".into()),
+    number.parse::<f64>().ok().map(|number| number * unit)
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    zvault::store::parse_rate(text).map(Rate)
+}
+
+fn requests(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(requests @ 1..=256) => Ok(requests),
+        _ => Err("write a number from 1 to 256".into()),
     }
 }
+
+/// What may be a secret is not repeated by whoever complains about it: looked at later.
+#[allow(clippy::unnecessary_wraps)] // what a parser of values is
+fn setting(text: &str) -> Result<String, std::convert::Infallible> {
+    SETTINGS_SEEN.fetch_add(1, Relaxed);
+    Ok(text.to_owned())
+}
+
+/// How many `--option` the command line has.
+static SETTINGS_SEEN: AtomicUsize = AtomicUsize::new(0);
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -182,7 +262,9 @@ Environment:
   ZVAULT_PASSPHRASE_COMMAND  command that prints it
   ZVAULT_PASSPHRASE_FD       open file descriptor to read it from
   ZVAULT_HOME                folder of this device's keys and state
+  ZVAULT_CONFIG              file of configuration
   ZVAULT_CACHE_DIR           folder of caches
+  ZVAULT_JITTER              most that an unattended push waits before its first request
   ZVAULT_NO_PROGRESS         1: do not show progress
   ZVAULT_PROGRESS_INTERVAL   seconds between lines of progress
   NO_COLOR                   no colours
@@ -192,12 +274,22 @@ Unknown variables that begin with ZVAULT_ are errors, so that a typing error doe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn arguments_are_consistent() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_stores_are_told() {
+        assert_eq!(rate("500"), Ok(Rate(Some(500 << 10))));
+        assert_eq!(rate("0"), Ok(Rate(None)));
+        assert_eq!(up_to_a_day("0"), Ok(Duration::ZERO));
+        assert_eq!(up_to_a_day("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(requests("8"), Ok(8));
+        assert!(rate("fast").is_err() && up_to_a_day("-1s").is_err() && up_to_a_day("2d").is_err());
+        assert!(requests("0").is_err() && requests("257").is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use zvault::Trouble;
 use zvault::check::CheckError;
 use zvault::ls::LsError;
+use zvault::mirror::MirrorError;
 use zvault::push::PushError;
 use zvault::restore::RestoreError;
 use zvault::state::StateError;
@@ -71,6 +72,21 @@ impl CommandError {
         hints.into_iter().fold(failed, Self::hint)
     }
 
+    /// Whether it is of this kind.
+    pub(crate) fn is(&self, trouble: Trouble) -> bool {
+        matches!(self, Self::Failed(failed) if failed.trouble == trouble)
+    }
+
+    /// The message with its causes.
+    pub(crate) fn in_one_line(&self) -> String {
+        match self {
+            Self::OutputClosed => self.to_string(),
+            Self::Failed(failed) => {
+                failed.causes.iter().fold(failed.message.clone(), |all, cause| format!("{all}: {cause}"))
+            }
+        }
+    }
+
     /// Adds what caused it, and what caused that.
     pub(crate) fn cause(mut self, source: &dyn Error) -> Self {
         if let Self::Failed(failed) = &mut self {
@@ -127,7 +143,7 @@ macro_rules! from_library {
     )+};
 }
 
-from_library!(VaultError, PushError, RestoreError, LsError, CheckError);
+from_library!(VaultError, PushError, RestoreError, LsError, CheckError, MirrorError);
 
 impl From<StateError> for CommandError {
     fn from(error: StateError) -> Self {

@@ -20,6 +20,7 @@ pub(crate) enum Job {
     Push,
     Restore,
     Check,
+    Mirror,
 }
 
 /// Counts what there is to do, into the totals of the watch, until the flag says that the job has ended.
@@ -54,7 +55,7 @@ pub(crate) fn run<T>(
 }
 
 /// The first signal asks the job to end; the second ends the process at once.
-fn catch_interrupts() -> Result<Arc<AtomicBool>, CommandError> {
+pub(crate) fn catch_interrupts() -> Result<Arc<AtomicBool>, CommandError> {
     let flag = Arc::new(AtomicBool::new(false));
     let code = i32::from(crate::exit::code(Trouble::Interrupted));
     for signal in [SIGINT, SIGTERM] {
@@ -101,8 +102,8 @@ impl Told {
         match event {
             Event::Problem { path, message } => {
                 self.problems.fetch_add(1, Relaxed);
-                // The list at the end of a check has all of them, with the files that suffer.
-                if job != Job::Check || ui.json || ui.verbose > 0 {
+                // The list at the end of a check or a copy has all of them, with the files that suffer.
+                if !matches!(job, Job::Check | Job::Mirror) || ui.json || ui.verbose > 0 {
                     ui.problem(job.during(), path, message);
                 }
             }
@@ -209,7 +210,7 @@ impl<'a> Screen<'a> {
             bar.set_length(now.total_bytes.max(now.bytes));
         }
         bar.set_position(now.bytes);
-        bar.set_prefix(count_text(now.files, "file", "files"));
+        bar.set_prefix(self.count(now.files));
         bar.set_message(self.current());
         bar.tick();
     }
@@ -217,7 +218,7 @@ impl<'a> Screen<'a> {
     fn line(&self) -> String {
         let now = self.now();
         let time = duration_text(self.started.elapsed());
-        let files = count_text(now.files, "file", "files");
+        let files = self.count(now.files);
         let rate = bytes_text((now.bytes as f64 / self.started.elapsed().as_secs_f64().max(0.001)) as u64);
         match now.total_bytes {
             0 => format!("[{time}] {files}, {}, {rate}/s  {}", bytes_text(now.bytes), self.current()),
@@ -255,6 +256,13 @@ impl<'a> Screen<'a> {
             current_files: if current.is_empty() { Vec::new() } else { vec![String::from_utf8_lossy(&current)] },
         };
         let _ = self.ui.document(&status);
+    }
+
+    fn count(&self, files: u64) -> String {
+        match self.job {
+            Job::Mirror => count_text(files, "object", "objects"),
+            _ => count_text(files, "file", "files"),
+        }
     }
 
     fn now(&self) -> Now {
@@ -303,6 +311,7 @@ impl Job {
             Self::Push => "archival",
             Self::Restore => "restore",
             Self::Check => "check",
+            Self::Mirror => "mirror",
         }
     }
 }

@@ -6,8 +6,11 @@ use serde::Serialize;
 use vault_format::log::{Outcome, SourceKind};
 use vault_format::{Entry, Kind, Time};
 
+use crate::traffic::TrafficDocument;
 use zvault::log::SnapshotInfo;
+use zvault::mirror::{Amount, MirrorReport};
 use zvault::push::PushReport;
+use zvault::store::Traffic;
 
 /// One line of JSON.
 pub(crate) fn line(document: &impl Serialize) -> String {
@@ -133,12 +136,27 @@ pub(crate) struct PushSummary {
     total_bytes_processed: u64,
     total_duration: f64,
     problems: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stores: Vec<FollowedDocument>,
+    #[serde(flatten)]
+    traffic: TrafficDocument,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_id: Option<String>,
 }
 
+/// How a store beside the primary has followed.
+#[derive(Serialize)]
+struct FollowedDocument {
+    name: String,
+    objects: u64,
+    bytes: u64,
+    caught_up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
 impl PushSummary {
-    pub(crate) fn new(report: &PushReport, dry_run: bool) -> Self {
+    pub(crate) fn new(report: &PushReport, traffic: &Traffic, dry_run: bool) -> Self {
         Self {
             message_type: "summary",
             dry_run,
@@ -159,6 +177,18 @@ impl PushSummary {
             total_bytes_processed: report.total_bytes_processed,
             total_duration: report.duration.as_secs_f64(),
             problems: report.problems,
+            stores: report
+                .stores
+                .iter()
+                .map(|store| FollowedDocument {
+                    name: store.name.clone(),
+                    objects: store.objects,
+                    bytes: store.bytes,
+                    caught_up: store.caught_up,
+                    error: store.error.clone(),
+                })
+                .collect(),
+            traffic: traffic.into(),
             snapshot_id: report.snapshot.map(|id| id.to_string()),
         }
     }
@@ -184,6 +214,8 @@ pub(crate) struct RestoreSummary {
     pub(crate) problems: u64,
     pub(crate) damaged: u64,
     pub(crate) warnings: u64,
+    #[serde(flatten)]
+    pub(crate) traffic: TrafficDocument,
 }
 
 /// A snapshot.
@@ -360,6 +392,8 @@ pub(crate) struct CheckSummary<'a> {
     pub(crate) leftovers: u64,
     pub(crate) junk: &'a [String],
     pub(crate) notes: &'a [String],
+    #[serde(flatten)]
+    pub(crate) traffic: TrafficDocument,
     pub(crate) damaged: Vec<DamageDocument<'a>>,
 }
 
@@ -377,6 +411,89 @@ pub(crate) struct DamageDocument<'a> {
 pub(crate) struct DamagedFile<'a> {
     pub(crate) snapshot: &'a str,
     pub(crate) path: Cow<'a, str>,
+}
+
+/// The end of a copy from one store to another.
+#[derive(Serialize)]
+pub(crate) struct MirrorSummary<'a> {
+    message_type: &'static str,
+    dry_run: bool,
+    from: &'a str,
+    to: &'a str,
+    vault_id: Option<String>,
+    objects_copied: u64,
+    bytes_copied: u64,
+    records: AmountDocument,
+    entries: AmountDocument,
+    index: AmountDocument,
+    tree_packs: AmountDocument,
+    data_packs: AmountDocument,
+    healed: AmountDocument,
+    deleted: AmountDocument,
+    present: u64,
+    extra: u64,
+    held_back: u64,
+    bytes_read: u64,
+    num_errors: usize,
+    damaged: Vec<StoreDamage<'a>>,
+    ignored: &'a [String],
+    ignored_count: u64,
+}
+
+#[derive(Serialize)]
+struct AmountDocument {
+    objects: u64,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct StoreDamage<'a> {
+    store: &'a str,
+    object: &'a str,
+    reason: &'a str,
+}
+
+impl<'a> MirrorSummary<'a> {
+    pub(crate) fn new(from: &'a str, to: &'a str, report: &'a MirrorReport, dry_run: bool) -> Self {
+        let amount = |amount: Amount| AmountDocument { objects: amount.objects, bytes: amount.bytes };
+        Self {
+            message_type: "summary",
+            dry_run,
+            from,
+            to,
+            vault_id: report.vault.map(|vault| vault.to_string()),
+            objects_copied: report.copied().objects,
+            bytes_copied: report.copied().bytes,
+            records: amount(report.records),
+            entries: amount(report.entries),
+            index: amount(report.index),
+            tree_packs: amount(report.tree_packs),
+            data_packs: amount(report.data_packs),
+            healed: amount(report.healed),
+            deleted: amount(report.deleted),
+            present: report.present,
+            extra: report.extra,
+            held_back: report.held_back,
+            bytes_read: report.bytes_read,
+            num_errors: report.damaged.len(),
+            damaged: report
+                .damaged
+                .iter()
+                .map(|one| StoreDamage { store: &one.store, object: &one.object, reason: &one.reason })
+                .collect(),
+            ignored: &report.ignored,
+            ignored_count: report.ignored_count,
+        }
+    }
+}
+
+/// A store of the vault.
+#[derive(Serialize)]
+pub(crate) struct StoreDocument<'a> {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) url: Option<&'a str>,
+    pub(crate) primary: bool,
 }
 
 /// What this program is.

@@ -102,6 +102,14 @@ impl Ui {
         }
     }
 
+    /// Tells something that the person should see to, also when quiet, and that is no failure.
+    pub(crate) fn warning(&self, text: &str) {
+        match self.json {
+            true => self.error_line(&json::line(&json::Note { message_type: "warning", message: text })),
+            false => self.error_line(&format!("{} {}", self.name(), printable(text))),
+        }
+    }
+
     /// Tells a problem that does not end the job.
     pub(crate) fn problem(&self, during: &str, path: &[u8], message: &str) {
         if self.json {

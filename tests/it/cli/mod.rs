@@ -1,5 +1,6 @@
 //! The command line, as people and scripts meet it.
 mod arguments;
+mod doctor;
 mod environment;
 mod failures;
 mod flow;

@@ -21,7 +21,7 @@ use zvault::vault::{InitOptions, Initialised, Vault};
 /// key are shown once, on standard output.
 #[derive(Args)]
 pub(crate) struct InitArgs {
-    /// Where to create it: a folder, as a path or file:///path
+    /// Where to create it: a folder, or a bucket or an empty place in one, as s3://bucket/prefix, gs:// or az://
     #[arg(value_name = "URL", id = "place")]
     place: Option<String>,
 
@@ -41,13 +41,14 @@ pub(crate) struct InitArgs {
 pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let url = args.place.as_deref().or(global.url.as_deref()).ok_or_else(|| {
         CommandError::usage("where is the vault to be created?")
-            .hint("name a folder: zvault init /path, or set ZVAULT_URL")
+            .hint("name a folder or a bucket: zvault init /path, zvault init s3://bucket/prefix, or set ZVAULT_URL")
     })?;
     let home_path = super::home_path(global)?;
     let cache = super::cache_path(global)?;
     let home = Arc::new(Home::open(&home_path)?);
     let Initialised { vault, words } = Vault::init(InitOptions {
         url,
+        store: super::store_options(global)?,
         home: &home,
         passphrase: Secrets::new(&global.secret).create()?,
         words: !args.no_recovery_key,
@@ -56,6 +57,9 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         cache: cache.as_deref(),
     })?;
     let home_text = home_path.as_os_str().as_encoded_bytes();
+    for note in vault.notes() {
+        ui.note(note);
+    }
 
     if ui.json {
         let document = json::Initialised {

@@ -1,0 +1,208 @@
+use clap::Args;
+use serde::Serialize;
+
+use super::Done;
+use crate::args::Global;
+use crate::error::CommandError;
+use crate::ui::{Ui, count_text, printable};
+use crypto_backends::Key;
+use zvault::Trouble;
+use zvault::doctor::{Finding, StoreReport, Verdict, examine_machine, examine_store, not_opened, trouble};
+use zvault::state::Home;
+use zvault::store::{Conditional, OpenMode, Store, StoreUrl};
+
+/// Check that this machine and the storage are fit for a vault
+///
+/// Says which credential is used, and tries what zvault needs of the storage: to list, read and write, that listings show
+/// at once what was stored, what happens when several create one object at the same moment, and to delete. No vault need
+/// be there, and no key or passphrase is asked for. The objects of the test lie below zv1-doctor/, beside the vault, and
+/// are deleted again.
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    /// Write nothing to the storage: only list and read
+    #[arg(long)]
+    no_write: bool,
+}
+
+pub(crate) fn run(args: DoctorArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    let home = super::home_path(global)?;
+    let cache = super::cache_path(global)?;
+    let mut tell = |finding: &Finding| say(finding, ui);
+    let mut findings = examine_machine(&home, cache.as_deref(), &mut tell);
+
+    // A folder that is not safe is left alone: opening it would change it.
+    let state = match home.exists() && trouble(&findings).is_none() {
+        true => Some(Home::open(&home)?),
+        false => None,
+    };
+    let vaults = state.as_ref().map(known).transpose()?.unwrap_or_default();
+    for (id, url, device) in &vaults {
+        let finding = Finding {
+            probe: "vault",
+            verdict: Verdict::Ok,
+            said: format!("{id:.8} at {url}; this machine is its device {device}"),
+            advice: Vec::new(),
+        };
+        tell(&finding);
+        findings.push(finding);
+    }
+    let (url, credential, report) = match place(global, state.as_ref(), &vaults)? {
+        Some(url) => store(&url, global, args.no_write, &mut tell)?,
+        None => {
+            let said = "no storage is named, and this machine knows no vault; name it with --url".to_owned();
+            let finding = Finding { probe: "open", verdict: Verdict::Skipped, said, advice: Vec::new() };
+            tell(&finding);
+            (None, None, StoreReport { findings: vec![finding], ..StoreReport::default() })
+        }
+    };
+    findings.extend(report.findings.iter().cloned());
+    if ui.json {
+        ui.summary(&Document::new(&findings, url.as_deref(), credential.as_deref(), &report))?;
+    }
+    let count = |wanted: fn(Verdict) -> bool| findings.iter().filter(|finding| wanted(finding.verdict)).count() as u64;
+    let (failed, warnings) = (count(|v| matches!(v, Verdict::Failed(_))), count(|v| v == Verdict::Warning));
+    ui.say(&match (failed, warnings) {
+        (0, 0) => "\neverything is fine\n".to_owned(),
+        (0, warnings) => format!("\nit works, with {}\n", count_text(warnings, "warning", "warnings")),
+        (failed, _) => format!("\n{} failed\n", count_text(failed, "test", "tests")),
+    })?;
+    Ok(trouble(&findings).map_or(Done::Complete, Done::Trouble))
+}
+
+/// The vaults of this machine: id, place, and who it is there.
+fn known(home: &Home) -> Result<Vec<(String, String, String)>, CommandError> {
+    let mut vaults = Vec::new();
+    for id in home.vaults()? {
+        // One whose state is damaged is told by the commands that need it.
+        if let Ok(device) = home.device(id) {
+            vaults.push((id.to_string(), device.url.clone(), device.keys.id.to_string()));
+        }
+    }
+    Ok(vaults)
+}
+
+/// The place that the arguments name, or that of the vault that commands use.
+fn place(
+    global: &Global,
+    home: Option<&Home>,
+    vaults: &[(String, String, String)],
+) -> Result<Option<String>, CommandError> {
+    if let Some(url) = &global.url {
+        return Ok(Some(url.clone()));
+    }
+    let default = home.map(Home::default_vault).transpose()?.flatten().map(|id| id.to_string());
+    Ok(vaults.iter().find(|(id, _, _)| Some(id) == default.as_ref()).map(|(_, url, _)| url.clone()))
+}
+
+type Examined = (Option<String>, Option<String>, StoreReport);
+
+fn store(url: &str, global: &Global, no_write: bool, tell: &mut dyn FnMut(&Finding)) -> Result<Examined, CommandError> {
+    let url = StoreUrl::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
+    let opened = match Store::open(&url, &super::store_options(global)?, OpenMode::Existing) {
+        Ok(store) => store,
+        Err(error) => {
+            let finding = not_opened(&error);
+            tell(&finding);
+            let report = StoreReport { findings: vec![finding], ..StoreReport::default() };
+            return Ok((Some(url.to_string()), None, report));
+        }
+    };
+    let nonce = Key::random(crypto_backends::rustcrypto::provider().random)
+        .map_err(|error| CommandError::new(Trouble::Failed, "the system gives no random numbers").cause(&error))?;
+    let nonce = *nonce.expose().first_chunk().expect("a key has 32 bytes");
+    let said = format!("{}: {}", url.kind(), opened.label());
+    tell(&Finding { probe: "open", verdict: Verdict::Ok, said, advice: Vec::new() });
+    let credential = opened.credential().map(str::to_owned);
+    if let Some(credential) = &credential {
+        tell(&Finding { probe: "credential", verdict: Verdict::Ok, said: credential.clone(), advice: Vec::new() });
+    }
+    let report = examine_store(&opened, !no_write, nonce, tell);
+    Ok((Some(opened.label().to_owned()), credential, report))
+}
+
+/// One finding: what was tried, how it went, and what to do on lines of their own.
+fn say(finding: &Finding, ui: &Ui) {
+    let word = word(finding.verdict);
+    if ui.quiet && !matches!(finding.verdict, Verdict::Failed(_) | Verdict::Warning) || ui.json {
+        return;
+    }
+    let mut text = format!("{word:<8} {:<12} {}\n", finding.probe, printable(&finding.said));
+    for advice in &finding.advice {
+        text += &format!("{:<21} {}\n", "", printable(advice));
+    }
+    let mut output = ui.output();
+    // Nobody reads it: the exit code still tells.
+    let _ = output.text(&text).and_then(|()| output.finish());
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Ok => "ok",
+        Verdict::Warning => "warning",
+        Verdict::Failed(_) => "failed",
+        Verdict::Skipped => "skipped",
+    }
+}
+
+/// The document of `--json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    message_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'a str>,
+    num_errors: usize,
+    num_warnings: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conditional_create: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_seconds: Option<f64>,
+    /// Objects of the test that could not be deleted.
+    remaining: &'a [String],
+    findings: Vec<FindingDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct FindingDocument<'a> {
+    probe: &'static str,
+    verdict: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    hints: &'a [String],
+}
+
+impl<'a> Document<'a> {
+    fn new(
+        findings: &'a [Finding],
+        repository: Option<&'a str>,
+        credential: Option<&'a str>,
+        report: &'a StoreReport,
+    ) -> Self {
+        let count = |wanted: &str| findings.iter().filter(|finding| word(finding.verdict) == wanted).count();
+        Self {
+            message_type: "summary",
+            repository,
+            credential,
+            num_errors: count("failed"),
+            num_warnings: count("warning"),
+            conditional_create: report.conditional.map(|conditional| match conditional {
+                Conditional::Honoured => "honoured",
+                Conditional::Racy => "racy",
+                Conditional::Ignored => "ignored",
+                Conditional::Refused => "refused",
+            }),
+            latency_seconds: report.latency.map(|latency| latency.as_secs_f64()),
+            remaining: &report.remain,
+            findings: findings
+                .iter()
+                .map(|finding| FindingDocument {
+                    probe: finding.probe,
+                    verdict: word(finding.verdict),
+                    message: &finding.said,
+                    hints: &finding.advice,
+                })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Credentials: how long to wait for one, and what to say where there is none.
+
+use crate::store::BoxError;
+use crate::store::error::io_error;
+use async_trait::async_trait;
+use object_store::client::{CredentialProvider, HttpError, HttpErrorKind};
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why there is no credential. Holds none.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// Nothing says who this machine is.
+    #[error("no credential for {kind} was found; looked for {}", looked.join("; "))]
+    Missing {
+        /// The kind of store.
+        kind: &'static str,
+        /// Where a credential may be, and why there was none.
+        looked: Vec<String>,
+    },
+    /// One half of a credential.
+    #[error("{set} is set, and {missing} is not")]
+    Incomplete {
+        /// What there is.
+        set: &'static str,
+        /// What belongs to it.
+        missing: &'static str,
+    },
+    /// There is one, and it cannot be used.
+    #[error("{credential} gives no credential")]
+    Failed {
+        /// Which one, in words.
+        credential: String,
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
+    /// The answer takes too long.
+    #[error("{credential} gives no credential: no answer in {seconds} s")]
+    Slow {
+        /// Which one, in words.
+        credential: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+}
+
+impl CredentialError {
+    /// What to do about it.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Missing { kind: "S3", .. } => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with -o profile=NAME or AWS_PROFILE"
+            }
+            Self::Missing { kind: "GCS", .. } => {
+                "set GOOGLE_APPLICATION_CREDENTIALS to the file of a key, or run 'gcloud auth application-default login'"
+            }
+            Self::Missing { kind: "Azure", .. } => {
+                "set AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN, or run 'az login' and use -o use-cli=true"
+            }
+            Self::Failed { source, .. } if says_sso(source.as_ref()) => {
+                "log in again with 'aws sso login', for the profile that is used here"
+            }
+            Self::Slow { .. } => "try again, or use another credential",
+            _ => return Vec::new(),
+        };
+        vec![hint.into()]
+    }
+}
+
+/// Gives what another provider gives, in time, and says which one it was when it fails.
+pub(super) struct Named<T> {
+    inner: Arc<dyn CredentialProvider<Credential = T>>,
+    name: String,
+    within: Duration,
+}
+
+impl<T: Send + Sync + 'static> Named<T> {
+    pub(super) fn new(
+        inner: Arc<dyn CredentialProvider<Credential = T>>,
+        name: impl Into<String>,
+        within: Duration,
+    ) -> Arc<Self> {
+        Arc::new(Self { inner, name: name.into(), within })
+    }
+
+    /// Asks for the credential now, so that what is wrong with it is known before anything else is tried.
+    pub(super) async fn check(&self) -> Result<(), CredentialError> {
+        self.fetch().await.map(drop)
+    }
+
+    async fn fetch(&self) -> Result<Arc<T>, CredentialError> {
+        match tokio::time::timeout(self.within, self.inner.get_credential()).await {
+            Ok(Ok(credential)) => Ok(credential),
+            Ok(Err(source)) => Err(CredentialError::Failed { credential: self.name.clone(), source: source.into() }),
+            Err(_) => Err(CredentialError::Slow { credential: self.name.clone(), seconds: self.within.as_secs() }),
+        }
+    }
+}
+
+#[async_trait]
+impl<T: Send + Sync + 'static> CredentialProvider for Named<T> {
+    type Credential = T;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<T>> {
+        self.fetch().await.map_err(|error| match error {
+            // Whoever repeats requests sees that this one is worth it.
+            CredentialError::Failed { credential, source } if is_network(source.as_ref()) => {
+                object_store::Error::Generic {
+                    store: "credential",
+                    source: CredentialError::Failed { credential, source }.into(),
+                }
+            }
+            CredentialError::Slow { .. } => object_store::Error::Generic {
+                store: "credential",
+                source: std::io::Error::new(std::io::ErrorKind::TimedOut, error).into(),
+            },
+            error => object_store::Error::Unauthenticated { path: String::new(), source: error.into() },
+        })
+    }
+}
+
+impl<T> fmt::Debug for Named<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Named").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// In a few words, for the list of what was looked at.
+pub(super) fn why_not(error: &CredentialError) -> String {
+    match error {
+        CredentialError::Slow { seconds, .. } => format!("no answer in {seconds} s"),
+        CredentialError::Failed { source, .. } if is_network(source.as_ref()) => "no answer".to_owned(),
+        // The end of the story: what comes before names addresses and times.
+        error => crate::chain(error).rsplit(" - ").next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Whether nobody said no: the network, or the server's mood.
+fn is_network(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<HttpError>() {
+        return matches!(error.kind(), HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Interrupted);
+    }
+    io_error(error).is_some_and(|error| {
+        use std::io::ErrorKind as K;
+        matches!(
+            error.kind(),
+            K::TimedOut
+                | K::ConnectionRefused
+                | K::ConnectionReset
+                | K::ConnectionAborted
+                | K::HostUnreachable
+                | K::NetworkUnreachable
+                | K::NetworkDown
+                | K::UnexpectedEof
+        )
+    }) || error.source().is_some_and(is_network)
+}
+
+fn says_sso(error: &(dyn Error + 'static)) -> bool {
+    let text = error.to_string().to_ascii_lowercase();
+    text.contains("sso") || error.source().is_some_and(says_sso)
+}
+
+/// What a metadata service gets: it is on this machine or it is not there.
+pub(super) const METADATA_WAIT: Duration = Duration::from_secs(2);
+
+/// What everything else gets: a program may ask a person, a login service may be far away.
+pub(super) const LOGIN_WAIT: Duration = Duration::from_secs(60);

@@ -1,0 +1,18 @@
+//! The program and its library on real servers, and on a network that misbehaves.
+mod contract;
+mod flow;
+mod kill;
+#[allow(dead_code)]
+#[path = "../it/flow/look.rs"]
+mod look;
+#[allow(dead_code)]
+#[path = "../it/flow/machine.rs"]
+mod machine;
+mod matrix;
+mod place;
+mod refused;
+#[allow(dead_code)]
+#[path = "../it/runner.rs"]
+mod runner;
+mod servers;
+mod suite;

@@ -1,0 +1,196 @@
+//! What cannot work is told at once, each in its own words: nobody waits for a wrong password to become right.
+
+use crate::place::{Kind, Place};
+use crate::runner::{Ran, World};
+use crate::servers::azurite;
+use crate::servers::gcs;
+use crate::servers::ministack::{Key, ministack};
+use crate::servers::process::free;
+use crate::servers::proxy::{Fault, Proxy, Reply, Rule};
+use jiff::{Timestamp, ToSpan};
+use std::time::{Duration, Instant};
+
+#[test]
+fn s3_with_wrong_credentials() {
+    let place = Place::new(Kind::S3);
+    let key = &ministack().key;
+    let wrong = Key { secret: "wrong".into(), ..key.clone() };
+    let unknown = Key { id: "AKIAUNKNOWNUNKNOWN00".into(), ..key.clone() };
+    for place in [place.with_key(&wrong), place.with_key(&unknown)] {
+        refuses(&place, 15, &["does not accept the credentials", "access key"]);
+    }
+    let token = place.with_secret("AWS_SESSION_TOKEN", "of somebody else");
+    refuses(&token, 15, &["credentials"]);
+    let mut nobody = place;
+    nobody.secrets = vec![("AWS_EC2_METADATA_DISABLED", "true".into())];
+    refuses(&nobody, 15, &["AWS_ACCESS_KEY_ID"]);
+}
+
+#[test]
+fn s3_with_too_few_rights() {
+    let place = Place::new(Kind::S3);
+    let may = |actions: &str| {
+        let policy = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":[{actions}],"Resource":"*"}}]}}"#
+        );
+        place.with_key(&ministack().user(&policy))
+    };
+    let world = World::new();
+    place.run(&world, ["init"]).expect_code(0);
+    world.write("data/a", "a");
+    place.run(&world, ["push", "data"]).expect_code(0);
+    let no_list = may(r#""s3:GetObject","s3:PutObject""#);
+    said(&quickly(&no_list, &world, &["snapshots"]), 13, &["permission denied"]);
+    let no_put = may(r#""s3:GetObject","s3:ListBucket""#);
+    world.write("data/b", "b");
+    said(&quickly(&no_put, &world, &["push", "data"]), 13, &["permission denied"]);
+    quickly(&no_put, &world, &["check"]).expect_code(0);
+    let none = may(r#""s3:GetObject","s3:PutObject","s3:ListBucket""#);
+    quickly(&none, &world, &["push", "data"]).expect_code(0);
+}
+
+#[test]
+fn azure_with_wrong_credentials() {
+    let place = Place::new(Kind::Azure);
+    let wrong = format!("{}{}", "AAAA", &azurite::KEY[4..]);
+    refuses(&place.with_secret("AZURE_STORAGE_ACCOUNT_KEY", &wrong), 15, &["does not accept the credentials"]);
+    refuses(&place.with_secret("AZURE_STORAGE_ACCOUNT_KEY", "no base 64"), 15, &["AZURE_STORAGE_ACCOUNT_KEY"]);
+}
+
+#[test]
+fn google_with_wrong_and_expired_tokens() {
+    let place = Place::new(Kind::Gcs);
+    for token in ["ya29.wrong", gcs::EXPIRED] {
+        refuses(&place.with_secret("GOOGLE_ACCESS_TOKEN", token), 15, &["credentials"]);
+    }
+}
+
+#[test]
+fn buckets_that_are_not_there() {
+    for kind in [Kind::S3, Kind::Azure, Kind::Gcs] {
+        let mut place = Place::new(kind);
+        place.url = format!("{}-no-such", place.url);
+        refuses(&place, 15, &["there is no such bucket or container", "create the bucket"]);
+    }
+}
+
+#[test]
+fn a_bucket_that_is_not_empty_and_no_vault() {
+    for kind in [Kind::S3, Kind::Azure, Kind::Gcs] {
+        let place = Place::new(kind);
+        place.put("photos/holiday.jpg", b"not a vault");
+        let world = World::new();
+        let ran = quickly(&place, &world, &["init"]);
+        assert!(ran.code != Some(0) && ran.err.contains("photos"), "{kind:?}: {:?} {}", ran.code, ran.err);
+        assert_eq!(place.names(), ["photos/holiday.jpg"]);
+        // Below a prefix there is room.
+        quickly(&place.below("vault"), &world, &["init"]).expect_code(0);
+    }
+}
+
+#[test]
+fn replies_that_waiting_does_not_heal() {
+    let direct = Place::new(Kind::S3);
+    let proxy = Proxy::to(direct.address());
+    let place = direct.through(&proxy);
+    let answer = |reply: Reply| {
+        proxy.set([
+            Rule::nth(1, Fault::Reply(reply.clone())),
+            Rule::when(crate::servers::proxy::When::From(2), Fault::Reply(reply)),
+        ])
+    };
+    let hour = (Timestamp::now() - 1.hour()).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let cases = [
+        (
+            Reply::s3(403, "RequestTimeTooSkewed").header(format!("Date: {hour}")),
+            15,
+            &["clock", "60 minutes ahead"][..],
+        ),
+        (Reply::s3(403, "ExpiredToken"), 15, &["expired"]),
+        (
+            Reply::s3(400, "AuthorizationHeaderMalformed").header("x-amz-bucket-region: eu-north-1"),
+            15,
+            &["region", "eu-north-1"],
+        ),
+        (Reply::s3(301, "PermanentRedirect").header("x-amz-bucket-region: eu-north-1"), 15, &["region", "eu-north-1"]),
+        (Reply::s3(507, "QuotaExceeded"), 15, &["no space left"]),
+        (Reply::s3(403, "AccessDenied"), 13, &["permission denied"]),
+        (
+            Reply::status(200).body("text/html", "<html><body>Welcome to our hotel. Log in.</body></html>"),
+            15,
+            &["no store answers there"],
+        ),
+        (
+            Reply::status(403).body("text/html", "<html><body>Blocked by your company</body></html>"),
+            15,
+            &["no store answers there"],
+        ),
+        (Reply::status(302).header("Location: http://login.example/"), 15, &["no store answers there"]),
+    ];
+    for (reply, code, words) in cases {
+        answer(reply.clone());
+        refuses(&place, code, words);
+        // Two commands, and the library repeats what it takes for the trouble of a server twice, at once.
+        assert!(proxy.count() <= 6, "{reply:?} was asked {} times", proxy.count());
+    }
+}
+
+#[test]
+fn addresses_where_no_store_is() {
+    let place = Place::new(Kind::S3);
+    // TLS, where the server speaks none.
+    let tls = place.with_options(&["region=us-east-1", &format!("endpoint=https://{}", place.address())]);
+    refuses(&tls, 15, &["no secure connection"]);
+    // Nobody there is what a server looks like that starts again: that is waited for, and here not long.
+    let nobody = place.with_options(&["region=us-east-1", &format!("endpoint=http://{}", free())]);
+    let ran = quickly(&nobody, &World::new(), &["init", "--retry-max-time", "1s"]);
+    said(&ran, 15, &["cannot be reached"]);
+    let unknown = place.with_options(&["region=us-east-1", "endpoint=https://nobody.invalid"]);
+    let ran = quickly(&unknown, &World::new(), &["init", "--retry-max-time", "1s"]);
+    said(&ran, 15, &["cannot be reached"]);
+    // In the open is not where secrets go.
+    let open = place.with_options(&["region=us-east-1", "endpoint=http://192.0.2.1"]);
+    let ran = quickly(&open, &World::new(), &["init"]);
+    assert!(ran.code != Some(0) && ran.err.contains("allow-http"), "{}", ran.err);
+}
+
+#[test]
+fn options_that_there_are_not() {
+    let place = Place::new(Kind::S3);
+    let typo = place.with_options(&["regoin=us-east-1"]);
+    let ran = quickly(&typo, &World::new(), &["init"]);
+    assert!(
+        matches!(ran.code, Some(2 | 15)) && ran.err.contains("regoin") && ran.err.contains("region"),
+        "{}",
+        ran.err
+    );
+    let secret = place.with_options(&["secret-access-key=s3cr3t"]);
+    let ran = quickly(&secret, &World::new(), &["init"]);
+    assert!(matches!(ran.code, Some(2 | 15)) && !ran.err.contains("s3cr3t"), "{}", ran.err);
+}
+
+/// No command gets anywhere, all say why, and none waits for it to pass.
+#[track_caller]
+fn refuses(place: &Place, code: i32, words: &[&str]) {
+    let world = World::new();
+    world.write("data/a", "a");
+    for args in [&["init"][..], &["snapshots"]] {
+        said(&quickly(place, &world, args), code, words);
+    }
+}
+
+#[track_caller]
+fn said(ran: &Ran, code: i32, words: &[&str]) {
+    assert_eq!(ran.code, Some(code), "{}", ran.err);
+    for word in words {
+        assert!(ran.err.contains(word), "no {word:?} in\n{}", ran.err);
+    }
+}
+
+#[track_caller]
+fn quickly(place: &Place, world: &World, args: &[&str]) -> Ran {
+    let began = Instant::now();
+    let ran = place.run(world, args);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}\n{}", began.elapsed(), ran.err);
+    ran
+}
