@@ -41,7 +41,9 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     }
     let resumed = if options.dry_run { 0 } else { vault.find_interrupted()? };
 
-    let (uploader, buffers) = (Uploader::new(vault, watch), spare::Spare::default());
+    // The open packs and those under way: the bound on memory, also where the store is slow.
+    let buffers = spare::Spare::new(upload::at_once(vault.store()) + OPEN_PACKS);
+    let uploader = Uploader::new(vault, watch);
     let counts = job::Counts::default();
     let mut records = Vec::new();
     let added = std::thread::scope(|scope| {
@@ -189,6 +191,9 @@ fn first_cause(results: Vec<Result<(), PushError>>) -> Result<(), PushError> {
     }
     stopped
 }
+
+/// One for data, one for trees.
+const OPEN_PACKS: usize = 2;
 
 #[cfg(test)]
 mod tests;

@@ -13,11 +13,15 @@ mod error;
 pub mod faults;
 mod folder;
 mod gate;
+#[cfg(test)]
+mod network_tests;
 mod options;
 mod order;
 mod probe;
 mod request;
 mod retry;
+#[cfg(test)]
+mod scripted;
 mod transport;
 mod url;
 
@@ -48,6 +52,13 @@ use transport::traffic::{Counters, Kind};
 use vault_format::ids::{DeviceId, ObjectHash};
 use vault_format::name::{self, ObjectName, PackName};
 use vault_format::pack::FooterSegment;
+
+/// For tests of the program, which must not wait long: stores that are opened later give up on a connection where
+/// nothing moves for so long.
+#[doc(hidden)]
+pub fn shorten_stalls_for_tests(stall: std::time::Duration) {
+    transport::shorten_stalls(stall);
+}
 
 /// The objects of one vault. Clones are the same store.
 #[derive(Clone)]

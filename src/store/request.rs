@@ -314,7 +314,18 @@ impl Inner {
 
     async fn look(&self, name: &ObjectName) -> Result<u64, Failed> {
         let path = Self::path(name);
-        Ok(self.once(Kind::Head, self.objects.head(&path)).await?.size)
+        let failed = match self.once(Kind::Head, self.objects.head(&path)).await {
+            Ok(meta) => return Ok(meta.size),
+            Err(failed) => failed,
+        };
+        // A refusal of a HEAD has no body to say why; that of a GET has.
+        let is_mute = failed.reply.code.is_none() && !failed.reply.html;
+        if !(is_mute && matches!(failed.reply.status, Some(400 | 401 | 403 | 409 | 301 | 307))) {
+            return Err(failed);
+        }
+        let options = GetOptions { range: Some(GetRange::Bounded(0..1)), ..GetOptions::default() };
+        let size = self.once(Kind::Get, async { Ok(self.objects.get_opts(&path, options).await?.meta.size) }).await;
+        size.map_err(|told| if told.reply.code.is_some() { told } else { failed })
     }
 
     /// The pages from where the listing is now.
@@ -355,7 +366,10 @@ impl Inner {
     }
 
     fn at_prefix(&self, prefix: &str) -> String {
-        format!("{}/{prefix}/", self.label)
+        match prefix {
+            "" => format!("{}/", self.label),
+            prefix => format!("{}/{prefix}/", self.label),
+        }
     }
 }
 
