@@ -1,6 +1,7 @@
 //! What a person may say of a store beside its URL. Settings depend on the kind of store and are read where it is opened:
 //! an unknown one is an error there, never a wish that is ignored.
 
+use super::retry::Patience;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct StoreOptions {
     pub parallel_requests: Option<usize>,
     /// How long one request is tried again; zero: it is tried once.
     pub retry_max_time: Option<Duration>,
+    /// Who is told while a request is tried again, and may end it.
+    pub patience: Patience,
 }
 
 /// Why an option of a store cannot be used. Holds no value of a setting that may be a secret.
@@ -119,7 +122,8 @@ impl StoreOptions {
 impl fmt::Debug for StoreOptions {
     /// Somebody will type a secret into a setting: names only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { settings, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time } = self;
+        let Self { settings, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time, patience } =
+            self;
         f.debug_struct("StoreOptions")
             .field("settings", &settings.keys())
             .field("ca_cert", ca_cert)
@@ -127,6 +131,7 @@ impl fmt::Debug for StoreOptions {
             .field("limit_download", limit_download)
             .field("parallel_requests", parallel_requests)
             .field("retry_max_time", retry_max_time)
+            .field("patience", patience)
             .finish()
     }
 }
