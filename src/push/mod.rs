@@ -3,6 +3,7 @@
 //! One direction, bounded queues, memory independent of the data's size. An interruption at any point leaves a valid
 //! vault, and what was stored by then is found by the next push.
 mod assemble;
+mod follow;
 mod job;
 mod options;
 mod packs;
@@ -19,7 +20,7 @@ use crossbeam_channel::bounded;
 use vault_format::Scope;
 use vault_format::log::{Outcome, Snapshot, SourceRecord};
 
-pub use options::{Compression, PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
+pub use options::{Compression, PushError, PushOptions, PushReport, SqliteMode, StoreOutcome, StreamOptions};
 
 use crate::manifest::{LeafWalk, ManifestBuilder, Part, TreeRoot};
 use crate::vault::Vault;
@@ -39,9 +40,14 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     for table in vault.unusable_tables() {
         watch.event(Event::Note(&format!("{table}; what it named is stored again")));
     }
+    if !options.dry_run {
+        vault.start_following();
+    }
     let resumed = if options.dry_run { 0 } else { vault.find_interrupted()? };
 
-    let (uploader, buffers) = (Uploader::new(vault, watch), spare::Spare::default());
+    // The open packs and those under way: the bound on memory, also where the store is slow.
+    let buffers = spare::Spare::new(upload::at_once(vault.store()) + OPEN_PACKS);
+    let uploader = Uploader::new(vault, watch);
     let counts = job::Counts::default();
     let mut records = Vec::new();
     let added = std::thread::scope(|scope| {
@@ -88,6 +94,7 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         if let Err(error) = vault.merge_deltas() {
             watch.event(Event::Note(&format!("the index was not merged: {}", crate::chain(&error))));
         }
+        report.stores = follow::finish(vault, watch);
     }
     Ok(report)
 }
@@ -189,6 +196,9 @@ fn first_cause(results: Vec<Result<(), PushError>>) -> Result<(), PushError> {
     }
     stopped
 }
+
+/// One for data, one for trees.
+const OPEN_PACKS: usize = 2;
 
 #[cfg(test)]
 mod tests;

@@ -260,6 +260,10 @@ impl StoreError {
             "AuthenticationFailed" | "InvalidAuthenticationInfo" | "InvalidToken" | "invalid_grant" if has_expired => {
                 Self::ExpiredCredentials { at, source: said() }
             }
+            // Azure says so of a network that is not allowed in, and its emulator of a wrong signature.
+            "AuthorizationFailure" if message.contains("failed to authenticate") => {
+                Self::WrongCredentials { at, source: said() }
+            }
             code if WRONG_CREDENTIALS.contains(&code) => Self::WrongCredentials { at, source: said() },
             code if WRONG_REGION.contains(&code) => Self::WrongRegion { at, expected: reply.region.clone() },
             code if means_no_bucket(code) => Self::NoBucket { at, source: said() },
@@ -303,6 +307,8 @@ impl StoreError {
             403 => Self::PermissionDenied { at, source: source() },
             404 | 410 => Self::NotFound { at },
             507 => Self::NoSpace { at, source: source() },
+            // Azure's reply to a batch of deletions tells of each inside.
+            200..=299 if matches!(error, object_store::Error::NotFound { .. }) => Self::NotFound { at },
             // The library's complaint about a success: nothing of a request is in it.
             200..=299 if reply.failure.is_none() => Self::Other { at, source: error.into() },
             _ => Self::Other { at, source: source() },

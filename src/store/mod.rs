@@ -53,6 +53,13 @@ use vault_format::ids::{DeviceId, ObjectHash};
 use vault_format::name::{self, ObjectName, PackName};
 use vault_format::pack::FooterSegment;
 
+/// For tests of the program, which must not wait long: stores that are opened later give up on a connection where
+/// nothing moves for so long.
+#[doc(hidden)]
+pub fn shorten_stalls_for_tests(stall: std::time::Duration) {
+    transport::shorten_stalls(stall);
+}
+
 /// The objects of one vault. Clones are the same store.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);

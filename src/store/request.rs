@@ -366,7 +366,10 @@ impl Inner {
     }
 
     fn at_prefix(&self, prefix: &str) -> String {
-        format!("{}/{prefix}/", self.label)
+        match prefix {
+            "" => format!("{}/", self.label),
+            prefix => format!("{}/{prefix}/", self.label),
+        }
     }
 }
 

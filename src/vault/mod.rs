@@ -1,12 +1,14 @@
 //! An opened vault: its store, its roster, the keys that this device has, its logs and its index.
 mod chunks;
 mod error;
+mod follow;
 mod index;
 mod open;
 mod packs;
 mod records;
 #[cfg(test)]
 mod requests;
+mod stores;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -23,7 +25,10 @@ use vault_format::{
 pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
 pub use error::VaultError;
+pub(crate) use follow::Followed;
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
+pub(crate) use stores::Other;
+pub use stores::{StoreConfig, StoreInfo, parse_store_id, store_id_text};
 
 use crate::index::Index;
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
@@ -39,6 +44,12 @@ pub struct Vault {
     provider: &'static Provider,
     store: Store,
     url: String,
+    /// How the configuration names that store.
+    place: StoreConfig,
+    /// The other stores that the configuration has.
+    others: Vec<Other>,
+    /// Those that take what a push stores, while it goes on.
+    followers: Mutex<Vec<follow::Follower>>,
     records: records::Records,
     roster: Roster,
     keys: ReaderKeys,
@@ -201,11 +212,18 @@ impl Vault {
         Chunks::new(self, scope)
     }
 
+    /// Where local copies of this vault are kept.
+    pub(crate) fn cache_folder(&self) -> Option<&Path> {
+        self.cache.as_deref()
+    }
+
     /// Folders of this machine that belong to zvault: never inside a source.
     pub(crate) fn local_folders(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.home.path().to_owned()];
         folders.extend(self.cache.clone());
         folders.extend(self.store.folder().map(Path::to_owned));
+        let others = self.others.iter().filter_map(|other| other.store().ok()?.folder());
+        folders.extend(others.map(Path::to_owned));
         folders
     }
 

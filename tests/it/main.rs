@@ -5,3 +5,4 @@ mod crash;
 mod flow;
 mod generated;
 mod runner;
+mod stores_local;

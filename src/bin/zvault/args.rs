@@ -35,7 +35,8 @@ pub(crate) struct Cli {
 #[derive(Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the only vault of this device]
+    /// Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of
+    /// this device]
     #[arg(long, short = 'r', visible_alias = "repo", alias = "repository", value_name = "URL", global = true)]
     #[arg(env = "ZVAULT_URL", hide_env_values = true)]
     pub(crate) url: Option<String>,
@@ -43,6 +44,10 @@ pub(crate) struct Global {
     /// Folder of this device's keys and state [default: the platform's folder for state]
     #[arg(long, value_name = "DIR", global = true, env = "ZVAULT_HOME", hide_env_values = true)]
     pub(crate) home: Option<PathBuf>,
+
+    /// File of configuration: the vault's stores [default: zvault.toml in the folder of state]
+    #[arg(long, value_name = "FILE", global = true, env = "ZVAULT_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
 
     /// Folder of caches; they can be deleted at any time [default: the platform's folder for caches]
     #[arg(long, value_name = "DIR", global = true, env = "ZVAULT_CACHE_DIR", hide_env_values = true)]
@@ -256,6 +261,7 @@ Environment:
   ZVAULT_PASSPHRASE_COMMAND  command that prints it
   ZVAULT_PASSPHRASE_FD       open file descriptor to read it from
   ZVAULT_HOME                folder of this device's keys and state
+  ZVAULT_CONFIG              file of configuration
   ZVAULT_CACHE_DIR           folder of caches
   ZVAULT_NO_PROGRESS         1: do not show progress
   ZVAULT_PROGRESS_INTERVAL   seconds between lines of progress

@@ -134,8 +134,21 @@ pub(crate) struct PushSummary {
     total_bytes_processed: u64,
     total_duration: f64,
     problems: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stores: Vec<FollowedDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_id: Option<String>,
+}
+
+/// How a store beside the primary has followed.
+#[derive(Serialize)]
+struct FollowedDocument {
+    name: String,
+    objects: u64,
+    bytes: u64,
+    caught_up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl PushSummary {
@@ -160,6 +173,17 @@ impl PushSummary {
             total_bytes_processed: report.total_bytes_processed,
             total_duration: report.duration.as_secs_f64(),
             problems: report.problems,
+            stores: report
+                .stores
+                .iter()
+                .map(|store| FollowedDocument {
+                    name: store.name.clone(),
+                    objects: store.objects,
+                    bytes: store.bytes,
+                    caught_up: store.caught_up,
+                    error: store.error.clone(),
+                })
+                .collect(),
             snapshot_id: report.snapshot.map(|id| id.to_string()),
         }
     }
@@ -452,6 +476,15 @@ impl<'a> MirrorSummary<'a> {
             ignored_count: report.ignored_count,
         }
     }
+}
+
+/// A store of the vault.
+#[derive(Serialize)]
+pub(crate) struct StoreDocument<'a> {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) url: Option<&'a str>,
+    pub(crate) primary: bool,
 }
 
 /// What this program is.

@@ -1,6 +1,7 @@
 //! `zvault`, the command line of the library.
 mod args;
 mod commands;
+mod config;
 mod env;
 mod error;
 mod exit;

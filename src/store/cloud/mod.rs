@@ -165,3 +165,6 @@ impl Environment {
         self.text(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes"))
     }
 }
+
+#[cfg(test)]
+mod tests;

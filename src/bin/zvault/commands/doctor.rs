@@ -98,7 +98,7 @@ type Examined = (Option<String>, Option<String>, StoreReport);
 
 fn store(url: &str, global: &Global, no_write: bool, tell: &mut dyn FnMut(&Finding)) -> Result<Examined, CommandError> {
     let url = StoreUrl::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
-    let opened = match Store::open(&url, &super::store_options(global, ui)?, OpenMode::Existing) {
+    let opened = match Store::open(&url, &super::store_options(global)?, OpenMode::Existing) {
         Ok(store) => store,
         Err(error) => {
             let finding = not_opened(&error);

@@ -16,7 +16,7 @@ use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
-use crate::ui::{Ui, bytes_text, count_text, duration_text};
+use crate::ui::{Ui, bytes_text, count_text, duration_text, printable};
 use zvault::push::{Compression, PushOptions, PushReport, SqliteMode, StreamOptions, push};
 use zvault::watch::Watch;
 
@@ -115,6 +115,11 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     } else {
         ui.say(&summary(&report, dry_run))?;
     }
+    for store in &report.stores {
+        if let Some(why) = &store.error {
+            ui.warning(&format!("the store {} does not have this snapshot yet: {why}", store.name));
+        }
+    }
     if report.partial {
         if !ui.json {
             let what = if dry_run { "the snapshot would be incomplete" } else { "the snapshot is incomplete" };
@@ -179,6 +184,11 @@ fn summary(report: &PushReport, dry_run: bool) -> String {
     );
     if report.resumed_packs > 0 {
         text += &format!("found {} of an interrupted push again\n", count_text(report.resumed_packs, "pack", "packs"));
+    }
+    for store in report.stores.iter().filter(|store| store.error.is_none()) {
+        let objects = count_text(store.objects, "object", "objects");
+        let how = if store.caught_up { "caught up" } else { "has it too" };
+        text += &format!("{} {how}: {objects}, {}\n", printable(&store.name), bytes_text(store.bytes));
     }
     text += &match report.snapshot {
         Some(id) => format!("snapshot {id:.8} saved\n"),
