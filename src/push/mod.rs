@@ -110,7 +110,8 @@ fn capture(
 ) -> Result<SourceRecord, PushError> {
     let scope = Scope::VAULT;
     let domain = vault.domain_keys();
-    let sink = Sink::new(vault.index()?, packs, domain.id_keys(scope), options.compression.compressor()?);
+    let compressors = [options.compression.compressor()?, options.compression.compressor()?];
+    let sink = Sink::new(vault.index()?, packs, domain.id_keys(scope), compressors);
     let job = Job::new(vault, options, source, &sink, counts, watch, scope);
     let root = run_stages(vault, options, source, &sink, &job)?;
     sink.finish()?;

@@ -233,9 +233,10 @@ impl Probe {
     }
 
     fn read(&self, name: &str, range: Option<GetRange>) -> Result<Option<Bytes>, StoreError> {
+        let path = self.path(name);
         let read = async {
             let options = GetOptions { range, ..GetOptions::default() };
-            self.inner.objects.get_opts(&self.path(name), options).await?.bytes().await
+            self.inner.objects.get_opts(&path, options).await?.bytes().await
         };
         match self.run(Kind::Get, read) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -263,6 +264,25 @@ impl Probe {
 }
 
 impl StoreVerdict {
+    /// What whoever keeps a vault there should know.
+    pub fn warning(&self) -> Option<String> {
+        let (seen, rounds) = self.listed;
+        if seen < rounds {
+            return Some(format!(
+                "this store listed new objects at once only {seen} of {rounds} times: do not keep a vault there; 'zvault doctor' says more"
+            ));
+        }
+        let what = match self.conditional {
+            Conditional::Honoured => return None,
+            Conditional::Racy => "lets several create one object at the same moment",
+            Conditional::Ignored => "overwrites where it is told not to",
+            Conditional::Refused => "cannot be told not to overwrite",
+        };
+        Some(format!(
+            "this store {what}: zvault does not need that, but a stolen credential can overwrite objects; see docs/object-lock.md"
+        ))
+    }
+
     /// The bits of the roster (SPEC section 11.2).
     pub fn bits(&self) -> u32 {
         let listed = u32::from(self.listed.0 == self.listed.1) << 1;
@@ -372,6 +392,7 @@ mod tests {
             let verdict = store.verdict([7; 8]).expect("a verdict");
             assert_eq!(verdict, StoreVerdict { listed: (LIST_ROUNDS, LIST_ROUNDS), conditional: does });
             assert_eq!(verdict.bits(), 0b11 | (n as u32 + 1) << 2);
+            assert_eq!(verdict.warning().is_none(), does == Honoured);
             assert_eq!(store.probe([7; 8]).list().expect("list"), [""; 0], "{does:?}: nothing is left");
         }
     }
@@ -399,7 +420,9 @@ mod tests {
         let store = Store::from_object_store(faults.wrap(Arc::new(InMemory::new())), "lags").expect("open");
         faults.freeze_lists();
         assert_eq!(store.probe([3; 8]).list_after_write().expect("rounds"), (0, LIST_ROUNDS));
-        assert_eq!(StoreVerdict { listed: (4, 5), conditional: Conditional::Honoured }.bits() & 2, 0);
+        let late = StoreVerdict { listed: (4, 5), conditional: Conditional::Honoured };
+        assert_eq!(late.bits() & 2, 0);
+        assert!(late.warning().is_some_and(|text| text.contains("4 of 5")));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl Vault {
 
     /// Seals and stores index deltas of all packs that were stored since the last ones. They count once an entry names them.
     pub(crate) fn store_deltas(&self) -> Result<Vec<NewDelta>, VaultError> {
-        let deltas: Vec<_> = std::iter::from_fn(|| self.index().ok()?.take_delta()).collect();
+        let deltas = self.index()?.take_deltas();
         let stored = parallel::map(&deltas, TABLES, |delta| {
             let bytes = self.seal_table(ObjectType::Delta, &delta.table().encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
@@ -356,6 +356,7 @@ impl Vault {
                 .collect(),
             seen: self.log.seen(self.collectors()),
             deltas: deltas.iter().map(|delta| (delta.stored.hash(), delta.stored.kib())).collect(),
+            parts: deltas.iter().filter_map(|delta| Some((delta.stored.hash(), delta.delta.part()?))).collect(),
             payload,
         };
         let header = self.header(ObjectType::Entry, epoch.id, Mode::Symmetric)?;

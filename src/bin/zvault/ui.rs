@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -25,6 +25,8 @@ pub(crate) struct Ui {
     colour: bool,
     /// The bar that messages must not tear apart.
     bar: Arc<Mutex<Option<ProgressBar>>>,
+    /// With stores that do not answer: they say so here, and Ctrl-C ends it.
+    pub(crate) patience: Patience,
 }
 
 /// How progress is shown.
@@ -63,9 +65,11 @@ impl Ui {
             progress,
             colour: terminal && !no_color,
             bar: Arc::default(),
+            patience: Patience::default(),
         };
-        patience().on_retry({
-            let ui = ui.clone();
+        ui.patience.on_retry({
+            // Without its patience: the two would keep each other alive.
+            let ui = Self { patience: Patience::default(), ..ui.clone() };
             move |text| ui.note(text)
         });
         ui
@@ -201,12 +205,6 @@ impl Output {
     pub(crate) fn finish(mut self) -> Result<(), CommandError> {
         self.0.flush().map_err(|error| CommandError::output(&error))
     }
-}
-
-/// With stores that do not answer: what is tried again is told, and Ctrl-C ends it. One, as the terminal is one.
-pub(crate) fn patience() -> &'static Patience {
-    static PATIENCE: LazyLock<Patience> = LazyLock::new(Patience::default);
-    &PATIENCE
 }
 
 /// The last line on standard error of a run with `--json` that failed.
