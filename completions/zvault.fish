@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_zvault_global_optspecs
-    string join \n r/url= home= cache-dir= p/passphrase-file= passphrase-command= passphrase-fd= recovery-words-file= ephemeral json q/quiet v/verbose no-progress progress-interval= h/help V/version
+    string join \n r/url= home= config= cache-dir= p/passphrase-file= passphrase-command= passphrase-fd= recovery-words-file= o/option= ca-cert= limit-upload= limit-download= parallel-requests= retry-max-time= ephemeral json q/quiet v/verbose no-progress progress-interval= h/help V/version
 end
 
 function __fish_zvault_needs_command
@@ -24,13 +24,20 @@ function __fish_zvault_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c zvault -n "__fish_zvault_needs_command" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_needs_command" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_needs_command" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_needs_command" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_needs_command" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_needs_command" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_needs_command" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_needs_command" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_needs_command" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_needs_command" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_needs_command" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_needs_command" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_needs_command" -l json -d 'Print JSON: one document, or one line for each message of a long job'
@@ -46,18 +53,27 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "restore" -d 'Restore 
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "snapshots" -d 'List the snapshots in the vault, oldest first'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "ls" -d 'List the files in a snapshot'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "check" -d 'Check that the vault is whole: its structure and signatures, and if you like all of its data'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "doctor" -d 'Check that this machine and the storage are fit for a vault'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "mirror" -d 'Copy the vault from one store to another: what is missing, and nothing else'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "stores" -d 'List the stores of the vault, add one, or change which is the primary'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "version" -d 'Print what this program is, and which formats and suites it knows; with -v, the algorithms'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "completions" -d 'Print a script that lets a shell complete zvault\'s commands and options'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands into a folder'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l device-name -d 'Name of this device, for the people who share the vault [default: the name of this machine]' -r
-complete -c zvault -n "__fish_zvault_using_subcommand init" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand init" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand init" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l no-recovery-key -d 'Make no recovery key: who forgets the passphrase and loses all devices has lost the vault'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l low-memory -d 'Let the passphrase be opened on machines with little memory; guessing it becomes cheaper'
@@ -77,13 +93,20 @@ complete -c zvault -n "__fish_zvault_using_subcommand push" -l exclude-larger-th
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l compression -d 'How hard to compress: auto, off, fastest, better, max, or a level of zstd from 1 to 22' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l stdin-filename -d 'Name of that file in the snapshot [default: stdin]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s j -l jobs -d 'Number of threads [default: one for each core]' -r
-complete -c zvault -n "__fish_zvault_using_subcommand push" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l exclude-caches -d 'Leave out the contents of folders that have a CACHEDIR.TAG'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s x -l one-file-system -d 'Stay on the file system of each PATH'
@@ -108,13 +131,20 @@ complete -c zvault -n "__fish_zvault_using_subcommand backup" -l exclude-larger-
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l compression -d 'How hard to compress: auto, off, fastest, better, max, or a level of zstd from 1 to 22' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l stdin-filename -d 'Name of that file in the snapshot [default: stdin]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s j -l jobs -d 'Number of threads [default: one for each core]' -r
-complete -c zvault -n "__fish_zvault_using_subcommand backup" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l exclude-caches -d 'Leave out the contents of folders that have a CACHEDIR.TAG'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s x -l one-file-system -d 'Stay on the file system of each PATH'
@@ -136,13 +166,20 @@ complete -c zvault -n "__fish_zvault_using_subcommand restore" -l overwrite -d '
 if-changed\t'Replace those that differ in size or time'
 if-newer\t'Replace those that are older'
 never\t'Keep them'"
-complete -c zvault -n "__fish_zvault_using_subcommand restore" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l delete -d 'Delete what is in the restored folders of the target and not in the snapshot'
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -s n -l dry-run -d 'Write nothing, and tell what would be done'
@@ -159,13 +196,20 @@ complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s H -l host -d
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l tag -d 'Only those that have all of these tags, separated by commas; may be given several times, for one or the other' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l path -d 'Only those of a path; may be given several times' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l latest -d 'Only the newest N of each host and set of paths' -r
-complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s c -l compact -d 'One line for each snapshot, with less in it'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
@@ -174,13 +218,20 @@ complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s q -l quiet -
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s h -l help -d 'Print help'
-complete -c zvault -n "__fish_zvault_using_subcommand ls" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -s l -l long -d 'Show modes, owners, sizes and times'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l recursive -d 'List also what is in the folders below the path'
@@ -191,13 +242,20 @@ complete -c zvault -n "__fish_zvault_using_subcommand ls" -s v -l verbose -d 'Pr
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l read-data-subset -d 'Read a part of the data: the Nth of T parts as N/T, a random share as X%, or a random amount as SIZE' -r
-complete -c zvault -n "__fish_zvault_using_subcommand check" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand check" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l read-data -d 'Read all data as well, and verify it'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l keyless -d 'Compare every stored object with its name, without any key or passphrase'
@@ -207,17 +265,46 @@ complete -c zvault -n "__fish_zvault_using_subcommand check" -s q -l quiet -d 'P
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l from -d 'Store to copy from' -r
-complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l to -d 'Store to copy to: empty, or with an older copy of the same vault' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l no-write -d 'Write nothing to the storage: only list and read'
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l from -d 'Store to copy from, by its URL or its name in zvault.toml [default: the first one there]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l to -l store -d 'Store to copy to: empty, or with an older copy of the same vault [default: all others in zvault.toml]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l max-bytes -d 'Copy nothing if more than SIZE is missing: a limit on what somebody may have planted in the store' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l vault -d 'Id of the vault, if several may be there' -r
-complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l read-data -d 'Read all of the target as well, and replace what is damaged there'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s n -l dry-run -d 'Write nothing, and tell what would be copied'
@@ -227,13 +314,107 @@ complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s q -l quiet -d '
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zvault -n "__fish_zvault_using_subcommand version" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -f -a "list" -d 'List the stores that the vault has'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -f -a "add" -d 'Add a store: an empty place, or one with a copy of this vault'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -f -a "primary" -d 'Make a store the primary; it must have everything that the primary has'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand version" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand version" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l json -d 'Print JSON: one document, or one line for each message of a long job'
@@ -241,13 +422,20 @@ complete -c zvault -n "__fish_zvault_using_subcommand version" -s q -l quiet -d 
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s h -l help -d 'Print help'
-complete -c zvault -n "__fish_zvault_using_subcommand completions" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l json -d 'Print JSON: one document, or one line for each message of a long job'
@@ -256,13 +444,20 @@ complete -c zvault -n "__fish_zvault_using_subcommand completions" -s v -l verbo
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -s h -l help -d 'Print help'
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l out -d 'Folder to write the pages of all commands into' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand man" -s r -l url -l repo -d 'Vault to use: a folder, as a path or file:///path [default: the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand man" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand man" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l json -d 'Print JSON: one document, or one line for each message of a long job'

@@ -75,6 +75,7 @@ impl World {
         self.vault = Vault::open(OpenOptions {
             url: Some(&url),
             store: StoreOptions::default(),
+            stores: Vec::new(),
             vault: None,
             home: &self.home,
             cache: None,

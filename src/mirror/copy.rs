@@ -378,7 +378,7 @@ impl<'a> Job<'a> {
         self.watch.bytes.fetch_add(bytes, Relaxed);
     }
 
-    fn each<T: Sync>(
+    pub(super) fn each<T: Sync>(
         &self,
         threads: usize,
         items: &[T],

@@ -10,7 +10,6 @@ use vault_format::{DeviceId, Identity, ObjectHash, ObjectName, PackName};
 use super::MirrorError;
 use super::copy::Job;
 use crate::check::{SignedEntry, Verdict};
-use crate::parallel::for_each_on;
 use crate::sync::lock;
 
 /// Names in verified `final` entries.
@@ -40,7 +39,7 @@ impl Finals {
             .collect();
         let entries: Vec<ObjectName> = entries.into_iter().collect();
         let found = Mutex::new((Vec::new(), Vec::new()));
-        for_each_on(super::copy::SMALL, &entries, job.watch, |name| {
+        job.each(super::copy::SMALL, &entries, |name| {
             if let Some((bytes, _)) = job.read_either(name)?
                 && let Verdict::Entry(entry) = job.trust().judge_bytes(name, &bytes)
             {
@@ -50,9 +49,8 @@ impl Finals {
                     None => found.1.push(name.hash()),
                 }
             }
-            Ok::<_, MirrorError>(())
-        })?
-        .ok_or(MirrorError::Interrupted)?;
+            Ok(())
+        })?;
         let (clear, sealed) = std::mem::take(&mut *lock(&found));
         seen.add(sealed);
         Ok(Self::of(clear))

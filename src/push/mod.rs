@@ -3,6 +3,7 @@
 //! One direction, bounded queues, memory independent of the data's size. An interruption at any point leaves a valid
 //! vault, and what was stored by then is found by the next push.
 mod assemble;
+mod follow;
 mod job;
 mod options;
 mod packs;
@@ -19,7 +20,7 @@ use crossbeam_channel::bounded;
 use vault_format::Scope;
 use vault_format::log::{Outcome, Snapshot, SourceRecord};
 
-pub use options::{Compression, PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
+pub use options::{Compression, PushError, PushOptions, PushReport, SqliteMode, StoreOutcome, StreamOptions};
 
 use crate::manifest::{LeafWalk, ManifestBuilder, Part, TreeRoot};
 use crate::vault::Vault;
@@ -38,6 +39,9 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     vault.index()?;
     for table in vault.unusable_tables() {
         watch.event(Event::Note(&format!("{table}; what it named is stored again")));
+    }
+    if !options.dry_run {
+        vault.start_following();
     }
     let resumed = if options.dry_run { 0 } else { vault.find_interrupted()? };
 
@@ -90,6 +94,7 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         if let Err(error) = vault.merge_deltas() {
             watch.event(Event::Note(&format!("the index was not merged: {}", crate::chain(&error))));
         }
+        report.stores = follow::finish(vault, watch);
     }
     Ok(report)
 }
@@ -105,7 +110,8 @@ fn capture(
 ) -> Result<SourceRecord, PushError> {
     let scope = Scope::VAULT;
     let domain = vault.domain_keys();
-    let sink = Sink::new(vault.index()?, packs, domain.id_keys(scope), options.compression.compressor()?);
+    let compressors = [options.compression.compressor()?, options.compression.compressor()?];
+    let sink = Sink::new(vault.index()?, packs, domain.id_keys(scope), compressors);
     let job = Job::new(vault, options, source, &sink, counts, watch, scope);
     let root = run_stages(vault, options, source, &sink, &job)?;
     sink.finish()?;

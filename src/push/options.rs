@@ -145,6 +145,23 @@ pub struct PushReport {
     pub partial: bool,
     /// How long it took.
     pub duration: Duration,
+    /// How the stores beside the primary have followed.
+    pub stores: Vec<StoreOutcome>,
+}
+
+/// How a store beside the primary has followed. None of this makes a push fail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreOutcome {
+    /// What the configuration calls it.
+    pub name: String,
+    /// Objects that were stored there.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// It lacked something from before, and was filled from the primary.
+    pub caught_up: bool,
+    /// Why it does not have everything.
+    pub error: Option<String>,
 }
 
 impl PushReport {

@@ -106,6 +106,7 @@ impl World {
         OpenOptions {
             url: Some(URL),
             store: StoreOptions::default(),
+            stores: Vec::new(),
             vault: None,
             home: &self.home,
             cache,

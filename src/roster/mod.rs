@@ -10,10 +10,13 @@ pub use graph::{Ignored, IgnoredWhy};
 pub use rank::Standing;
 pub use state::{
     Device, Epoch, Features, FoundSlot, OpenError, PusherAccess, Rank, ReaderKeys, Revocation, Roster, RosterError,
-    Setting, Store, Void,
+    Setting, Store, StoreId, Void,
 };
 pub use unlock::{UnlockError, Unlocked, unlock};
-pub use write::{EnrollOptions, Enrolled, Founded, FoundingOptions, NewRecord, WriteError, enroll, found};
+pub use write::{
+    EnrollOptions, Enrolled, Founded, FoundingOptions, NewRecord, StoreChange, WriteError, change_stores, enroll,
+    found, new_store_id,
+};
 
 #[cfg(test)]
 mod tests;

@@ -35,7 +35,7 @@ pub struct Roster {
     /// Two new roots were named with no order between them: nobody is root.
     pub root_is_frozen: bool,
     /// Where the vault is; URLs are for readers ([`ReaderKeys::store_urls`]).
-    pub stores: BTreeMap<[u8; 16], Store>,
+    pub stores: BTreeMap<StoreId, Store>,
     /// Values of the whole vault.
     pub settings: BTreeMap<String, Setting>,
     /// Well-formed records that do not count, or not in all they say.
@@ -112,6 +112,9 @@ pub struct Features {
     /// Needed to forget and collect.
     pub prune: BTreeSet<String>,
 }
+
+/// What a store is known by in the roster: random.
+pub type StoreId = [u8; 16];
 
 /// A store, as everybody sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -210,6 +213,11 @@ impl Roster {
     /// Whether a record is among those that are well formed. A pinned head that is not was withheld by the store.
     pub fn knows(&self, record: Identity) -> bool {
         self.graph.records.iter().any(|r| r.identity == record)
+    }
+
+    /// The store whose lists decide (rule S-1).
+    pub fn primary_store(&self) -> Option<StoreId> {
+        self.stores.iter().find(|(_, store)| store.primary).map(|(id, _)| *id)
     }
 
     /// The members: devices that are not revoked.
@@ -405,6 +413,10 @@ impl Roster {
             for op in &record.record.ops {
                 match op {
                     Op::Store { id, kind, primary, verdict } => {
+                        if *primary {
+                            // One decides: the last that was named, also when two admins named one each.
+                            self.stores.values_mut().for_each(|store| store.primary = false);
+                        }
                         self.stores.insert(*id, Store { kind: *kind, primary: *primary, verdict: *verdict });
                     }
                     Op::Flags { read, write, prune } => {

@@ -2,7 +2,7 @@
 
 use super::{
     EnrollOptions, Enrolled, Founded, FoundingOptions, IgnoredWhy, NewRecord, OpenError, Rank, Roster, RosterError,
-    Standing, UnlockError, WriteError, enroll, found, graph::name_of, unlock, write::sign,
+    Standing, StoreChange, UnlockError, WriteError, change_stores, enroll, found, graph::name_of, unlock, write::sign,
 };
 use crate::keys::{DeviceKeys, EpochKeys, NewSlot, Passphrase, SlotSecret, Words, boxes, device_id, seal_slot};
 use crypto_backends::{
@@ -42,6 +42,7 @@ fn make(words: bool, passphrase: &Passphrase) -> Founded {
         device_name: NAME,
         store_url: URL,
         store_kind: 1,
+        store_verdict: 0,
         time: NOW,
     };
     found(provider(), &options).expect("a vault")
@@ -680,4 +681,52 @@ fn values_of_the_vault() {
     let by_passphrase = vault.unlock_by_passphrase();
     vault.write(&by_passphrase, |record| record.ops.push(flags("x")));
     assert!(vault.roster().features.write.is_empty());
+}
+
+#[test]
+fn one_store_is_primary() {
+    let mut vault = Vault::new();
+    let founder = vault.founder.duplicate();
+    let change = |vault: &Vault, signer: &DeviceKeys, changes: &[StoreChange]| {
+        let roster = vault.roster();
+        let keys = roster.open_as(provider(), signer).map_err(|e| e.to_string()).expect("opens");
+        change_stores(provider(), &roster, &keys, signer, changes, NOW)
+    };
+    let store = |id, primary, url: Option<&str>| StoreChange {
+        id: [id; 16],
+        kind: 1,
+        primary,
+        verdict: 0,
+        url: url.map(str::to_owned),
+    };
+    let first = vault.roster().primary_store().expect("init names one");
+    let second = change(&vault, &founder, &[store(2, false, Some("file:///second"))]).expect("added");
+    vault.store(second);
+    let roster = vault.roster();
+    assert_eq!((roster.stores.len(), roster.primary_store()), (2, Some(first)));
+    let keys = roster.open_as(provider(), &founder).map_err(|e| e.to_string()).expect("opens");
+    assert_eq!(keys.store_urls[&[2; 16]], "file:///second");
+    assert_eq!(keys.store_urls[&first], URL);
+
+    // Two admins name one each at the same moment: everybody sees the same one.
+    let promote = change(&vault, &founder, &[store(2, true, None)]).expect("promoted");
+    let other = change(&vault, &founder, &[store(3, true, Some("file:///third"))]).expect("promoted");
+    vault.store(promote);
+    assert_eq!(vault.roster().primary_store(), Some([2; 16]));
+    vault.store(other);
+    let roster = vault.roster();
+    assert_eq!(roster.stores.values().filter(|store| store.primary).count(), 1);
+    vault.objects.reverse();
+    assert_eq!(vault.roster().primary_store(), roster.primary_store());
+
+    // Whoever is no admin cannot even write it down.
+    let sponsor = vault.unlock_by_passphrase();
+    let guest = vault.enroll(&sponsor, "guest", caps(RPP));
+    let refused = change(&vault, &guest, &[store(4, true, None)]).err().expect("refused");
+    assert!(matches!(refused, WriteError::NotAdmin { .. }), "{refused}");
+    // And if it does, it does not count.
+    vault.write(&guest, |record| {
+        record.ops = vec![Op::Store { id: [4; 16], kind: 1, primary: true, verdict: 0 }];
+    });
+    assert_eq!(vault.roster().primary_store(), roster.primary_store());
 }

@@ -2,7 +2,7 @@
 
 use super::{
     graph::name_of,
-    state::{OpenError, ReaderKeys, Roster, RosterError},
+    state::{OpenError, Rank, ReaderKeys, Roster, RosterError, StoreId},
 };
 use crate::{
     keys::{
@@ -46,6 +46,8 @@ pub struct FoundingOptions<'a> {
     pub store_url: &'a str,
     /// What sort of store that is, for programs.
     pub store_kind: u8,
+    /// What the store was seen to do (SPEC section 11.2); 0: it was not tried.
+    pub store_verdict: u32,
     /// What time it is, claimed to everybody.
     pub time: Time,
 }
@@ -125,7 +127,7 @@ pub fn found(provider: &'static Provider, options: &FoundingOptions<'_>) -> Resu
     let domain_root = Key::random(provider.random)?;
     let store = random(provider)?;
     let mut ops: Vec<Op> = members.iter().map(Member::add).collect();
-    ops.push(Op::Store { id: store, kind: options.store_kind, primary: true, verdict: 0 });
+    ops.push(Op::Store { id: store, kind: options.store_kind, primary: true, verdict: options.store_verdict });
     let seal_box =
         |member: &Member| boxes::seal_reader_box(provider, vault, &member.keys.recipient(), &epoch, &domain_root);
     let private = Private(PrivatePart {
@@ -186,6 +188,67 @@ pub fn enroll(
     Ok(Enrolled { record: sign(provider, signer, &record)?, device })
 }
 
+/// What the roster is to say of a store.
+pub struct StoreChange {
+    /// The store.
+    pub id: StoreId,
+    /// What sort of store it is, for programs.
+    pub kind: u8,
+    /// Its lists decide. Ends that of every other store.
+    pub primary: bool,
+    /// What was found out about it.
+    pub verdict: u32,
+    /// Where it is, if that is new.
+    pub url: Option<String>,
+}
+
+/// Adds stores, or changes what the roster says of them: an admin's business.
+pub fn change_stores(
+    provider: &'static Provider,
+    roster: &Roster,
+    keys: &ReaderKeys,
+    signer: &DeviceKeys,
+    changes: &[StoreChange],
+    time: Time,
+) -> Result<NewRecord, WriteError> {
+    check_writable(roster)?;
+    let member = roster.devices.get(&signer.id).filter(|device| device.is_member());
+    if member.is_none_or(|device| device.rank < Rank::Admin) {
+        return Err(WriteError::NotAdmin { signer: signer.id });
+    }
+    let newest = keys.current_epoch().ok_or(WriteError::NoEpoch)?;
+    let op = |change: &StoreChange| {
+        let StoreChange { id, kind, primary, verdict, .. } = *change;
+        Op::Store { id, kind, primary, verdict }
+    };
+    let mut stores: Vec<_> = changes.iter().filter_map(|change| Some((change.id, change.url.clone()?))).collect();
+    stores.sort();
+    let private = match stores.is_empty() {
+        true => None,
+        false => {
+            let private = Private(PrivatePart { devices: Vec::new(), stores });
+            Some(boxes::seal_private(provider, roster.vault, newest, &private.0)?)
+        }
+    };
+    let (parents, n) = roster.next_place();
+    let record = Record {
+        genesis: None,
+        time,
+        parents,
+        n,
+        ops: changes.iter().map(op).collect(),
+        epoch: None,
+        boxes: Vec::new(),
+        private,
+    };
+    sign(provider, signer, &record)
+}
+
+/// The id of a fresh store.
+pub fn new_store_id(provider: &Provider) -> Result<StoreId, WriteError> {
+    Ok(random(provider)?)
+}
+
 /// Why a record was not made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -199,6 +262,12 @@ pub enum WriteError {
         asked: Capabilities,
         /// What it may hand on.
         allowed: Capabilities,
+    },
+    /// Only an admin may do this.
+    #[error("device {signer:.8} is no admin of the vault")]
+    NotAdmin {
+        /// Who was to sign.
+        signer: DeviceId,
     },
     /// The roster has operations or features that this version does not know.
     #[error("the vault uses features of a newer version and is read-only for this one: update zvault")]

@@ -1,6 +1,6 @@
 //! The folder of local state.
 
-use super::{DeviceState, Pins, StateError, file};
+use super::{Cursors, DeviceState, Pins, StateError, file};
 use crypto_backends::{Key, Provider, SecretBytes};
 use rustix::fs::{FlockOperation, flock};
 use std::{
@@ -177,6 +177,22 @@ impl Home {
         records: &SecretBytes,
     ) -> Result<(), StateError> {
         self.write(provider, vault, "roster", records)
+    }
+
+    /// How far each store has followed; nothing is known if that cannot be read: then the stores are asked.
+    pub fn cursors(&self, vault: VaultId) -> Cursors {
+        let plain = file::open(&self.key, &self.place(vault, "stores")).ok().flatten();
+        plain.and_then(|(_, plain)| super::cursors::parse(plain.expose())).unwrap_or_default()
+    }
+
+    /// Remembers how far each store has followed.
+    pub fn set_cursors(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        cursors: &Cursors,
+    ) -> Result<(), StateError> {
+        self.write(provider, vault, "stores", &super::cursors::encode(cursors))
     }
 
     /// The push ended well.

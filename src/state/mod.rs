@@ -8,17 +8,20 @@
 //! vaults/<vault id>/pins    sealed: the newest heads seen
 //! vaults/<vault id>/logs    sealed: the log entries that were verified
 //! vaults/<vault id>/roster  sealed: the roster records that were read
+//! vaults/<vault id>/stores  sealed: how far each store has followed the primary
 //! vaults/<vault id>/journal sealed: what an interrupted push left behind
 //! ```
 //!
 //! Nothing is in clear but vault ids.
 
 mod codec;
+mod cursors;
 mod device;
 mod file;
 mod home;
 mod pins;
 
+pub use cursors::{Cursor, Cursors};
 pub use device::DeviceState;
 pub use home::{Home, VaultLock, cache_path, home_path};
 pub use pins::{LogPin, Pins};

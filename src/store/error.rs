@@ -266,7 +266,7 @@ impl StoreError {
             }
             code if WRONG_CREDENTIALS.contains(&code) => Self::WrongCredentials { at, source: said() },
             code if WRONG_REGION.contains(&code) => Self::WrongRegion { at, expected: reply.region.clone() },
-            code if NO_BUCKET.contains(&code) => Self::NoBucket { at, source: said() },
+            code if means_no_bucket(code) => Self::NoBucket { at, source: said() },
             code if NOT_ALLOWED.contains(&code) => Self::PermissionDenied { at, source: said() },
             code if FULL.contains(&code) => Self::NoSpace { at, source: said() },
             code if TRANSIENT.contains(&code) => Self::Unreachable { at, source: said() },
@@ -340,6 +340,11 @@ impl StoreError {
             _ => Self::Other { at, source },
         }
     }
+}
+
+/// Whether this is a word for that there is no such bucket.
+pub(super) fn means_no_bucket(code: &str) -> bool {
+    NO_BUCKET.contains(&code)
 }
 
 /// The store's word in what the library says of a deletion in bulk.

@@ -118,6 +118,22 @@ pub enum VaultError {
         /// The verb.
         what: &'static str,
     },
+    /// This machine's configuration and the roster do not agree about which store decides.
+    #[error("{url} is not the vault's primary store, which is {primary}")]
+    NotPrimary {
+        /// The store that the configuration names first, or that was named.
+        url: String,
+        /// Where the primary was when it was added.
+        primary: String,
+        /// Its id.
+        id: String,
+    },
+    /// A store that nobody added.
+    #[error("{url} is none of the stores in the vault's roster")]
+    UnknownStore {
+        /// Where.
+        url: String,
+    },
     /// An index table is missing or damaged.
     #[error("the index table {path} cannot be used: {reason}")]
     Table {
@@ -184,6 +200,10 @@ impl VaultError {
             Self::State(StateError::UnknownVault { .. }) => Trouble::NoVault,
             Self::Log(error) => error.trouble(),
             Self::RosterRolledBack { .. } | Self::Table { .. } | Self::Unread(_) => Trouble::Integrity,
+            Self::Write(WriteError::NotAdmin { .. } | WriteError::NotAllowed { .. }) | Self::NotPrimary { .. } => {
+                Trouble::NotAllowed
+            }
+            Self::UnknownStore { .. } => Trouble::Usage,
             Self::Open(_) | Self::NotAllowed { .. } | Self::NoCleanEpoch | Self::Features(_) | Self::NoEpoch { .. } => {
                 Trouble::NotAllowed
             }
@@ -217,6 +237,17 @@ impl VaultError {
             }
             Self::Unlock(UnlockError::OtherVault { .. }) => "do not restore from this place and do not push to it",
             Self::NoCleanEpoch => "an admin's device must run once",
+            Self::NotPrimary { id, .. } => {
+                return vec![
+                    "name the primary first in zvault.toml; nothing can be pushed to another store".into(),
+                    format!("if it is the primary under another URL, say so there: id = \"{id}\""),
+                    "to make this one the primary: 'zvault stores primary', on an admin's device".into(),
+                ];
+            }
+            Self::UnknownStore { .. } => "add it with 'zvault stores add URL'",
+            Self::Write(WriteError::NotAdmin { .. }) => {
+                "run it on the device that made the vault, or with the 24 words"
+            }
             Self::Table { .. } => "'zvault check' tells which snapshots suffer",
             Self::Unread(_) => "repeat the command; if this stays, 'zvault check' names what is damaged",
             Self::Store(error) => return error.hints(),

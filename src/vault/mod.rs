@@ -1,12 +1,14 @@
 //! An opened vault: its store, its roster, the keys that this device has, its logs and its index.
 mod chunks;
 mod error;
+mod follow;
 mod index;
 mod open;
 mod packs;
 mod records;
 #[cfg(test)]
 mod requests;
+mod stores;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -23,22 +25,30 @@ use vault_format::{
 pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
 pub use error::VaultError;
+pub(crate) use follow::Followed;
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
+pub(crate) use stores::Other;
+pub use stores::{StoreConfig, StoreInfo, parse_store_id, store_id_text};
 
-use crate::index::Index;
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
 use crate::log::{Log, LogEntry, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
 use crate::stage::{dek, open_object};
 use crate::state::{Home, VaultLock};
-use crate::store::Store;
+use crate::store::{Store, Traffic};
 
 /// An opened vault.
 pub struct Vault {
     provider: &'static Provider,
     store: Store,
     url: String,
+    /// How the configuration names that store.
+    place: StoreConfig,
+    /// The other stores that the configuration has.
+    others: Vec<Other>,
+    /// Those that take what a push stores, while it goes on.
+    followers: Mutex<Vec<follow::Follower>>,
     records: records::Records,
     roster: Roster,
     keys: ReaderKeys,
@@ -54,7 +64,7 @@ pub struct Vault {
     log: Log,
     /// When roster and logs were listed last, if this run held the vault then and has not pushed since.
     listed: Option<Instant>,
-    index: OnceLock<Index>,
+    index: OnceLock<index::Loaded>,
     /// The end of this device's own log, once this run has written to it: (identity, seq).
     own_end: Mutex<Option<(Identity, u64)>>,
     /// What this run has written to its log: it need not be read back.
@@ -79,6 +89,16 @@ impl Vault {
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What was asked of its storage since it was opened, the opening included.
+    pub fn traffic(&self) -> Traffic {
+        self.store.traffic()
+    }
+
+    /// Whether its storage is on another machine, or may be.
+    pub fn is_remote(&self) -> bool {
+        self.store.is_remote()
     }
 
     /// Its suite, for life.
@@ -204,11 +224,18 @@ impl Vault {
         Chunks::new(self, scope)
     }
 
+    /// Where local copies of this vault are kept.
+    pub(crate) fn cache_folder(&self) -> Option<&Path> {
+        self.cache.as_deref()
+    }
+
     /// Folders of this machine that belong to zvault: never inside a source.
     pub(crate) fn local_folders(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.home.path().to_owned()];
         folders.extend(self.cache.clone());
         folders.extend(self.store.folder().map(Path::to_owned));
+        let others = self.others.iter().filter_map(|other| other.store().ok()?.folder());
+        folders.extend(others.map(Path::to_owned));
         folders
     }
 

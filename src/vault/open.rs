@@ -1,5 +1,6 @@
 //! Making a vault, and opening one.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -8,10 +9,11 @@ use bytes::Bytes;
 use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{Domain, Suite, VaultId};
+use vault_format::{DeviceId, Domain, Suite, VaultId};
 
 use super::records::Records;
-use super::{Reading, Vault, VaultError};
+use super::stores::kind_number;
+use super::{Other, Reading, StoreConfig, Vault, VaultError};
 use crate::keys::{DeviceKeys, Passphrase, SlotSecret, Words};
 use crate::log::{Known, Log, LogListing, Missing};
 use crate::parallel;
@@ -19,7 +21,7 @@ use crate::roster::{
     EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
 };
 use crate::state::{DeviceState, Home, LogPin, Pins};
-use crate::store::{Listing, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
+use crate::store::{Listing, OpenMode, Store, StoreError, StoreOptions, StoreUrl, StoreVerdict};
 use crate::sync::lock;
 
 /// What a new vault is made with.
@@ -58,6 +60,7 @@ impl<'a> OpenOptions<'a> {
         Self {
             url: Some(url),
             store: StoreOptions::default(),
+            stores: Vec::new(),
             vault: None,
             home,
             cache: None,
@@ -89,6 +92,8 @@ pub struct OpenOptions<'a> {
     pub url: Option<&'a str>,
     /// How the store there is spoken to.
     pub store: StoreOptions,
+    /// All stores of the vault, the primary first, where they are configured; used if there is no `url`.
+    pub stores: Vec<StoreConfig>,
     /// Which one, if several may be there.
     pub vault: Option<VaultId>,
     /// The local state.
@@ -166,6 +171,7 @@ impl Vault {
         } else {
             provider.password.fit(memory::total().unwrap_or(0))
         };
+        let verdict = try_store(provider, &store)?;
         let founded = found(
             provider,
             &FoundingOptions {
@@ -175,7 +181,8 @@ impl Vault {
                 words: options.words,
                 device_name: &options.device_name,
                 store_url: &label,
-                store_kind: STORE_KIND_FOLDER,
+                store_kind: kind_number(&StoreUrl::parse(options.url)?),
+                store_verdict: verdict.map_or(0, |verdict| verdict.bits()),
                 time: crate::now(),
             },
         )?;
@@ -199,7 +206,7 @@ impl Vault {
                 return Err(trouble.err().unwrap_or(VaultError::Race { url: label }));
             }
         }
-        let vault = Self::assemble(
+        let mut vault = Self::assemble(
             provider,
             store,
             label,
@@ -212,36 +219,64 @@ impl Vault {
             options.cache,
             Log::default(),
         );
+        vault.notes.extend(verdict.and_then(|verdict| verdict.warning()));
         vault.pin()?;
         Ok(Initialised { vault, words: founded.words })
     }
 
     /// Opens a vault with the keys of this machine, or, on a machine that is no device of it, with a passphrase or words.
-    pub fn open(options: OpenOptions<'_>) -> Result<Self, VaultError> {
+    pub fn open(mut options: OpenOptions<'_>) -> Result<Self, VaultError> {
         let home = options.home;
-        let known = match (options.vault, options.url) {
-            (Some(vault), _) if home.vaults()?.contains(&vault) => Some(vault),
-            (Some(_), _) => None,
-            (None, Some(url)) => home.find(&StoreUrl::parse(url)?.to_string())?,
-            (None, None) => Some(match home.default_vault()? {
+        let mut places = std::mem::take(&mut options.stores);
+        let mut configured = places.clone();
+        if let Some(url) = options.url {
+            // One that is named is the only one, with what the configuration says of it.
+            let named = StoreUrl::parse(url)?.to_string();
+            places.retain(|place| place.plain_url() == named);
+            places.truncate(1);
+            if places.is_empty() {
+                places.push(StoreConfig { options: options.store.clone(), ..StoreConfig::unnamed(url) });
+                configured.clone_from(&places);
+            }
+        }
+        let known = match options.vault {
+            Some(vault) if home.vaults()?.contains(&vault) => Some(vault),
+            Some(_) => None,
+            None if places.is_empty() => Some(match home.default_vault()? {
                 Some(vault) => vault,
                 None if home.vaults()?.is_empty() => return Err(VaultError::WhichVault("none")),
                 None => return Err(VaultError::WhichVault("several")),
             }),
+            // A device remembers where it first met the vault; another store of it may have become the primary since.
+            None => {
+                let mut known = None;
+                for place in &configured {
+                    known = known.or(home.find(&StoreUrl::parse(&place.url)?.to_string())?);
+                }
+                known
+            }
         };
         let state = known.map(|vault| home.device(vault)).transpose()?;
-        let url = match (&state, options.url) {
-            (_, Some(url)) => url.to_owned(),
-            (Some(state), None) => state.url.clone(),
-            (None, None) => return Err(VaultError::WhichVault("none")),
-        };
-        let store_url = StoreUrl::parse(&url)?;
+        if let (true, Some(state)) = (places.is_empty(), &state) {
+            places.push(StoreConfig { options: options.store.clone(), ..StoreConfig::unnamed(&state.url) });
+        }
+        let primary = places.first().ok_or(VaultError::WhichVault("none"))?;
+        let store_url = StoreUrl::parse(&primary.url)?;
         let label = store_url.to_string();
-        let store = Store::open(&store_url, &options.store, OpenMode::Existing).map_err(|error| match error {
+        let store = Store::open(&store_url, &primary.options, OpenMode::Existing).map_err(|error| match error {
             StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
             error => error.into(),
         })?;
-        Self::open_on(store, label, state, options)
+        let state = match state {
+            None => met_elsewhere(&store, home)?,
+            state => state,
+        };
+        options.stores.clone_from(&places);
+        let mut vault = Self::open_on(store, label, state, options)?;
+        let mut places = places.into_iter();
+        vault.place = places.next().unwrap_or(vault.place);
+        vault.others = places.map(Other::new).collect();
+        Ok(vault)
     }
 
     /// The same on a store that is open already, as the device in `state`, or with a secret.
@@ -344,14 +379,20 @@ impl Vault {
             log,
         );
         vault.ephemeral = true;
+        if let Some(place) = options.stores.first() {
+            vault.place.clone_from(place);
+        }
         let newest = vault.snapshots().last().map(|snapshot| crate::time_text(snapshot.time));
         vault.notes.push(format!(
             "this machine sees the vault for the first time and cannot know of anything newer than what the store shows: {}",
             newest.map_or("no snapshots".into(), |time| format!("as of {time}"))
         ));
         if options.enroll {
-            match vault.enroll(&options.device_name) {
+            match vault.check_primary().and_then(|()| vault.enroll(&options.device_name)) {
                 Ok(()) => {}
+                Err(error @ VaultError::NotPrimary { .. }) => {
+                    vault.notes.push(format!("this machine did not become a device of the vault: {error}"));
+                }
                 Err(VaultError::Store(error @ (StoreError::ReadOnly { .. } | StoreError::PermissionDenied { .. }))) => {
                     vault.notes.push(format!(
                         "this machine could not become a device of the vault, the passphrase was used for this run only: {}",
@@ -431,12 +472,16 @@ impl Vault {
             }
         });
         let domain = keys.domain(Domain::SHARED);
+        let place = StoreConfig::unnamed(&url);
         // A copy beside a folder would only take space.
         let copies = cache.as_ref().filter(|_| store.folder().is_none()).map(|cache| cache.join("packs"));
         Self {
             provider,
             store,
             url,
+            place,
+            others: Vec::new(),
+            followers: Mutex::default(),
             records,
             roster,
             keys,
@@ -467,20 +512,22 @@ impl Vault {
         if self.ephemeral {
             return Ok(());
         }
-        let heads = |device| {
-            let pin = |identity| self.log.get(&identity).map(|entry| LogPin { seq: entry.seq, identity });
-            self.log.heads(device).into_iter().filter_map(pin).collect()
-        };
-        let pins = Pins {
-            roster_heads: self.roster.heads.clone(),
-            logs: self.log.devices().map(|device| (device, heads(device))).collect(),
-        };
+        let pins = Pins { roster_heads: self.roster.heads.clone(), logs: self.log_pins() };
         if self.home.pins(self.id())? != pins {
             self.home.set_pins(self.provider, self.id(), &pins)?;
             self.home.set_roster_cache(self.provider, self.id(), &self.records.pack(self.provider))?;
             self.home.set_log_cache(self.provider, self.id(), &SecretBytes::new(self.log.pack()))?;
         }
         Ok(())
+    }
+
+    /// The heads of all logs.
+    pub(super) fn log_pins(&self) -> BTreeMap<DeviceId, Vec<LogPin>> {
+        let heads = |device| {
+            let pin = |identity| self.log.get(&identity).map(|entry| LogPin { seq: entry.seq, identity });
+            self.log.heads(device).into_iter().filter_map(pin).collect()
+        };
+        self.log.devices().map(|device| (device, heads(device))).collect()
     }
 
     /// Reads roster and logs again: what other devices did since. Costs two lists at once, and what is new.
@@ -498,7 +545,7 @@ impl Vault {
         Ok(())
     }
 
-    fn refresh_roster(&mut self, listing: &Listing) -> Result<(), VaultError> {
+    pub(super) fn refresh_roster(&mut self, listing: &Listing) -> Result<(), VaultError> {
         let records = Records::fetch(self.provider, &self.store, listing, &self.records)?;
         let roster = Roster::build(self.provider, records.all(), Some(self.id()))
             .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
@@ -511,6 +558,21 @@ impl Vault {
         }
         (self.roster, self.records) = (roster, records);
         Ok(())
+    }
+}
+
+/// What a store on a network does, for the roster. A folder is what the file system is. A credential that may not write
+/// beside the vault is no reason not to make one.
+fn try_store(provider: &Provider, store: &Store) -> Result<Option<StoreVerdict>, VaultError> {
+    if !store.is_remote() {
+        return Ok(None);
+    }
+    let mut nonce = [0; 8];
+    provider.random.fill(&mut nonce)?;
+    match store.verdict(nonce) {
+        Ok(verdict) => Ok(Some(verdict)),
+        Err(StoreError::PermissionDenied { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -552,6 +614,26 @@ fn forget_unfinished(home: &Home, url: &str) -> Result<(), VaultError> {
     Ok(())
 }
 
+/// Who this machine is in the vault at a place where it has never been: its id says that it is a vault that is known.
+fn met_elsewhere(store: &Store, home: &Home) -> Result<Option<DeviceState>, VaultError> {
+    let known = home.vaults()?;
+    if known.is_empty() {
+        return Ok(None);
+    }
+    let provider = rustcrypto::provider();
+    let records = Records::fetch(provider, store, &store.list(&roster_prefix())?, &Records::default())?;
+    let found = match Roster::build(provider, records.all(), None) {
+        Ok(roster) => vec![roster.vault],
+        Err(RosterError::TwoVaults { found }) => found,
+        Err(_) => Vec::new(),
+    };
+    let mut ours = found.into_iter().filter(|vault| known.contains(vault));
+    match (ours.next(), ours.next()) {
+        (Some(vault), None) => Ok(home.device(vault).ok()),
+        _ => Ok(None),
+    }
+}
+
 /// Whether this version knows all that it takes to read the vault.
 fn check_readable(roster: &Roster) -> Result<(), VaultError> {
     let unknown: Vec<_> = roster.features.read.iter().cloned().collect();
@@ -564,6 +646,3 @@ impl VaultError {
         matches!(self, Self::Unlock(UnlockError::WrongSecret(_)))
     }
 }
-
-/// SPEC 11.2, operation 4: a folder.
-const STORE_KIND_FOLDER: u8 = 1;

@@ -50,6 +50,7 @@ impl Vault {
             Some(device) if device.is_member() && device.capabilities.contains(Capabilities::PUSH) => {}
             _ => return Err(VaultError::NotAllowed { device: self.device.id, what: "push" }),
         }
+        self.check_primary()?;
         self.keys.current_epoch().map(|_| ()).ok_or(VaultError::NoCleanEpoch)
     }
 
@@ -65,10 +66,13 @@ impl Vault {
     /// is stored: a push that is killed in between would leave a pack that nobody ever finds.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
         self.note_in_journal(pack.name)?;
-        let bytes = pack.name.tree.then(|| pack.bytes.clone());
+        let bytes = (pack.name.tree || self.has_followers()).then(|| pack.bytes.clone());
         let stored = self.store.put_pack(pack)?;
         if let Some(bytes) = bytes {
-            self.tree_packs.keep(&stored.name(), &bytes);
+            if stored.name().tree {
+                self.tree_packs.keep(&stored.name(), &bytes);
+            }
+            self.follow(stored.name().into(), &bytes);
         }
         self.index()?.stored(&stored);
         Ok(stored)
@@ -76,11 +80,14 @@ impl Vault {
 
     /// Seals and stores index deltas of all packs that were stored since the last ones. They count once an entry names them.
     pub(crate) fn store_deltas(&self) -> Result<Vec<NewDelta>, VaultError> {
-        let deltas: Vec<_> = std::iter::from_fn(|| self.index().ok()?.take_delta()).collect();
+        let deltas = self.index()?.take_deltas();
         let stored = parallel::map(&deltas, TABLES, |delta| {
             let bytes = self.seal_table(ObjectType::Delta, &delta.table().encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
-            Ok::<_, VaultError>(self.store.put_delta(self.device.id, hash, Bytes::from(bytes), delta.packs())?)
+            let bytes = Bytes::from(bytes);
+            let stored = self.store.put_delta(self.device.id, hash, bytes.clone(), delta.packs())?;
+            self.follow(ObjectName::Delta { device: self.device.id, hash }, &bytes);
+            Ok::<_, VaultError>(stored)
         })?;
         Ok(stored.into_iter().zip(deltas).map(|(stored, delta)| NewDelta { stored, delta }).collect())
     }
@@ -218,7 +225,9 @@ impl Vault {
         let stored = parallel::map(&merged, TABLES, |table| {
             let bytes = self.seal_table(ObjectType::Shard, &table.encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
-            self.store.put(&ObjectName::Shard { device: self.device.id, hash }, Bytes::from(bytes))?;
+            let (name, bytes) = (ObjectName::Shard { device: self.device.id, hash }, Bytes::from(bytes));
+            self.store.put(&name, bytes.clone())?;
+            self.follow(name, &bytes);
             Ok::<_, VaultError>(hash)
         })?;
         let mut shards: Vec<ObjectHash> = [plan.keep, stored].concat();
@@ -267,6 +276,11 @@ impl Vault {
                 self.index().is_ok_and(|index| index.locate(&chunk.id).is_ok_and(|places| places.is_empty()))
             });
             if new {
+                if self.has_followers() {
+                    let name = ObjectName::Pack(pack.name());
+                    let Ok(bytes) = self.store.get(&name, &|bytes| self.provider.hash.hash(&[bytes])) else { continue };
+                    self.follow(name, &bytes);
+                }
                 self.index()?.stored(&pack);
                 // Stays in the journal until an entry names it: this push may be interrupted as well.
                 lock(&self.journal).extend_from_slice(line);
@@ -342,6 +356,7 @@ impl Vault {
                 .collect(),
             seen: self.log.seen(self.collectors()),
             deltas: deltas.iter().map(|delta| (delta.stored.hash(), delta.stored.kib())).collect(),
+            parts: deltas.iter().filter_map(|delta| Some((delta.stored.hash(), delta.delta.part()?))).collect(),
             payload,
         };
         let header = self.header(ObjectType::Entry, epoch.id, Mode::Symmetric)?;
@@ -363,7 +378,9 @@ impl Vault {
     }
 
     fn put_entry(&self, entry: NewEntry) -> Result<(), VaultError> {
-        self.store.put(&entry.name, Bytes::from(entry.bytes))?;
+        let bytes = Bytes::from(entry.bytes);
+        self.store.put(&entry.name, bytes.clone())?;
+        self.follow(entry.name, &bytes);
         *lock(&self.own_end) = Some((entry.entry.identity, entry.entry.seq));
         lock(&self.written).push(entry.entry);
         Ok(())

@@ -74,14 +74,16 @@ const TEST_KDF: &str = "ZVAULT_TEST_KDF";
 /// Seconds.
 const TEST_STALL: &str = "ZVAULT_TEST_STALL";
 const TESTS: [&str; 2] = [TEST_KDF, TEST_STALL];
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 11] = [
     "ZVAULT_URL",
     "ZVAULT_HOME",
+    "ZVAULT_CONFIG",
     "ZVAULT_CACHE_DIR",
     "ZVAULT_PASSPHRASE",
     "ZVAULT_PASSPHRASE_FILE",
     "ZVAULT_PASSPHRASE_COMMAND",
     "ZVAULT_PASSPHRASE_FD",
+    "ZVAULT_JITTER",
     "ZVAULT_NO_PROGRESS",
     "ZVAULT_PROGRESS_INTERVAL",
 ];

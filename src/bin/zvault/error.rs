@@ -72,6 +72,21 @@ impl CommandError {
         hints.into_iter().fold(failed, Self::hint)
     }
 
+    /// Whether it is of this kind.
+    pub(crate) fn is(&self, trouble: Trouble) -> bool {
+        matches!(self, Self::Failed(failed) if failed.trouble == trouble)
+    }
+
+    /// The message with its causes.
+    pub(crate) fn in_one_line(&self) -> String {
+        match self {
+            Self::OutputClosed => self.to_string(),
+            Self::Failed(failed) => {
+                failed.causes.iter().fold(failed.message.clone(), |all, cause| format!("{all}: {cause}"))
+            }
+        }
+    }
+
     /// Adds what caused it, and what caused that.
     pub(crate) fn cause(mut self, source: &dyn Error) -> Self {
         if let Self::Failed(failed) = &mut self {

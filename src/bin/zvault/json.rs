@@ -6,9 +6,11 @@ use serde::Serialize;
 use vault_format::log::{Outcome, SourceKind};
 use vault_format::{Entry, Kind, Time};
 
+use crate::traffic::TrafficDocument;
 use zvault::log::SnapshotInfo;
 use zvault::mirror::{Amount, MirrorReport};
 use zvault::push::PushReport;
+use zvault::store::Traffic;
 
 /// One line of JSON.
 pub(crate) fn line(document: &impl Serialize) -> String {
@@ -134,12 +136,27 @@ pub(crate) struct PushSummary {
     total_bytes_processed: u64,
     total_duration: f64,
     problems: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stores: Vec<FollowedDocument>,
+    #[serde(flatten)]
+    traffic: TrafficDocument,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_id: Option<String>,
 }
 
+/// How a store beside the primary has followed.
+#[derive(Serialize)]
+struct FollowedDocument {
+    name: String,
+    objects: u64,
+    bytes: u64,
+    caught_up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
 impl PushSummary {
-    pub(crate) fn new(report: &PushReport, dry_run: bool) -> Self {
+    pub(crate) fn new(report: &PushReport, traffic: &Traffic, dry_run: bool) -> Self {
         Self {
             message_type: "summary",
             dry_run,
@@ -160,6 +177,18 @@ impl PushSummary {
             total_bytes_processed: report.total_bytes_processed,
             total_duration: report.duration.as_secs_f64(),
             problems: report.problems,
+            stores: report
+                .stores
+                .iter()
+                .map(|store| FollowedDocument {
+                    name: store.name.clone(),
+                    objects: store.objects,
+                    bytes: store.bytes,
+                    caught_up: store.caught_up,
+                    error: store.error.clone(),
+                })
+                .collect(),
+            traffic: traffic.into(),
             snapshot_id: report.snapshot.map(|id| id.to_string()),
         }
     }
@@ -185,6 +214,8 @@ pub(crate) struct RestoreSummary {
     pub(crate) problems: u64,
     pub(crate) damaged: u64,
     pub(crate) warnings: u64,
+    #[serde(flatten)]
+    pub(crate) traffic: TrafficDocument,
 }
 
 /// A snapshot.
@@ -361,6 +392,8 @@ pub(crate) struct CheckSummary<'a> {
     pub(crate) leftovers: u64,
     pub(crate) junk: &'a [String],
     pub(crate) notes: &'a [String],
+    #[serde(flatten)]
+    pub(crate) traffic: TrafficDocument,
     pub(crate) damaged: Vec<DamageDocument<'a>>,
 }
 
@@ -452,6 +485,15 @@ impl<'a> MirrorSummary<'a> {
             ignored_count: report.ignored_count,
         }
     }
+}
+
+/// A store of the vault.
+#[derive(Serialize)]
+pub(crate) struct StoreDocument<'a> {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) url: Option<&'a str>,
+    pub(crate) primary: bool,
 }
 
 /// What this program is.

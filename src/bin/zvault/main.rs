@@ -1,12 +1,15 @@
 //! `zvault`, the command line of the library.
 mod args;
 mod commands;
+mod config;
 mod env;
 mod error;
 mod exit;
+mod jitter;
 mod job;
 mod json;
 mod passphrase;
+mod traffic;
 mod ui;
 
 use std::process::ExitCode;

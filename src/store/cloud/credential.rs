@@ -134,7 +134,8 @@ pub(super) fn why_not(error: &CredentialError) -> String {
     match error {
         CredentialError::Slow { seconds, .. } => format!("no answer in {seconds} s"),
         CredentialError::Failed { source, .. } if is_network(source.as_ref()) => "no answer".to_owned(),
-        error => crate::chain(error),
+        // The end of the story: what comes before names addresses and times.
+        error => crate::chain(error).rsplit(" - ").next().unwrap_or_default().to_owned(),
     }
 }
 

@@ -186,10 +186,13 @@ async fn a_credential_process_is_run_once_while_what_it_says_is_good() {
     world.script("process", "exit 1");
     assert_eq!(provider.get_credential().await.expect("the old one").key_id, "AKIA2");
 
-    world.script("process", "echo 's3cr3t' >&2; exit 1");
-    let error = world.error(S3, &[ENDPOINT, "profile=p"]).await;
-    assert!(error.to_string().contains("profile 'p'"), "{error}");
-    assert!(!crate::chain(&error).contains("s3cr3t"), "{}", crate::chain(&error));
+    // What it writes for people is shown, what it writes for programs is not.
+    world.script("process", "echo '{\"SecretAccessKey\":\"s3cr3t\"'");
+    let error = crate::chain(&world.error(S3, &[ENDPOINT, "profile=p"]).await);
+    assert!(error.contains("profile 'p'") && !error.contains("s3cr3t"), "{error}");
+    world.script("process", "echo 'touch the key' >&2; exit 1");
+    let error = crate::chain(&world.error(S3, &[ENDPOINT, "profile=p"]).await);
+    assert!(error.contains("touch the key"), "{error}");
 }
 
 #[tokio::test]
@@ -394,6 +397,39 @@ async fn regions_and_endpoints_come_from_where_aws_tools_take_them() {
     assert!(debug.contains("https://s3.example/bucket") && debug.contains("ca-west-1"), "{debug}");
     world.set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true".into());
     assert!(shown(world.open(S3, &[]).await).contains("https://bucket.s3.ca-west-1.amazonaws.com"));
+}
+
+#[tokio::test]
+async fn the_region_of_a_bucket_is_asked_for() {
+    let aws = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = format!("http://{}", aws.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in aws.incoming() {
+            let mut stream = stream.expect("a connection");
+            while let Some(path) = request(&mut stream) {
+                let reply = match path.as_str() {
+                    "/bucket" => "403 Forbidden\r\nx-amz-bucket-region: eu-south-2",
+                    "/missing" => "404 Not Found",
+                    _ => "400 Bad Request",
+                };
+                let reply = format!("HTTP/1.1 {reply}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(reply.as_bytes()).expect("answered");
+            }
+        }
+    });
+    let transport = super::transport(&StoreOptions::default(), true, UploadCheck::None);
+    let transport = transport.unwrap_or_else(|error| panic!("{}", error.at(S3)));
+    let ask = async |name: &str, at: &str| {
+        let bucket = crate::store::Bucket { name: name.to_owned(), prefix: String::new() };
+        let asked = s3::region_of_bucket(&bucket, &transport, at, S3, std::time::Duration::ZERO).await;
+        asked.map_err(|error| error.at(S3))
+    };
+    assert_eq!(ask("bucket", &at).await.expect("a region"), "eu-south-2");
+    assert!(matches!(ask("missing", &at).await, Err(StoreError::NoBucket { .. })));
+    let error = ask("odd", &at).await.expect_err("no region");
+    assert!(error.to_string().contains("set -o region=REGION or AWS_REGION"), "{error}");
+    let error = ask("bucket", "http://127.0.0.1:9").await.expect_err("nobody is there");
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
 }
 
 #[test]

@@ -2,3 +2,5 @@
 mod objects;
 mod targets;
 mod vaults;
+
+pub(crate) use objects::copy;

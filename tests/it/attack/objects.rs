@@ -261,7 +261,7 @@ fn put_back(world: &World) {
     }
 }
 
-pub(super) fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("it starts");
     assert!(copied.success(), "cannot copy {}", from.display());
 }

@@ -10,6 +10,7 @@ use zvault::Trouble;
 use zvault::mirror::{Amount, MirrorError, MirrorOptions, MirrorReport, mirror};
 use zvault::state::Home;
 use zvault::store::{OpenMode, Store, StoreError, StoreOptions, StoreUrl};
+use zvault::vault::StoreConfig;
 
 /// Copy the vault from one store to another: what is missing, and nothing else
 ///
@@ -17,12 +18,12 @@ use zvault::store::{OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 /// replaced; nothing in it is deleted, unless a device of the vault has signed that it deletes it.
 #[derive(Args)]
 pub(crate) struct MirrorArgs {
-    /// Store to copy from
+    /// Store to copy from, by its URL or its name in zvault.toml [default: the first one there]
     #[arg(long, value_name = "URL")]
     from: Option<String>,
 
-    /// Store to copy to: empty, or with an older copy of the same vault
-    #[arg(long, value_name = "URL")]
+    /// Store to copy to: empty, or with an older copy of the same vault [default: all others in zvault.toml]
+    #[arg(long, visible_alias = "store", value_name = "URL")]
     to: Option<String>,
 
     /// Read all of the target as well, and replace what is damaged there
@@ -43,18 +44,61 @@ pub(crate) struct MirrorArgs {
 }
 
 pub(crate) fn run(args: MirrorArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
-    let (Some(from), Some(to)) = (args.from.as_deref().or(global.url.as_deref()), args.to.as_deref()) else {
-        return Err(CommandError::usage("which store is to be copied to which?")
-            .hint("name both: zvault mirror --from URL --to URL"));
+    let pairs = pairs(&args, global, ui)?;
+    let mut ended = Ok(Done::Complete);
+    for (from, to) in &pairs {
+        let this = one(&args, from, to, global, ui);
+        // One store that is away does not keep the others from being filled.
+        match this {
+            Err(error) if pairs.len() > 1 && !error.is(Trouble::Interrupted) => {
+                ui.error_line(&format!(
+                    "zvault: {} was not filled: {}",
+                    printable(&to.name),
+                    printable(&error.in_one_line())
+                ));
+                ended = ended.and(Err(error));
+            }
+            Err(error) => return Err(error),
+            Ok(Done::Complete) => {}
+            Ok(trouble) => ended = ended.map(|_| trouble),
+        }
+    }
+    ended
+}
+
+/// What is to be copied to what.
+fn pairs(args: &MirrorArgs, global: &Global, ui: &Ui) -> Result<Vec<(StoreConfig, StoreConfig)>, CommandError> {
+    let configured = super::stores(global, ui)?;
+    let from = match args.from.as_deref().or(global.url.as_deref()) {
+        Some(from) => Some(super::stores::named(from, global, ui)?),
+        None => configured.first().cloned(),
     };
-    let (from_url, to_url) = (parse(from)?, parse(to)?);
+    let targets = match &args.to {
+        Some(to) => vec![super::stores::named(to, global, ui)?],
+        None => configured.into_iter().filter(|store| from.as_ref() != Some(store)).collect(),
+    };
+    match from {
+        Some(from) if !targets.is_empty() => Ok(targets.into_iter().map(|to| (from.clone(), to)).collect()),
+        _ => Err(CommandError::usage("which store is to be copied to which?")
+            .hint("name both: zvault mirror --from URL --to URL; or all of them in zvault.toml")),
+    }
+}
+
+fn one(
+    args: &MirrorArgs,
+    from: &StoreConfig,
+    to: &StoreConfig,
+    global: &Global,
+    ui: &Ui,
+) -> Result<Done, CommandError> {
+    let (from_url, to_url) = (parse(&from.url)?, parse(&to.url)?);
     if from_url == to_url {
         return Err(MirrorError::Same { url: from_url.to_string() }.into());
     }
-    let options = super::store_options(global)?;
-    let from = Store::open(&from_url, &options, OpenMode::Existing).map_err(MirrorError::from)?;
-    let to = open_target(&to_url, &options, args.dry_run)?;
-    let report = copy(&args, known(global, &[&from_url, &to_url])?, &from, &to, global, ui)?;
+    let (from_options, to_options) = (&from.options, &to.options);
+    let from = Store::open(&from_url, from_options, OpenMode::Existing).map_err(MirrorError::from)?;
+    let to = open_target(&to_url, to_options, args.dry_run)?;
+    let report = copy(args, known(global, &[&from_url, &to_url])?, &from, &to, global, ui)?;
     tell(&report, from.label(), &to_url.to_string(), args.dry_run, ui)
 }
 

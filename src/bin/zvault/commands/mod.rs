@@ -10,6 +10,7 @@ mod mirror;
 mod push;
 mod restore;
 mod snapshots;
+mod stores;
 mod version;
 
 use std::path::PathBuf;
@@ -18,12 +19,13 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use crate::args::{Cli, Global, StoreArgs};
+use crate::config::{self, Config};
 use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
-use zvault::store::StoreOptions;
-use zvault::vault::{OpenOptions, Purpose, Vault};
+use zvault::store::{StoreOptions, StoreUrl};
+use zvault::vault::{OpenOptions, Purpose, StoreConfig, Vault};
 use zvault::{Trouble, VaultId};
 
 /// What to do.
@@ -38,6 +40,7 @@ pub(crate) enum Command {
     Check(check::CheckArgs),
     Doctor(doctor::DoctorArgs),
     Mirror(mirror::MirrorArgs),
+    Stores(stores::StoresArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -64,6 +67,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Check(args) => check::run(args, global, ui),
         Command::Doctor(args) => doctor::run(args, global, ui),
         Command::Mirror(args) => mirror::run(args, global, ui),
+        Command::Stores(args) => stores::run(args, global, ui),
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Man(args) => man::run(args, ui),
@@ -79,6 +83,38 @@ fn home_path(global: &Global) -> Result<PathBuf, CommandError> {
     )
 }
 
+/// The stores that the configuration names, the primary first; none if there is no configuration. What the arguments say
+/// counts more: limits for all of them, settings for the one that is named, or for the first.
+fn stores(global: &Global, ui: &Ui) -> Result<Vec<StoreConfig>, CommandError> {
+    let mut stores = config(global)?.stores;
+    let said = store_options(global, ui)?;
+    for (number, store) in stores.iter_mut().enumerate() {
+        let named = match &global.url {
+            Some(url) => store.is_at(url),
+            None => number == 0,
+        };
+        let options = &mut store.options;
+        if named {
+            options.settings.extend(said.settings.clone());
+        }
+        options.ca_cert = said.ca_cert.clone().or(options.ca_cert.take());
+        options.limit_upload = said.limit_upload.or(options.limit_upload);
+        options.limit_download = said.limit_download.or(options.limit_download);
+        options.parallel_requests = said.parallel_requests.or(options.parallel_requests);
+        options.retry_max_time = said.retry_max_time.or(options.retry_max_time);
+        options.patience = said.patience.clone();
+    }
+    Ok(stores)
+}
+
+/// The configuration: the file that was named, else the one in the folder of state.
+fn config(global: &Global) -> Result<Config, CommandError> {
+    match &global.config {
+        Some(path) => Config::read(path),
+        None => Config::read_if_there(&config::path_in(&home_path(global)?)),
+    }
+}
+
 /// The folder of caches.
 fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
     let given = global.cache_dir.clone().or_else(|| state::cache_path(&|name| std::env::var_os(name)));
@@ -86,12 +122,24 @@ fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
 }
 
 /// Opens the vault that the arguments name, or the only one of this device. Asks for the passphrase if it must.
-fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>, purpose: Purpose) -> Result<Vault, CommandError> {
+fn open(global: &Global, ui: &Ui, secrets: Secrets<'_>, purpose: Purpose) -> Result<Vault, CommandError> {
+    open_at(global.url.as_deref(), global, ui, secrets, purpose)
+}
+
+/// The same at a place of the command's choice.
+fn open_at(
+    url: Option<&str>,
+    global: &Global,
+    ui: &Ui,
+    mut secrets: Secrets<'_>,
+    purpose: Purpose,
+) -> Result<Vault, CommandError> {
     let home = Arc::new(Home::open(&home_path(global)?)?);
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
-        url: global.url.as_deref(),
-        store: store_options(global)?,
+        url,
+        store: store_options(global, ui)?,
+        stores: stores(global, ui)?,
         vault: None,
         home: &home,
         cache: cache.as_deref(),
@@ -114,7 +162,7 @@ fn open(global: &Global, ui: &Ui, mut secrets: Secrets<'_>, purpose: Purpose) ->
 }
 
 /// How stores are spoken to, as the arguments say.
-fn store_options(global: &Global) -> Result<StoreOptions, CommandError> {
+fn store_options(global: &Global, ui: &Ui) -> Result<StoreOptions, CommandError> {
     let StoreArgs { option, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time } = &global.store;
     let mut options = StoreOptions {
         ca_cert: ca_cert.clone(),
@@ -122,12 +170,34 @@ fn store_options(global: &Global) -> Result<StoreOptions, CommandError> {
         limit_download: limit_download.and_then(|rate| rate.0),
         parallel_requests: *parallel_requests,
         retry_max_time: *retry_max_time,
+        patience: ui.patience.clone(),
         ..StoreOptions::default()
     };
     for setting in option {
         options.set(setting).map_err(|error| CommandError::usage(error.to_string()))?;
     }
     Ok(options)
+}
+
+/// Whether the vault's storage is on another machine, as far as that can be known without asking it.
+fn is_far(global: &Global, ui: &Ui) -> Result<bool, CommandError> {
+    let url = match &global.url {
+        Some(url) => Some(url.clone()),
+        None => {
+            let path = home_path(global)?;
+            // Home is made by whoever opens the vault.
+            let home = if path.exists() { Some(Home::open(&path)?) } else { None };
+            let vault = home.as_ref().map(Home::default_vault).transpose()?.flatten();
+            match (home, vault) {
+                (Some(home), Some(vault)) => home.device(vault).ok().map(|device| device.url),
+                _ => None,
+            }
+        }
+    };
+    // A URL that makes no sense is told when it is opened.
+    let Some(Ok(url)) = url.map(|url| StoreUrl::parse(&url)) else { return Ok(false) };
+    let environment = |name: &str| std::env::var(name).ok();
+    Ok(url.bucket().is_some() && !store_options(global, ui)?.is_loopback(url.kind(), &environment))
 }
 
 /// The name of this machine.

@@ -13,10 +13,12 @@ use zvault::vault::Purpose;
 use super::Done;
 use crate::args::Global;
 use crate::error::CommandError;
+use crate::jitter::JitterArgs;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
-use crate::ui::{Ui, bytes_text, count_text, duration_text};
+use crate::traffic;
+use crate::ui::{Ui, bytes_text, count_text, duration_text, printable};
 use zvault::push::{Compression, PushOptions, PushReport, SqliteMode, StreamOptions, push};
 use zvault::watch::Watch;
 
@@ -97,6 +99,9 @@ pub(crate) struct PushArgs {
     /// Number of threads [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
+
+    #[command(flatten)]
+    jitter: JitterArgs,
 }
 
 pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
@@ -106,14 +111,20 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
             .hint("push them one after the other; or did you mean --stdin-from-command?"));
     }
     let dry_run = args.dry_run;
+    args.jitter.wait(super::is_far(global, ui)?, ui)?;
     let options = args.options(global)?;
     let mut vault = super::open(global, ui, Secrets::new(&global.secret).without_stdin(reads_stdin), Purpose::Push)?;
     let count = |watch: &Watch<'_>, ended: &AtomicBool| count(&options, watch, ended);
     let report = job::run(ui, Job::Push, Some(&count), |watch| Ok(push(&mut vault, &options, watch)?))?;
     if ui.json {
-        ui.summary(&json::PushSummary::new(&report, dry_run))?;
+        ui.summary(&json::PushSummary::new(&report, &vault.traffic(), dry_run))?;
     } else {
-        ui.say(&summary(&report, dry_run))?;
+        ui.say(&(summary(&report, dry_run) + &traffic::line(&vault.traffic(), vault.is_remote())))?;
+    }
+    for store in &report.stores {
+        if let Some(why) = &store.error {
+            ui.warning(&format!("the store {} does not have this snapshot yet: {why}", store.name));
+        }
     }
     if report.partial {
         if !ui.json {
@@ -179,6 +190,11 @@ fn summary(report: &PushReport, dry_run: bool) -> String {
     );
     if report.resumed_packs > 0 {
         text += &format!("found {} of an interrupted push again\n", count_text(report.resumed_packs, "pack", "packs"));
+    }
+    for store in report.stores.iter().filter(|store| store.error.is_none()) {
+        let objects = count_text(store.objects, "object", "objects");
+        let how = if store.caught_up { "caught up" } else { "has it too" };
+        text += &format!("{} {how}: {objects}, {}\n", printable(&store.name), bytes_text(store.bytes));
     }
     text += &match report.snapshot {
         Some(id) => format!("snapshot {id:.8} saved\n"),

@@ -1,0 +1,256 @@
+//! The stores of a vault: which there are, which of them decides, and those beside the primary.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use vault_format::name::{logs_prefix, roster_prefix};
+use vault_format::{Identity, ObjectName};
+
+use super::{Vault, VaultError};
+use crate::roster::{StoreChange, StoreId, change_stores, new_store_id};
+use crate::state::Cursor;
+use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
+
+/// A store as this machine's configuration has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// What messages call it.
+    pub name: String,
+    /// Where it is.
+    pub url: String,
+    /// Its id in the roster, if the roster has it under another URL.
+    pub id: Option<StoreId>,
+    /// How it is spoken to.
+    pub options: StoreOptions,
+}
+
+/// A store as the roster has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreInfo {
+    /// Its id.
+    pub id: StoreId,
+    /// Where it was when it was added.
+    pub url: Option<String>,
+    /// Its lists decide.
+    pub primary: bool,
+    /// What this machine's configuration calls it, if it has it.
+    pub name: Option<String>,
+}
+
+/// A store beside the one that the vault was opened from. Opened when it is first needed.
+pub(crate) struct Other {
+    pub(crate) config: StoreConfig,
+    opened: OnceLock<Result<Store, StoreFailure>>,
+}
+
+/// Why a store cannot be used; kept, so that each is tried once in a run.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreFailure(pub(crate) String);
+
+impl Other {
+    pub(crate) fn new(config: StoreConfig) -> Self {
+        Self { config, opened: OnceLock::new() }
+    }
+
+    /// A store that is open already.
+    #[cfg(test)]
+    pub(crate) fn with_store(config: StoreConfig, store: Store) -> Self {
+        Self { config, opened: OnceLock::from(Ok(store)) }
+    }
+
+    pub(crate) fn store(&self) -> Result<&Store, &StoreFailure> {
+        let open = || {
+            let url = StoreUrl::parse(&self.config.url).map_err(|error| StoreFailure(crate::chain(&error)))?;
+            Store::open(&url, &self.config.options, OpenMode::Existing)
+                .map_err(|error| StoreFailure(crate::chain(&error)))
+        };
+        self.opened.get_or_init(open).as_ref()
+    }
+}
+
+impl StoreConfig {
+    /// Under the name of its URL.
+    pub fn unnamed(url: &str) -> Self {
+        Self { name: url.to_owned(), url: url.to_owned(), id: None, options: StoreOptions::default() }
+    }
+
+    /// Whether it is the store at this URL.
+    pub fn is_at(&self, url: &str) -> bool {
+        StoreUrl::parse(url).is_ok_and(|url| url.to_string() == self.plain_url())
+    }
+
+    /// The URL as the roster and the local state write it.
+    pub(crate) fn plain_url(&self) -> String {
+        StoreUrl::parse(&self.url).map_or_else(|_| self.url.clone(), |url| url.to_string())
+    }
+}
+
+impl Vault {
+    /// All stores that the roster names.
+    pub fn stores(&self) -> Vec<StoreInfo> {
+        let name_of = |id| {
+            let configured = std::iter::once(&self.place).chain(self.others.iter().map(|other| &other.config));
+            let mut configured = configured.filter(|config| self.id_of(config) == Some(id));
+            configured.next().map(|config| config.name.clone())
+        };
+        let stores = self.roster.stores.iter().map(|(id, store)| StoreInfo {
+            id: *id,
+            url: self.keys.store_urls.get(id).cloned(),
+            primary: store.primary,
+            name: name_of(*id),
+        });
+        stores.collect()
+    }
+
+    /// Adds a store to the roster, unless it is there already. Needs an admin. The store itself is filled by a copy.
+    pub fn add_store(&mut self, config: &StoreConfig) -> Result<StoreId, VaultError> {
+        let url = StoreUrl::parse(&config.url)?;
+        if let Some(id) = self.id_of(config) {
+            return Ok(id);
+        }
+        let id = new_store_id(self.provider)?;
+        self.write_stores(&[StoreChange {
+            id,
+            kind: kind_number(&url),
+            primary: false,
+            verdict: 0,
+            url: Some(url.to_string()),
+        }])?;
+        Ok(id)
+    }
+
+    /// Makes the store that this vault was opened from the primary. Needs an admin.
+    ///
+    /// What devices claim of the earlier primary does not count for this one: their local copies of the index are tagged
+    /// with the store, and made anew (rule S-4).
+    pub fn make_primary(&mut self) -> Result<(), VaultError> {
+        let id = self.id_of(&self.place).ok_or_else(|| VaultError::UnknownStore { url: self.url.clone() })?;
+        let known = self.roster.stores[&id];
+        if known.primary {
+            return Ok(());
+        }
+        self.write_stores(&[StoreChange { id, kind: known.kind, primary: true, verdict: known.verdict, url: None }])
+    }
+
+    /// Names of objects, records and entries, that `earlier` shows and this vault's store does not: what would be lost if
+    /// this one became the primary now.
+    pub fn lacks(&self, earlier: &Store) -> Result<u64, VaultError> {
+        let mut lacks = 0;
+        for prefix in [roster_prefix(), logs_prefix()] {
+            let (here, there) = (self.store.list(&prefix)?, earlier.list(&prefix)?);
+            let counts = |name: &ObjectName| name.device().is_none_or(|id| self.roster.devices.contains_key(&id));
+            let there = there.objects.iter().filter(|object| counts(&object.name));
+            lacks += there.filter(|object| here.objects.binary_search(object).is_err()).count() as u64;
+        }
+        Ok(lacks)
+    }
+
+    /// Copies the roster to another store: what was just decided counts there too.
+    pub fn tell(&self, other: &Store) -> Result<(), VaultError> {
+        for (name, bytes) in self.records.all() {
+            if self.hash(bytes) == name.hash().0 && !other.exists(name)? {
+                other.put(name, Bytes::copy_from_slice(bytes))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The store that this vault was opened from, as the configuration has it.
+    pub fn place(&self) -> &StoreConfig {
+        &self.place
+    }
+
+    /// Stores beside the one that it was opened from.
+    pub(crate) fn others(&self) -> &[Other] {
+        &self.others
+    }
+
+    /// The roster decides which store is the primary. Where it names one only, there is nothing to be mistaken about.
+    pub(super) fn check_primary(&self) -> Result<(), VaultError> {
+        let Some(primary) = self.roster.primary_store().filter(|_| self.roster.stores.len() > 1) else { return Ok(()) };
+        if self.id_of(&self.place) == Some(primary) {
+            return Ok(());
+        }
+        Err(VaultError::NotPrimary {
+            url: self.url.clone(),
+            primary: self.keys.store_urls.get(&primary).cloned().unwrap_or_else(|| "another store".into()),
+            id: store_id_text(&primary),
+        })
+    }
+
+    /// The id that the roster has for a configured store.
+    pub(crate) fn id_of(&self, config: &StoreConfig) -> Option<StoreId> {
+        let by_url = || {
+            let url = config.plain_url();
+            self.keys.store_urls.iter().find(|(_, known)| **known == url).map(|(id, _)| *id)
+        };
+        config.id.or_else(by_url).filter(|id| self.roster.stores.contains_key(id))
+    }
+
+    /// Whether a store has everything that this run has read from the primary: then what this run stores can go to it at
+    /// once. It has an entry only if it has all that the entry relies on, so the heads speak for the rest.
+    pub(crate) fn is_level(&self, other: &Store) -> Result<bool, StoreError> {
+        let there = other.list(&roster_prefix())?.objects;
+        let sound = |(name, bytes): &&(ObjectName, Vec<u8>)| self.hash(bytes) == name.hash().0;
+        let has = |name: &ObjectName, size| there.binary_search(&Listed { name: *name, size }).is_ok();
+        if !self.records.all().iter().filter(sound).all(|(name, bytes)| has(name, bytes.len() as u64)) {
+            return Ok(false);
+        }
+        for head in self.log.devices().flat_map(|device| self.log.heads(device)) {
+            if let Some(name) = self.entry_name(&head)
+                && !other.exists(&name)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The name under which an entry is stored.
+    pub(crate) fn entry_name(&self, identity: &Identity) -> Option<ObjectName> {
+        let entry = self.log.get(identity)?;
+        Some(ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object })
+    }
+
+    /// A store has everything that this run has read from the primary and written to it.
+    pub(crate) fn remember_level(&self, other: &Other) -> Result<(), VaultError> {
+        if self.ephemeral {
+            return Ok(());
+        }
+        let mut cursors = self.home.cursors(self.id());
+        let cursor = Cursor { time: crate::now(), logs: self.log_pins() };
+        cursors.insert(other.config.plain_url(), cursor);
+        Ok(self.home.set_cursors(self.provider, self.id(), &cursors)?)
+    }
+
+    fn write_stores(&mut self, changes: &[StoreChange]) -> Result<(), VaultError> {
+        let record = change_stores(self.provider, &self.roster, &self.keys, &self.device, changes, crate::now())?;
+        self.store.put(&record.name, Bytes::from(record.bytes))?;
+        let listing = self.store.list(&roster_prefix())?;
+        self.refresh_roster(&listing)?;
+        self.pin()
+    }
+}
+
+/// An id of a store in hex.
+pub fn store_id_text(id: &StoreId) -> String {
+    hex::encode(id)
+}
+
+/// The inverse of [`store_id_text`].
+pub fn parse_store_id(text: &str) -> Option<StoreId> {
+    let mut id = [0; 16];
+    hex::decode_to_slice(text, &mut id).ok()?;
+    Some(id)
+}
+
+/// How the roster names a kind of store (SPEC section 11.2): it only informs.
+pub(super) fn kind_number(url: &StoreUrl) -> u8 {
+    match url.kind() {
+        "folder" => 1,
+        "S3" => 2,
+        "GCS" => 3,
+        "Azure" => 4,
+        _ => 0,
+    }
+}

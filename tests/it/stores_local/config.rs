@@ -1,0 +1,112 @@
+//! `zvault.toml`, and what the vault itself says of its stores.
+
+use std::fs;
+
+use crate::flow::look::look;
+use crate::flow::machine::noise;
+use crate::runner::{Ran, World, run, tree};
+
+/// A vault whose second store is empty yet.
+pub(super) fn two_stores() -> World {
+    let world = World::with_vault();
+    world.write("data/a", noise(300_000, 1));
+    write_config(&world, &["vault", "second"]);
+    go(&world, &["push", "data"]).expect_code(0);
+    go(&world, &["stores", "add", "second"]).expect_code(0).expect_out("now a store");
+    world
+}
+
+/// The program with the configuration, and without a URL.
+pub(super) fn go(world: &World, args: &[&str]) -> Ran {
+    run(world.command(args).env_remove("ZVAULT_URL"))
+}
+
+/// Stores in folders of their names, in this order.
+pub(super) fn write_config(world: &World, names: &[&str]) {
+    let store =
+        |name: &&str| format!("[[store]]\nname = {name:?}\nurl = {:?}\n\n", world.path(name).to_str().expect("UTF-8"));
+    let text: String = names.iter().map(store).collect();
+    world.write("user/.local/state/zvault/zvault.toml", text);
+}
+
+#[test]
+fn an_unknown_key_is_an_error() {
+    let world = World::with_vault();
+    let path =
+        world.write("user/.local/state/zvault/zvault.toml", "[[store]]\nname = \"a\"\nurl = \"/v\"\nspeed = 9\n");
+    go(&world, &["snapshots"]).expect_code(2).expect_err("line 4").expect_err("speed");
+    fs::remove_file(path).expect("removed");
+    go(&world, &["snapshots"]).expect_code(0);
+    go(&world, &["snapshots", "--config", "nowhere.toml"]).expect_code(1).expect_err("nowhere.toml");
+    let elsewhere = format!("[[store]]\nname = \"a\"\nurl = {:?}\n", world.path("vault").to_str().expect("UTF-8"));
+    world.write("elsewhere.toml", elsewhere);
+    go(&world, &["snapshots", "--config", "elsewhere.toml"]).expect_code(0);
+    run(world.command(["snapshots"]).env_remove("ZVAULT_URL").env("ZVAULT_CONFIG", world.path("elsewhere.toml")))
+        .expect_code(0);
+}
+
+#[test]
+fn the_roster_decides_which_store_is_the_primary() {
+    let world = two_stores();
+    let listed = go(&world, &["stores", "--json"]).expect_code(0).last_json();
+    let listed = listed.as_array().expect("stores");
+    assert_eq!(listed.len(), 2);
+    let primary: Vec<_> = listed.iter().filter(|store| store["primary"] == true).map(|store| &store["name"]).collect();
+    assert_eq!(primary, ["vault"]);
+    go(&world, &["mirror"]).expect_code(0);
+    assert_eq!(tree(&world.path("second/zv1")), tree(&world.path("vault/zv1")));
+
+    // A configuration that disagrees, and a URL that does: nothing is pushed, everything can be read.
+    let before = tree(&world.path("second"));
+    write_config(&world, &["second", "vault"]);
+    for args in [&["push", "data"][..], &["push", "data", "--force"]] {
+        go(&world, args).expect_code(13).expect_err("primary").expect_err("zvault.toml");
+    }
+    run(world.command(["push", "data"]).env("ZVAULT_URL", world.path("second"))).expect_code(13);
+    go(&world, &["snapshots"]).expect_code(0).expect_out("1 snapshot");
+    assert_eq!(tree(&world.path("second")), before);
+
+    // The primary under another name of the same place is the primary once its id is said.
+    let id =
+        listed.iter().find(|store| store["primary"] == true).expect("one")["id"].as_str().expect("an id").to_owned();
+    std::os::unix::fs::symlink(world.path("vault"), world.path("mounted")).expect("a link");
+    let text =
+        |id: &str| format!("[[store]]\nname = \"m\"\nurl = {:?}\n{id}", world.path("mounted").to_str().expect("UTF-8"));
+    world.write("user/.local/state/zvault/zvault.toml", text(""));
+    go(&world, &["push", "data"]).expect_code(13).expect_err(&id);
+    world.write("user/.local/state/zvault/zvault.toml", text(&format!("id = {id:?}\n")));
+    go(&world, &["push", "data"]).expect_code(0);
+}
+
+#[test]
+fn the_primary_is_changed_by_an_admin() {
+    let world = two_stores();
+    // It lacks everything: nobody could restore from it.
+    go(&world, &["stores", "primary", "second"]).expect_code(10);
+    go(&world, &["mirror", "--store", "second"]).expect_code(0);
+    world.write("data/b", noise(100_000, 2));
+    go(&world, &["push", "data"]).expect_code(0);
+    let behind = go(&world, &["stores", "primary", "second"]);
+    assert!(behind.code == Some(0) || behind.code == Some(14) || behind.code == Some(1), "{}", behind.err);
+    go(&world, &["mirror", "--store", "second"]).expect_code(0);
+
+    // A guest is no admin.
+    let guest = |args: &[&str]| {
+        run(world.command(args).env("ZVAULT_HOME", world.path("guest")).env("ZVAULT_URL", world.path("vault")))
+    };
+    guest(&["snapshots"]).expect_code(0);
+    go(&world, &["mirror"]).expect_code(0);
+    guest(&["stores", "add", "third"]).expect_code(13);
+
+    go(&world, &["stores", "primary", "second"]).expect_code(0).expect_out("now the primary");
+    go(&world, &["push", "data"]).expect_code(13).expect_err("not the vault's primary");
+    write_config(&world, &["second", "vault"]);
+    world.write("data/c", noise(100_000, 3));
+    go(&world, &["push", "data"]).expect_code(0);
+    let part = format!("latest:{}", world.path("data").to_str().expect("UTF-8"));
+    fs::rename(world.path("vault"), world.path("gone")).expect("moved away");
+    write_config(&world, &["second"]);
+    go(&world, &["restore", &part, "-t", "out"]).expect_code(0);
+    assert_eq!(look(&world.path("out")), look(&world.path("data")));
+    go(&world, &["check", "--read-data"]).expect_code(0);
+}

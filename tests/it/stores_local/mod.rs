@@ -1,0 +1,4 @@
+//! Several stores for one vault, all of them folders.
+mod config;
+mod follow;
+mod mirrors;
