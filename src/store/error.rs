@@ -227,7 +227,10 @@ impl StoreError {
         match error {
             E::NotFound { .. } => Self::NotFound { at },
             E::PermissionDenied { source, .. } => Self::PermissionDenied { at, source },
-            E::Unauthenticated { source, .. } => Self::WrongCredentials { at, source },
+            E::Unauthenticated { source, .. } => match source.downcast() {
+                Ok(source) => Self::Credential { at, source: *source },
+                Err(source) => Self::WrongCredentials { at, source },
+            },
             error => Self::sort_io(at, error.into()),
         }
     }

@@ -387,6 +387,17 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_documented() {
+        let page = include_str!("../../docs/stores.md");
+        for (name, _) in [S3, GCS, AZURE].concat() {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+        for (_, variables) in SECRETS.iter().filter(|(_, instead)| !instead.contains(' ')) {
+            assert!(page.contains(variables), "{variables}");
+        }
+    }
+
+    #[test]
     fn secrets_are_no_options() {
         for (setting, kind, variable) in [
             ("secret-access-key=s3cr3t", "S3", "AWS_SECRET_ACCESS_KEY"),
