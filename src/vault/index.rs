@@ -88,10 +88,21 @@ impl Vault {
                 // A store that does not answer says nothing about the table.
                 error => error.into(),
             })?;
+        self.parse_table(name, object_type, device, &stored)
+    }
+
+    fn parse_table(
+        &self,
+        name: ObjectName,
+        object_type: ObjectType,
+        device: DeviceId,
+        stored: &[u8],
+    ) -> Result<Table, VaultError> {
+        let bad = |reason: String| VaultError::Table { path: name.to_path(), reason };
         if stored.len() > limits::INDEX_STORED {
             return Err(bad("it is larger than a table may be".into()));
         }
-        let header = Header::parse(&stored).map_err(|error| bad(error.to_string()))?;
+        let header = Header::parse(stored).map_err(|error| bad(error.to_string()))?;
         header.expect(&self.expected(object_type, device)).map_err(|error| bad(error.to_string()))?;
         let epoch = self.epoch(header.epoch)?;
         let pusher;
@@ -103,7 +114,7 @@ impl Vault {
         };
         let clear = &stored[..header.sealed_len()];
         let dek = dek(self.provider, key, clear, &header.salt);
-        let plain = open_object(self.provider, &stored, clear.len(), &dek, limits::INDEX_PLAIN)
+        let plain = open_object(self.provider, stored, clear.len(), &dek, limits::INDEX_PLAIN)
             .map_err(|error| bad(crate::chain(&error)))?;
         Table::parse(&plain).map_err(|error| bad(error.to_string()))
     }
@@ -114,14 +125,35 @@ impl Vault {
     }
 
     /// One bad table, of whichever device, does not keep all others from being used. None: it is noted.
-    fn usable_table(&self, shard: bool, device: DeviceId, hash: ObjectHash) -> Result<Option<Table>, VaultError> {
-        match self.open_table(shard, device, hash) {
-            Ok(table) => Ok(Some(table)),
-            Err(error @ (VaultError::Table { .. } | VaultError::NoEpoch { .. })) => {
+    fn usable_table(
+        &self,
+        shard: bool,
+        device: DeviceId,
+        hash: ObjectHash,
+        borrowed: &mut bool,
+    ) -> Result<Option<Table>, VaultError> {
+        let error = match self.open_table(shard, device, hash) {
+            Ok(table) => return Ok(Some(table)),
+            Err(error) => error,
+        };
+        // Who pushes relies on what the primary has: a chunk that only another store locates is stored again.
+        if self.lock.is_none() && self.has_others() {
+            let (name, object_type) = match shard {
+                true => (ObjectName::Shard { device, hash }, ObjectType::Shard),
+                false => (ObjectName::Delta { device, hash }, ObjectType::Delta),
+            };
+            let stored = self.table_elsewhere(&name);
+            if let Some(Ok(table)) = stored.map(|stored| self.parse_table(name, object_type, device, &stored)) {
+                *borrowed = true;
+                return Ok(Some(table));
+            }
+        }
+        match error {
+            error @ (VaultError::Table { .. } | VaultError::NoEpoch { .. }) => {
                 lock(&self.unusable_tables).push(crate::chain(&error));
                 Ok(None)
             }
-            Err(error) => Err(error),
+            error => Err(error),
         }
     }
 
@@ -157,10 +189,10 @@ impl Vault {
         let missing: Vec<_> = tables.deltas.iter().filter(|(_, hash)| !known.contains(hash)).collect();
         // What a set covers is in here by its deltas or by its shards; a fresh copy takes the shards.
         let by_deltas = tables.covered.iter().all(|hash| known.contains(hash));
-        let mut lost = 0;
+        let (mut lost, mut borrowed) = (0, false);
         if !by_deltas {
             for (device, hash) in tables.shards.iter().filter(|(_, hash)| !known.contains(hash)) {
-                match self.usable_table(true, *device, *hash)? {
+                match self.usable_table(true, *device, *hash, &mut borrowed)? {
                     Some(table) => drop(index.absorb(*hash, &table, None)?),
                     None => lost += 1,
                 }
@@ -169,12 +201,13 @@ impl Vault {
         // A set that has lost a shard says less than the deltas it was merged from, as far as these are still there.
         let covered: &[_] = if lost > 0 { &tables.covered_deltas } else { &[] };
         for (device, hash) in missing.into_iter().chain(covered) {
-            if let Some(table) = self.usable_table(false, *device, *hash)? {
+            if let Some(table) = self.usable_table(false, *device, *hash, &mut borrowed)? {
                 index.absorb(*hash, &table, Some(*device))?;
             }
         }
         index.set_condemned(self.log.condemned(&self.collectors()));
-        if let Err(error) = index.save() {
+        // A local copy holds what this store has.
+        if !borrowed && let Err(error) = index.save() {
             // The next run reads more from the vault; nothing else.
             let _ = error;
         }
