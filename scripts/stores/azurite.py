@@ -28,11 +28,12 @@ class Azurite(Server):
     name = "azurite"
     hint = "npm install azurite, and put azurite-blob into PATH or name it in AZURITE_BLOB"
 
+    commands = (os.environ.get("AZURITE_BLOB") or "azurite-blob",)
+
     def start(self):
-        program = os.environ.get("AZURITE_BLOB") or "azurite-blob"
-        self.need(program)
+        self.need(*self.commands)
         self.port = free_port()
-        self.spawn(program, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry",
+        self.spawn(*self.commands, "--inMemoryPersistence", "--skipApiVersionCheck", "--silent", "--disableTelemetry",
                    "--blobHost", "127.0.0.1", "--blobPort", self.port)
         self.answers(self.port)
         status, body = self.call("PUT", f"/{CONTAINER}", {"restype": "container"} | sas("rcwdl", account=True))

@@ -2,11 +2,13 @@
 
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import socket
 import subprocess
 import time
+import urllib.parse
 import uuid
 
 from s3 import S3
@@ -20,6 +22,7 @@ class Server:
     """Processes and a folder. `with Server(folder) as server:` ends what it started, in reverse order."""
 
     packages = ()
+    commands = ()
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder) / self.name
@@ -94,10 +97,10 @@ class RadosGw(Server):
 
     name = "radosgw"
     packages = ("radosgw", "ceph-mon", "ceph-osd", "ceph-common")
-    has_locks = True
+    commands = ("ceph-mon", "ceph-osd", "ceph", "radosgw", "radosgw-admin", "monmaptool", "ceph-authtool")
 
     def start(self):
-        self.need("ceph-mon", "ceph-osd", "ceph", "radosgw", "radosgw-admin", "monmaptool", "ceph-authtool")
+        self.need(*self.commands)
         mon, gateway = free_port(), free_port()
         fsid, osd = uuid.uuid4(), uuid.uuid4()
         here = self.folder
@@ -168,10 +171,10 @@ class Swift(Server):
 
     name = "swift"
     packages = ("swift-proxy", "swift-account", "swift-container", "swift-object")
-    has_locks = False
+    commands = ("swift-ring-builder", "swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server")
 
     def start(self):
-        self.need("swift-ring-builder", "swift-proxy-server", "swift-account-server", "swift-container-server", "swift-object-server")
+        self.need(*self.commands)
         here, user = self.folder, os.environ.get("USER") or "root"
         (here / "devices/d1").mkdir(parents=True)
         (here / "swift.conf").write_text("[swift-hash]\nswift_hash_path_suffix = tests\nswift_hash_path_prefix = tests\n")
@@ -245,10 +248,10 @@ class Garage(Server):
 
     name = "garage"
     hint = "cargo install garage --locked (about 15 minutes), or --install"
-    has_locks = False
+    commands = ("garage",)
 
     def start(self):
-        self.need("garage")
+        self.need(*self.commands)
         here = self.folder
         s3, rpc, admin = free_port(), free_port(), free_port()
         conf = here / "garage.toml"
@@ -285,13 +288,12 @@ class MiniStack(Server):
 
     name = "ministack"
     hint = "pip install ministack, and put it into PATH or name it in MINISTACK"
-    has_locks = True
+    commands = (os.environ.get("MINISTACK") or "ministack",)
 
     def start(self):
-        program = os.environ.get("MINISTACK") or "ministack"
-        self.need(program)
+        self.need(*self.commands)
         port = free_port()
-        self.spawn(program, env={"AUTH": "true", "BIND_HOST": "127.0.0.1", "SERVICES": "s3,sts,iam",
+        self.spawn(*self.commands, env={"AUTH": "true", "BIND_HOST": "127.0.0.1", "SERVICES": "s3,sts,iam",
                                  "GATEWAY_PORT": str(port), "PERSIST_STATE": "0"})
         self.answers(port)
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -301,9 +303,6 @@ class MiniStack(Server):
         self.attach("owner", everything)
 
     def iam(self, action, **parameters):
-        import re
-        import urllib.parse
-
         body = urllib.parse.urlencode({"Action": action, "Version": "2010-05-08"} | parameters)
         reply, _ = self.root.must("POST", "/", body=body, headers={"content-type": "application/x-www-form-urlencoded"})
         return lambda field: re.search(f"<{field}>([^<]*)<", reply.decode())[1]
@@ -322,9 +321,12 @@ class MiniStack(Server):
         return self.arns[name]
 
 
+# Debian has servers where a user's PATH does not look; Garage may have been built for this.
+BUILT = pathlib.Path(__file__).resolve().parents[2] / "target/garage/bin"
+os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", str(BUILT)])
+
+
 def found(command):
-    # Debian has servers where a user's PATH does not look.
-    os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
     return shutil.which(command)
 
 

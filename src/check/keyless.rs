@@ -14,7 +14,7 @@ use super::{CheckError, parallel};
 use crate::chain;
 use crate::keys::verify_stored;
 use crate::roster::{IgnoredWhy, Roster, RosterError};
-use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
+use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl, Traffic};
 use crate::sync::lock;
 use crate::watch::{Event, Watch};
 
@@ -44,6 +44,10 @@ pub struct KeylessReport {
     pub records: u64,
     /// Bytes that were read.
     pub bytes_read: u64,
+    /// What was asked of the store.
+    pub traffic: Traffic,
+    /// Whether the store is on the other end of a network.
+    pub is_remote: bool,
     /// Temporary files of interrupted writes.
     pub leftovers: u64,
     /// What is there and counts for nothing, or cannot be judged, one line each.
@@ -68,7 +72,8 @@ pub fn keyless(url: &str, options: &StoreOptions, watch: &Watch<'_>) -> Result<K
         StoreError::NotFound { .. } => CheckError::NoVault { url: label.clone() },
         error => error.into(),
     })?;
-    check_store(&store, watch)
+    let report = check_store(&store, watch)?;
+    Ok(KeylessReport { traffic: store.traffic(), is_remote: store.is_remote(), ..report })
 }
 
 pub(super) fn check_store(store: &Store, watch: &Watch<'_>) -> Result<KeylessReport, CheckError> {

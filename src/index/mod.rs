@@ -25,6 +25,7 @@ use std::{fs, io};
 use table::TableBuilder;
 use vault_format::ids::{ChunkId, DeviceId, Domain, ObjectHash, VaultId};
 use vault_format::index::{PackRef, SIZE_UNIT, SegmentRef, Table, TableKind};
+use vault_format::log::DeltaPart;
 use vault_format::name::PackName;
 use vault_format::pack::{ChunkType, FooterSegment};
 
@@ -109,6 +110,7 @@ pub struct Location {
 pub struct Delta {
     table: Table,
     packs: Vec<PackReceipt>,
+    part: Option<DeltaPart>,
 }
 
 impl Delta {
@@ -120,6 +122,11 @@ impl Delta {
     /// The packs that it names, as [`Store::put_delta`](crate::store::Store::put_delta) wants them.
     pub fn packs(&self) -> &[PackReceipt] {
         &self.packs
+    }
+
+    /// What it can hold, if it is one of several that were made together.
+    pub fn part(&self) -> Option<DeltaPart> {
+        self.part
     }
 }
 
@@ -289,7 +296,33 @@ impl Index {
         }
         let table = builder.finish()?;
         queue.unnamed += 1;
-        Some(Delta { table, packs })
+        Some(Delta { table, packs, part: None })
+    }
+
+    /// All rows of packs that were stored since the last delta. Many are cut into deltas that a reader of one file can tell
+    /// apart: those of tree packs, and those of data packs by ranges of ids (SPEC section 8).
+    pub fn take_deltas(&self) -> Vec<Delta> {
+        let packs: Vec<Queued> = {
+            let mut queue = lock(&self.queue);
+            let rows: usize = queue.packs.iter().map(Queued::rows).sum();
+            if rows < PART_ROWS / 2 {
+                drop(queue);
+                return std::iter::from_fn(|| self.take_delta()).collect();
+            }
+            // Not named yet from here on: what is stored meanwhile must not make anybody forget these rows.
+            queue.unnamed += 1;
+            queue.packs.drain(..).collect()
+        };
+        let (trees, data): (Vec<Queued>, Vec<Queued>) = packs.into_iter().partition(|pack| pack.receipt.name().tree);
+        let mut deltas = cut(&trees, 1, true);
+        let rows: usize = data.iter().map(Queued::rows).sum();
+        let segments: usize = data.iter().map(Queued::segments).sum();
+        // Every part repeats the segments that its rows are in.
+        let parts = rows.div_ceil(PART_ROWS).min(rows / (PART_SEGMENT_ROWS * segments.max(1))).max(1);
+        deltas.extend(cut(&data, parts, false));
+        let mut queue = lock(&self.queue);
+        queue.unnamed = queue.unnamed + deltas.len() - 1;
+        deltas
     }
 
     /// Where a chunk is: newest first, condemned packs last, up to [`MAX_LOCATIONS`].
@@ -520,9 +553,12 @@ struct Queue {
 #[derive(Debug)]
 struct Queued {
     receipt: PackReceipt,
-    rows: Vec<(SegmentRef, ChunkId, u32, u32)>,
+    rows: Vec<QueuedRow>,
     next: usize,
 }
+
+/// Segment, chunk, its offset and length.
+type QueuedRow = (SegmentRef, ChunkId, u32, u32);
 
 impl Queued {
     fn new(pack: &StoredPack) -> Self {
@@ -532,6 +568,11 @@ impl Queued {
             rows.push((*segment, id, offset, len));
         });
         Self { receipt, rows, next: 0 }
+    }
+
+    /// Segments of the rows that still wait.
+    fn segments(&self) -> usize {
+        self.rows[self.next..].chunk_by(|a, b| a.0.slot == b.0.slot).count()
     }
 
     /// Rows that still wait.
@@ -550,6 +591,36 @@ impl Queued {
         }
         true
     }
+}
+
+/// Deltas of all rows of these packs, in `parts` ranges of ids of about the same number of rows.
+fn cut(packs: &[Queued], parts: usize, trees: bool) -> Vec<Delta> {
+    let mut rows: Vec<_> =
+        packs.iter().flat_map(|pack| pack.rows[pack.next..].iter().map(move |row| (pack, row))).collect();
+    rows.sort_by_key(|(_, (_, id, ..))| *id);
+    let mut deltas = Vec::new();
+    for part in rows.chunks(rows.len().div_ceil(parts).max(1)) {
+        let mut rest = part;
+        while !rest.is_empty() {
+            let mut builder = TableBuilder::new(TableKind::Delta);
+            let fits = |(pack, (segment, id, offset, len)): &(&Queued, &QueuedRow)| {
+                builder.add(&pack_ref(&pack.receipt), segment, *id, *offset, *len)
+            };
+            let taken = rest.iter().map(fits).take_while(|fits| *fits).count();
+            let (these, left) = rest.split_at(taken);
+            rest = left;
+            let (Some(table), Some((_, first)), Some((_, last))) = (builder.finish(), these.first(), these.last())
+            else {
+                break;
+            };
+            let named: HashSet<PackName> = table.packs.iter().map(|pack| pack.name).collect();
+            let packs = packs.iter().map(|pack| pack.receipt).filter(|pack| named.contains(&pack.name())).collect();
+            let (first, last) = (DeltaPart::prefix(&first.1), DeltaPart::prefix(&last.1));
+            let part = DeltaPart { data: !trees, trees, first, last };
+            deltas.push(Delta { table, packs, part: Some(part) });
+        }
+    }
+    deltas
 }
 
 /// Calls `each` with the segment, the chunk's id, its offset in the segment, and its length.
@@ -580,9 +651,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The large file.
 /// A delta of 4 MiB holds about 98,000 rows.
 const DELTA_ROWS: usize = 80_000;
+/// Rows of a delta that is one of several; half as many are one delta.
+const PART_ROWS: usize = 10_000;
+/// Rows that every part has for each segment on average, at least.
+const PART_SEGMENT_ROWS: usize = 8;
+/// The large file.
 const BASE: &str = "base.rows";
 /// The small file.
 const RECENT: &str = "recent.rows";

@@ -216,7 +216,7 @@ impl<'a> Job<'a> {
             watch,
             counts,
             chunker: Chunker::new(domain.chunker_table(scope).expose()),
-            spare: Spare::default(),
+            spare: Spare::new(usize::MAX),
             read_all: options.force,
             sqlite: options.sqlite == SqliteMode::Auto,
             names_entries: watch.listens(),

@@ -45,7 +45,9 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     }
     let resumed = if options.dry_run { 0 } else { vault.find_interrupted()? };
 
-    let (uploader, buffers) = (Uploader::new(vault, watch), spare::Spare::default());
+    // The open packs and those under way: the bound on memory, also where the store is slow.
+    let buffers = spare::Spare::new(upload::at_once(vault.store()) + OPEN_PACKS);
+    let uploader = Uploader::new(vault, watch);
     let counts = job::Counts::default();
     let mut records = Vec::new();
     let added = std::thread::scope(|scope| {
@@ -108,7 +110,8 @@ fn capture(
 ) -> Result<SourceRecord, PushError> {
     let scope = Scope::VAULT;
     let domain = vault.domain_keys();
-    let sink = Sink::new(vault.index()?, packs, domain.id_keys(scope), options.compression.compressor()?);
+    let compressors = [options.compression.compressor()?, options.compression.compressor()?];
+    let sink = Sink::new(vault.index()?, packs, domain.id_keys(scope), compressors);
     let job = Job::new(vault, options, source, &sink, counts, watch, scope);
     let root = run_stages(vault, options, source, &sink, &job)?;
     sink.finish()?;
@@ -194,6 +197,9 @@ fn first_cause(results: Vec<Result<(), PushError>>) -> Result<(), PushError> {
     }
     stopped
 }
+
+/// One for data, one for trees.
+const OPEN_PACKS: usize = 2;
 
 #[cfg(test)]
 mod tests;

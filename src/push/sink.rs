@@ -19,8 +19,10 @@ pub(super) struct Sink<'a> {
     index: &'a Index,
     packs: &'a Packs<'a>,
     ids: IdKeys,
-    /// Nodes come from the manifest and from every large file: they share one open segment.
+    /// Leaves of the manifest and lists of large files share one open segment: who reads a leaf reads lists of its files.
     tree: Mutex<Segment>,
+    /// The nodes above have their own: they are few, and every reader begins with them.
+    nodes: Mutex<Segment>,
 }
 
 /// New chunks of one source that are not sealed yet, and what it takes to seal them.
@@ -31,9 +33,9 @@ pub(super) struct Segment {
 }
 
 impl<'a> Sink<'a> {
-    pub(super) fn new(index: &'a Index, packs: &'a Packs<'a>, ids: IdKeys, compressor: Compressor) -> Self {
-        let tree = Mutex::new(Segment::new(&ids, compressor));
-        Self { index, packs, ids, tree }
+    pub(super) fn new(index: &'a Index, packs: &'a Packs<'a>, ids: IdKeys, compressors: [Compressor; 2]) -> Self {
+        let [tree, nodes] = compressors.map(|compressor| Mutex::new(Segment::new(&ids, compressor)));
+        Self { index, packs, tree, nodes, ids }
     }
 
     /// An empty segment of this source.
@@ -71,7 +73,8 @@ impl<'a> Sink<'a> {
 
     /// Seals the nodes that wait for their segment to fill.
     pub(super) fn finish(&self) -> Result<(), PushError> {
-        self.seal(&mut lock(&self.tree), true)
+        self.seal(&mut lock(&self.tree), true)?;
+        self.seal(&mut lock(&self.nodes), true)
     }
 
     /// Exactly one caller is told to store a chunk, and only if the vault does not have it.
@@ -97,7 +100,7 @@ impl NodeSink for Sink<'_> {
     type Error = PushError;
 
     fn put(&self, chunk_type: ChunkType, plain: &[u8]) -> Result<ChunkId, PushError> {
-        let mut tree = lock(&self.tree);
-        self.put_into(chunk_type, plain, &mut tree)
+        let segment = if chunk_type == ChunkType::Node { &self.nodes } else { &self.tree };
+        self.put_into(chunk_type, plain, &mut lock(segment))
     }
 }

@@ -17,7 +17,7 @@ use crate::sync::lock;
 use crate::target::{
     self, Outcome, Overwrite, OwnerMap, RawPath, Root, SkipReason, Target, TargetError, TargetOptions,
 };
-use crate::vault::Vault;
+use crate::vault::{ChunkError, Vault};
 use crate::watch::{Action, Event, Watch};
 
 /// A restore under way, shared by its threads.
@@ -108,6 +108,8 @@ impl<'a> Job<'a> {
         let whole =
             parts.iter().all(|part| part.top.is_empty()) && options.include.is_empty() && options.exclude.is_empty();
         if whole {
+            // All of it will be needed: many requests at once, and not one by one.
+            self.vault.index().map_err(ChunkError::from)?;
             let sum =
                 |of: fn(&SourcePart<'_>) -> u64| parts.iter().fold(0, |sum: u64, part| sum.saturating_add(of(part)));
             self.watch.total_entries.store(sum(|part| part.record.entries), Relaxed);

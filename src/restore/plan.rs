@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use vault_format::manifest::Leaf;
 use vault_format::name::{ObjectName, PackName};
+use vault_format::pack::ChunkType;
 use vault_format::{ChunkId, Chunking, Content, Entry, Kind, limits};
 
 use super::RestoreError;
@@ -223,7 +224,7 @@ impl<'s> Planner<'s> {
                     return Ok(());
                 }
             };
-            let places = job.vault.index().map_err(ChunkError::from)?.locate(&id)?;
+            let places = job.vault.locate(&id, ChunkType::File).map_err(ChunkError::from)?;
             let Some(place) = places.iter().find(|place| place.len == len) else {
                 file.fail(job, &self.orphans, &ChunkError::Unknown(id).to_string(), true);
                 return Ok(());

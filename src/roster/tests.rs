@@ -42,6 +42,7 @@ fn make(words: bool, passphrase: &Passphrase) -> Founded {
         device_name: NAME,
         store_url: URL,
         store_kind: 1,
+        store_verdict: 0,
         time: NOW,
     };
     found(provider(), &options).expect("a vault")

@@ -46,6 +46,8 @@ pub struct FoundingOptions<'a> {
     pub store_url: &'a str,
     /// What sort of store that is, for programs.
     pub store_kind: u8,
+    /// What the store was seen to do (SPEC section 11.2); 0: it was not tried.
+    pub store_verdict: u32,
     /// What time it is, claimed to everybody.
     pub time: Time,
 }
@@ -125,7 +127,7 @@ pub fn found(provider: &'static Provider, options: &FoundingOptions<'_>) -> Resu
     let domain_root = Key::random(provider.random)?;
     let store = random(provider)?;
     let mut ops: Vec<Op> = members.iter().map(Member::add).collect();
-    ops.push(Op::Store { id: store, kind: options.store_kind, primary: true, verdict: 0 });
+    ops.push(Op::Store { id: store, kind: options.store_kind, primary: true, verdict: options.store_verdict });
     let seal_box =
         |member: &Member| boxes::seal_reader_box(provider, vault, &member.keys.recipient(), &epoch, &domain_root);
     let private = Private(PrivatePart {

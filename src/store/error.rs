@@ -227,7 +227,10 @@ impl StoreError {
         match error {
             E::NotFound { .. } => Self::NotFound { at },
             E::PermissionDenied { source, .. } => Self::PermissionDenied { at, source },
-            E::Unauthenticated { source, .. } => Self::WrongCredentials { at, source },
+            E::Unauthenticated { source, .. } => match source.downcast() {
+                Ok(source) => Self::Credential { at, source: *source },
+                Err(source) => Self::WrongCredentials { at, source },
+            },
             error => Self::sort_io(at, error.into()),
         }
     }
@@ -235,11 +238,13 @@ impl StoreError {
     /// Sorts a failure by what the transport saw of it, which says more than the library does.
     pub(super) fn sort_reply(at: String, error: object_store::Error, reply: &Reply) -> Self {
         let said = || BoxError::from(Said(reply).to_string());
-        if let Some(failure) = &reply.failure {
+        if let Some(failure) = &reply.failure.as_ref().filter(|failure| **failure != Failure::Garbled) {
             return Self::sort_failure(at, failure, reply);
         }
         let Some(status) = reply.status else { return Self::sort(at, error) };
-        let code = reply.code.as_deref().unwrap_or_default();
+        // Deletions in bulk succeed, and their errors are inside.
+        let inside = if (200..300).contains(&status) { bulk_code(&error) } else { None };
+        let code = reply.code.as_deref().or(inside.as_deref()).unwrap_or_default();
         let is_refusal = matches!(status, 400 | 401 | 403);
         match reply.ahead {
             _ if code == "RequestTimeTooSkewed" => {
@@ -258,9 +263,13 @@ impl StoreError {
             "AuthenticationFailed" | "InvalidAuthenticationInfo" | "InvalidToken" | "invalid_grant" if has_expired => {
                 Self::ExpiredCredentials { at, source: said() }
             }
+            // Azure says so of a network that is not allowed in, and its emulator of a wrong signature.
+            "AuthorizationFailure" if message.contains("failed to authenticate") => {
+                Self::WrongCredentials { at, source: said() }
+            }
             code if WRONG_CREDENTIALS.contains(&code) => Self::WrongCredentials { at, source: said() },
             code if WRONG_REGION.contains(&code) => Self::WrongRegion { at, expected: reply.region.clone() },
-            code if NO_BUCKET.contains(&code) => Self::NoBucket { at, source: said() },
+            code if means_no_bucket(code) => Self::NoBucket { at, source: said() },
             code if NOT_ALLOWED.contains(&code) => Self::PermissionDenied { at, source: said() },
             code if FULL.contains(&code) => Self::NoSpace { at, source: said() },
             code if TRANSIENT.contains(&code) => Self::Unreachable { at, source: said() },
@@ -275,7 +284,7 @@ impl StoreError {
             Failure::Proxy(why) => Self::NotAStore { at, what: format!("a proxy: {why}") },
             Failure::PlainHttp => Self::PlainHttp { at },
             Failure::NoMetadata => Self::WrongCredentials { at, source: Said(reply).to_string().into() },
-            Failure::Other => Self::Other { at, source: Said(reply).to_string().into() },
+            Failure::Garbled | Failure::Other => Self::Other { at, source: Said(reply).to_string().into() },
             Failure::Dns
             | Failure::Refused
             | Failure::ConnectTimeout
@@ -301,8 +310,10 @@ impl StoreError {
             403 => Self::PermissionDenied { at, source: source() },
             404 | 410 => Self::NotFound { at },
             507 => Self::NoSpace { at, source: source() },
+            // Azure's reply to a batch of deletions tells of each inside.
+            200..=299 if matches!(error, object_store::Error::NotFound { .. }) => Self::NotFound { at },
             // The library's complaint about a success: nothing of a request is in it.
-            200..=299 => Self::Other { at, source: error.into() },
+            200..=299 if reply.failure.is_none() => Self::Other { at, source: error.into() },
             _ => Self::Other { at, source: source() },
         }
     }
@@ -332,6 +343,18 @@ impl StoreError {
             _ => Self::Other { at, source },
         }
     }
+}
+
+/// Whether this is a word for that there is no such bucket.
+pub(super) fn means_no_bucket(code: &str) -> bool {
+    NO_BUCKET.contains(&code)
+}
+
+/// The store's word in what the library says of a deletion in bulk.
+fn bulk_code(error: &object_store::Error) -> Option<String> {
+    let text = crate::chain(error);
+    let (_, code) = text.rsplit_once("(code: ")?;
+    Some(code.split(')').next()?.to_owned())
 }
 
 /// A reply in words.

@@ -1,6 +1,7 @@
 //! What a person may say of a store beside its URL. Settings depend on the kind of store and are read where it is opened:
 //! an unknown one is an error there, never a wish that is ignored.
 
+use super::retry::Patience;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct StoreOptions {
     pub parallel_requests: Option<usize>,
     /// How long one request is tried again; zero: it is tried once.
     pub retry_max_time: Option<Duration>,
+    /// Who is told while a request is tried again, and may end it.
+    pub patience: Patience,
 }
 
 /// Why an option of a store cannot be used. Holds no value of a setting that may be a secret.
@@ -47,7 +50,7 @@ pub enum OptionError {
         known: String,
     },
     /// Secrets are no options: command lines and configurations are read by others.
-    #[error("{key} is no option: secrets are taken from the environment only, {instead}")]
+    #[error("{key} is no option: secrets are taken from the environment only: {instead}")]
     Secret {
         /// What was given.
         key: String,
@@ -101,6 +104,15 @@ impl StoreOptions {
         }
     }
 
+    /// Whether a store of this kind that is spoken to so is on this machine, as far as the option `endpoint` and AWS's
+    /// variables tell.
+    pub fn is_loopback(&self, kind: &str, environment: &dyn Fn(&str) -> Option<String>) -> bool {
+        let variables: &[&str] = if kind == "S3" { &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"] } else { &[] };
+        let variable = || variables.iter().find_map(|name| environment(name).filter(|value| !value.is_empty()));
+        let endpoint = self.settings.get("endpoint").cloned().or_else(variable);
+        endpoint.and_then(|text| url::Url::parse(&text).ok()).is_some_and(|url| is_loopback(&url))
+    }
+
     /// Checks the names of the settings against a kind of store.
     pub fn check(&self, kind: &'static str) -> Result<(), OptionError> {
         Settings::new(self, kind).map(drop)
@@ -110,7 +122,8 @@ impl StoreOptions {
 impl fmt::Debug for StoreOptions {
     /// Somebody will type a secret into a setting: names only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { settings, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time } = self;
+        let Self { settings, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time, patience } =
+            self;
         f.debug_struct("StoreOptions")
             .field("settings", &settings.keys())
             .field("ca_cert", ca_cert)
@@ -118,6 +131,7 @@ impl fmt::Debug for StoreOptions {
             .field("limit_download", limit_download)
             .field("parallel_requests", parallel_requests)
             .field("retry_max_time", retry_max_time)
+            .field("patience", patience)
             .finish()
     }
 }
@@ -315,8 +329,8 @@ const SECRETS: &[(&str, &str)] = &[
     ("session-token", "AWS_SESSION_TOKEN"),
     ("access-key", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AZURE_STORAGE_ACCOUNT_KEY"),
     ("secret-key", "AWS_SECRET_ACCESS_KEY"),
-    ("password", "by the name that the store's own tools use"),
-    ("service-account-key", "GOOGLE_APPLICATION_CREDENTIALS names a file"),
+    ("password", "by the names of the store's own tools"),
+    ("service-account-key", "GOOGLE_APPLICATION_CREDENTIALS, the path of a file"),
     ("token", "GOOGLE_ACCESS_TOKEN or AWS_SESSION_TOKEN"),
     ("account-key", "AZURE_STORAGE_ACCOUNT_KEY"),
     ("sas-token", "AZURE_STORAGE_SAS_TOKEN"),
@@ -337,6 +351,26 @@ mod tests {
     }
 
     #[test]
+    fn loopback_is_told_from_elsewhere() {
+        let with = |endpoint: &str| {
+            let mut options = StoreOptions::default();
+            options.set(&format!("endpoint={endpoint}")).expect("a setting");
+            options
+        };
+        let none = |_: &str| None;
+        for url in ["http://127.0.0.1:9000", "http://localhost:1/x", "https://[::1]:3"] {
+            assert!(with(url).is_loopback("S3", &none), "{url}");
+            assert!(
+                StoreOptions::default()
+                    .is_loopback("S3", &|name| { (name == "AWS_ENDPOINT_URL").then(|| url.to_owned()) })
+            );
+            assert!(!StoreOptions::default().is_loopback("GCS", &|_| Some(url.to_owned())), "a variable of AWS");
+        }
+        assert!(!StoreOptions::default().is_loopback("S3", &none));
+        assert!(!with("https://s3.example.org").is_loopback("S3", &|_| Some("http://localhost".into())));
+    }
+
+    #[test]
     fn settings_are_checked_against_the_kind() {
         options(&["region=eu", "path-style=true"]).check("S3").expect("known");
         let error = options(&["regoin=eu"]).check("S3").expect_err("a typing error").to_string();
@@ -350,6 +384,17 @@ mod tests {
         }
         let error = options(&["x=y"]).check("folder").expect_err("none").to_string();
         assert_eq!(error, r#""x" is no option of folder stores, which have none"#);
+    }
+
+    #[test]
+    fn every_setting_is_documented() {
+        let page = include_str!("../../docs/stores.md");
+        for (name, _) in [S3, GCS, AZURE].concat() {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+        for (_, variables) in SECRETS.iter().filter(|(_, instead)| !instead.contains(' ')) {
+            assert!(page.contains(variables), "{variables}");
+        }
     }
 
     #[test]

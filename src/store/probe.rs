@@ -4,6 +4,8 @@
 //! leaves it empty. Correctness rests on list-after-write alone (SPEC section 2); that conditional creates work is a second
 //! line, and some servers say that they do and mean something else.
 
+use super::request::{Failed, refuses_create};
+use super::transport::traffic::Kind;
 use super::{Inner, Store, StoreError};
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -77,9 +79,11 @@ impl Probe {
     pub fn create(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
         match self.write(name, bytes, PutMode::Create) {
             Ok(()) => Ok(Created::New),
-            Err(LibraryError::AlreadyExists { .. } | LibraryError::Precondition { .. }) => Ok(Created::Exists),
-            Err(error) if super::request::refuses_create(&error) => Ok(Created::Refused),
-            Err(error) => Err(self.sort(name, error)),
+            Err(failed) => match failed.error {
+                LibraryError::AlreadyExists { .. } | LibraryError::Precondition { .. } => Ok(Created::Exists),
+                error if refuses_create(&error, &failed.reply) => Ok(Created::Refused),
+                error => Err(self.sort(name, Failed { error, ..failed })),
+            },
         }
     }
 
@@ -88,7 +92,7 @@ impl Probe {
         match self.create(name, bytes.clone())? {
             Created::New => Ok(()),
             Created::Exists | Created::Refused => {
-                self.write(name, bytes, PutMode::Overwrite).map_err(|error| self.sort(name, error))
+                self.write(name, bytes, PutMode::Overwrite).map_err(|failed| self.sort(name, failed))
             }
         }
     }
@@ -105,26 +109,26 @@ impl Probe {
 
     /// When the store says an object was written.
     pub fn written_at(&self, name: &str) -> Result<SystemTime, StoreError> {
-        let meta = self.run(self.inner.objects.head(&self.path(name)));
-        Ok(meta.map_err(|error| self.sort(name, error))?.last_modified.into())
+        let meta = self.run(Kind::Head, self.inner.objects.head(&self.path(name)));
+        Ok(meta.map_err(|failed| self.sort(name, failed))?.last_modified.into())
     }
 
     /// The names that a listing shows.
     pub fn list(&self) -> Result<Vec<String>, StoreError> {
         let prefix = Path::from(self.prefix.as_str());
-        let metas = self.run(self.inner.objects.list(Some(&prefix)).try_collect::<Vec<_>>());
-        let metas = metas.map_err(|error| self.sort("", error))?;
+        let metas = self.run(Kind::List, self.inner.objects.list(Some(&prefix)).try_collect::<Vec<_>>());
+        let metas = metas.map_err(|failed| self.sort("", failed))?;
         Ok(metas.iter().filter_map(|meta| meta.location.filename().map(str::to_owned)).collect())
     }
 
     /// Deletes an object.
     pub fn delete(&self, name: &str) -> Result<(), StoreError> {
-        match self.run(self.inner.objects.delete(&self.path(name))) {
-            Ok(()) | Err(LibraryError::NotFound { .. }) => {
+        match self.run(Kind::Delete, self.inner.objects.delete(&self.path(name))) {
+            Ok(()) | Err(Failed { error: LibraryError::NotFound { .. }, .. }) => {
                 self.made().remove(name);
                 Ok(())
             }
-            Err(error) => Err(self.sort(name, error)),
+            Err(failed) => Err(self.sort(name, failed)),
         }
     }
 
@@ -220,35 +224,38 @@ impl Probe {
         }
     }
 
-    fn write(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<(), LibraryError> {
+    fn write(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<(), Failed> {
         // Before, because it may be stored and the reply lost.
         self.made().insert(name.to_owned());
         let options = PutOptions { mode, ..PutOptions::default() };
-        self.run(self.inner.objects.put_opts(&self.path(name), bytes.into(), options)).map(|_| ())
+        let path = self.path(name);
+        self.run(Kind::Put, self.inner.objects.put_opts(&path, bytes.into(), options)).map(|_| ())
     }
 
     fn read(&self, name: &str, range: Option<GetRange>) -> Result<Option<Bytes>, StoreError> {
+        let path = self.path(name);
         let read = async {
             let options = GetOptions { range, ..GetOptions::default() };
-            self.inner.objects.get_opts(&self.path(name), options).await?.bytes().await
+            self.inner.objects.get_opts(&path, options).await?.bytes().await
         };
-        match self.run(read) {
+        match self.run(Kind::Get, read) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(LibraryError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.sort(name, error)),
+            Err(Failed { error: LibraryError::NotFound { .. }, reply }) if !reply.is_no_bucket() => Ok(None),
+            Err(failed) => Err(self.sort(name, failed)),
         }
     }
 
-    fn run<T>(&self, future: impl Future<Output = T>) -> T {
-        self.inner.runtime.block_on(future)
+    /// One attempt: what is to be seen is what the store does, not what can be made of it.
+    fn run<T>(&self, kind: Kind, request: impl Future<Output = Result<T, LibraryError>>) -> Result<T, Failed> {
+        self.inner.runtime.block_on(self.inner.once(kind, request))
     }
 
     fn path(&self, name: &str) -> Path {
         Path::from(format!("{}/{name}", self.prefix))
     }
 
-    fn sort(&self, name: &str, error: LibraryError) -> StoreError {
-        StoreError::sort(format!("{}/{}/{name}", self.inner.label, self.prefix), error)
+    fn sort(&self, name: &str, failed: Failed) -> StoreError {
+        StoreError::sort_reply(format!("{}/{}/{name}", self.inner.label, self.prefix), failed.error, &failed.reply)
     }
 
     fn made(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
@@ -257,6 +264,25 @@ impl Probe {
 }
 
 impl StoreVerdict {
+    /// What whoever keeps a vault there should know.
+    pub fn warning(&self) -> Option<String> {
+        let (seen, rounds) = self.listed;
+        if seen < rounds {
+            return Some(format!(
+                "this store listed new objects at once only {seen} of {rounds} times: do not keep a vault there; 'zvault doctor' says more"
+            ));
+        }
+        let what = match self.conditional {
+            Conditional::Honoured => return None,
+            Conditional::Racy => "lets several create one object at the same moment",
+            Conditional::Ignored => "overwrites where it is told not to",
+            Conditional::Refused => "cannot be told not to overwrite",
+        };
+        Some(format!(
+            "this store {what}: zvault does not need that, but a stolen credential can overwrite objects; see docs/object-lock.md"
+        ))
+    }
+
     /// The bits of the roster (SPEC section 11.2).
     pub fn bits(&self) -> u32 {
         let listed = u32::from(self.listed.0 == self.listed.1) << 1;
@@ -366,6 +392,7 @@ mod tests {
             let verdict = store.verdict([7; 8]).expect("a verdict");
             assert_eq!(verdict, StoreVerdict { listed: (LIST_ROUNDS, LIST_ROUNDS), conditional: does });
             assert_eq!(verdict.bits(), 0b11 | (n as u32 + 1) << 2);
+            assert_eq!(verdict.warning().is_none(), does == Honoured);
             assert_eq!(store.probe([7; 8]).list().expect("list"), [""; 0], "{does:?}: nothing is left");
         }
     }
@@ -393,7 +420,9 @@ mod tests {
         let store = Store::from_object_store(faults.wrap(Arc::new(InMemory::new())), "lags").expect("open");
         faults.freeze_lists();
         assert_eq!(store.probe([3; 8]).list_after_write().expect("rounds"), (0, LIST_ROUNDS));
-        assert_eq!(StoreVerdict { listed: (4, 5), conditional: Conditional::Honoured }.bits() & 2, 0);
+        let late = StoreVerdict { listed: (4, 5), conditional: Conditional::Honoured };
+        assert_eq!(late.bits() & 2, 0);
+        assert!(late.warning().is_some_and(|text| text.contains("4 of 5")));
     }
 
     #[test]

@@ -18,9 +18,9 @@ use vault_format::limits;
 use vault_format::name::{self, ObjectName, PackName};
 
 /// A request that failed, and what the transport saw of it.
-struct Failed {
-    error: LibraryError,
-    reply: Reply,
+pub(super) struct Failed {
+    pub(super) error: LibraryError,
+    pub(super) reply: Reply,
 }
 
 impl Inner {
@@ -44,7 +44,7 @@ impl Inner {
             let mode = if creates { PutMode::Create } else { PutMode::Overwrite };
             let Err(Failed { error, reply }) = self.write(name, bytes.clone(), mode).await else { return Ok(()) };
             let error = match error {
-                error if creates && (refuses_create(&error) || reply.status == Some(501)) => {
+                error if creates && refuses_create(&error, &reply) => {
                     self.creates.store(false, Relaxed);
                     continue;
                 }
@@ -239,7 +239,11 @@ impl Inner {
     }
 
     /// One attempt, in its turn, with what the transport saw of it.
-    async fn once<T>(&self, kind: Kind, request: impl Future<Output = Result<T, LibraryError>>) -> Result<T, Failed> {
+    pub(super) async fn once<T>(
+        &self,
+        kind: Kind,
+        request: impl Future<Output = Result<T, LibraryError>>,
+    ) -> Result<T, Failed> {
         let place = match &self.gate {
             Some(gate) => Some(gate.enter().await),
             None => None,
@@ -310,7 +314,18 @@ impl Inner {
 
     async fn look(&self, name: &ObjectName) -> Result<u64, Failed> {
         let path = Self::path(name);
-        Ok(self.once(Kind::Head, self.objects.head(&path)).await?.size)
+        let failed = match self.once(Kind::Head, self.objects.head(&path)).await {
+            Ok(meta) => return Ok(meta.size),
+            Err(failed) => failed,
+        };
+        // A refusal of a HEAD has no body to say why; that of a GET has.
+        let is_mute = failed.reply.code.is_none() && !failed.reply.html;
+        if !(is_mute && matches!(failed.reply.status, Some(400 | 401 | 403 | 409 | 301 | 307))) {
+            return Err(failed);
+        }
+        let options = GetOptions { range: Some(GetRange::Bounded(0..1)), ..GetOptions::default() };
+        let size = self.once(Kind::Get, async { Ok(self.objects.get_opts(&path, options).await?.meta.size) }).await;
+        size.map_err(|told| if told.reply.code.is_some() { told } else { failed })
     }
 
     /// The pages from where the listing is now.
@@ -351,11 +366,19 @@ impl Inner {
     }
 
     fn at_prefix(&self, prefix: &str) -> String {
-        format!("{}/{prefix}/", self.label)
+        match prefix {
+            "" => format!("{}/", self.label),
+            prefix => format!("{}/{prefix}/", self.label),
+        }
     }
 }
 
 impl Reply {
+    /// Whether what is missing is the bucket, and not the object.
+    pub(super) fn is_no_bucket(&self) -> bool {
+        self.code.as_deref().is_some_and(error::means_no_bucket)
+    }
+
     /// Whether something exists, and not that two requests got into each other's way.
     fn is_final_conflict(&self) -> bool {
         !matches!(self.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted"))
@@ -416,9 +439,10 @@ fn limit(name: &ObjectName) -> u64 {
 
 /// File systems without hard links say "not permitted" (FAT, exFAT) or "not supported"; stores without conditions
 /// say "not implemented". Names are unique, so an overwrite does no harm there.
-pub(super) fn refuses_create(error: &LibraryError) -> bool {
+pub(super) fn refuses_create(error: &LibraryError, reply: &Reply) -> bool {
     const EPERM: i32 = 1;
     matches!(error, LibraryError::NotImplemented { .. } | LibraryError::NotSupported { .. })
+        || reply.status == Some(501)
         || error::io_error(error)
             .is_some_and(|e| e.kind() == std::io::ErrorKind::Unsupported || e.raw_os_error() == Some(EPERM))
 }

@@ -127,10 +127,25 @@ impl<'a> Chunks<'a> {
 
     fn read(&self, id: &ChunkId, chunk_type: ChunkType) -> Result<Bytes, ChunkError> {
         let mut last = ChunkError::Unknown(*id);
-        for place in self.vault.index()?.locate(id)? {
-            match self.read_at(&place, id, chunk_type) {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => last = error,
+        let mut tried = Vec::new();
+        for everywhere in [false, true] {
+            if !tried.is_empty() && last.trouble() != Trouble::Integrity {
+                break;
+            }
+            let places = match everywhere {
+                false => self.vault.locate(id, chunk_type)?,
+                // Where it should be it is not: tables that were not needed so far may know of another copy.
+                true => self.vault.index()?.locate(id)?,
+            };
+            for place in places {
+                if tried.contains(&place) {
+                    continue;
+                }
+                match self.read_at(&place, id, chunk_type) {
+                    Ok(bytes) => return Ok(bytes),
+                    Err(error) => last = error,
+                }
+                tried.push(place);
             }
         }
         Err(last)

@@ -1,15 +1,19 @@
 //! The index of an opened vault: which tables count, and reading them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::Mutex;
 
 use vault_format::index::Table;
-use vault_format::log::{Heads, IndexSet, Payload};
+use vault_format::log::{DeltaPart, Heads, IndexSet, Payload};
 use vault_format::name::ObjectName;
-use vault_format::{DeviceId, Domain, Header, Identity, ObjectHash, ObjectType, limits};
+use vault_format::pack::ChunkType;
+use vault_format::{ChunkId, DeviceId, Domain, Header, Identity, ObjectHash, ObjectType, limits};
 
 use super::{Vault, VaultError};
-use crate::index::{Index, Tags};
+use crate::index::{Index, Location, Tags};
 use crate::log::LogEntry;
+use crate::parallel;
 use crate::stage::{dek, open_object};
 use crate::store::StoreError;
 use crate::sync::lock;
@@ -26,14 +30,62 @@ pub(crate) struct Tables {
     pub(crate) covered_deltas: Vec<(DeviceId, ObjectHash)>,
 }
 
+/// The index, as far as it is in memory or in the local copy, and what is not in it yet.
+pub(super) struct Loaded {
+    index: Index,
+    state: Mutex<LoadState>,
+}
+
+struct LoadState {
+    /// In the order in which they are taken in.
+    pending: Vec<Pending>,
+    /// The deltas that the shards were merged from: wanted if one of these is lost.
+    covered: Vec<Pending>,
+}
+
+/// A table that counts and is not in the index yet.
+#[derive(Clone, Copy)]
+struct Pending {
+    shard: bool,
+    device: DeviceId,
+    hash: ObjectHash,
+    /// About how large it is.
+    kib: u32,
+    part: Option<DeltaPart>,
+}
+
+impl Pending {
+    fn shard(device: DeviceId, hash: ObjectHash) -> Self {
+        Self { shard: true, device, hash, kib: limits::INDEX_STORED as u32 / 1024, part: None }
+    }
+
+    fn delta(device: DeviceId, hash: ObjectHash, parts: &HashMap<ObjectHash, (u32, Option<DeltaPart>)>) -> Self {
+        let (kib, part) = parts.get(&hash).copied().unwrap_or_default();
+        // What an entry says of sizes is not to be relied on.
+        Self { shard: false, device, hash, kib: kib.clamp(1, limits::INDEX_STORED as u32 / 1024), part }
+    }
+}
+
 impl Vault {
-    /// Where the chunks of the shared domain are. Loaded when it is first needed.
+    /// Where the chunks of the shared domain are: all that is in tables that count. Loaded when it is first needed.
     pub(crate) fn index(&self) -> Result<&Index, VaultError> {
-        if let Some(index) = self.index.get() {
-            return Ok(index);
+        let loaded = self.loaded()?;
+        while self.load(loaded, |_| true, TABLES)? {}
+        Ok(&loaded.index)
+    }
+
+    /// Where a chunk is. Reads no more tables than it takes to find it: those first that can hold it by what their entries say.
+    pub(crate) fn locate(&self, id: &ChunkId, chunk_type: ChunkType) -> Result<Vec<Location>, VaultError> {
+        let loaded = self.loaded()?;
+        let trees = chunk_type != ChunkType::File;
+        loop {
+            let places = loaded.index.locate(id)?;
+            let may_hold = |table: &Pending| table.part.is_none_or(|part| part.may_hold(id, trees));
+            if !places.is_empty() || !self.load(loaded, may_hold, FIRST_TABLES)? {
+                // A hint may be wrong, a table is not.
+                return if places.is_empty() { Ok(self.index()?.locate(id)?) } else { Ok(places) };
+            }
         }
-        let index = self.load_index()?;
-        Ok(self.index.get_or_init(|| index))
     }
 
     /// The tables that count.
@@ -71,6 +123,14 @@ impl Vault {
             }
         }
         Tables { shards, deltas, covered, covered_deltas }
+    }
+
+    /// What entries say of the deltas that they name.
+    fn parts(&self) -> HashMap<ObjectHash, (u32, Option<DeltaPart>)> {
+        let deltas = self.log.entries().flat_map(|entry| {
+            entry.body.deltas.iter().map(|(hash, kib)| (*hash, (*kib, entry.body.parts.get(hash).copied())))
+        });
+        deltas.collect()
     }
 
     /// Fetches a delta that an entry names, or a shard that a set names, and opens it.
@@ -130,7 +190,6 @@ impl Vault {
         shard: bool,
         device: DeviceId,
         hash: ObjectHash,
-        borrowed: &mut bool,
     ) -> Result<Option<Table>, VaultError> {
         let error = match self.open_table(shard, device, hash) {
             Ok(table) => return Ok(Some(table)),
@@ -144,7 +203,7 @@ impl Vault {
             };
             let stored = self.table_elsewhere(&name);
             if let Some(Ok(table)) = stored.map(|stored| self.parse_table(name, object_type, device, &stored)) {
-                *borrowed = true;
+                self.is_borrowed.store(true, Relaxed);
                 return Ok(Some(table));
             }
         }
@@ -169,7 +228,16 @@ impl Vault {
         named
     }
 
-    fn load_index(&self) -> Result<Index, VaultError> {
+    fn loaded(&self) -> Result<&Loaded, VaultError> {
+        if let Some(loaded) = self.index.get() {
+            return Ok(loaded);
+        }
+        let loaded = self.load_copy();
+        Ok(self.index.get_or_init(|| loaded))
+    }
+
+    /// The local copy, and which tables it lacks.
+    fn load_copy(&self) -> Loaded {
         let tags = Tags { vault: self.id(), domain: Domain::SHARED, store: self.store_tag() };
         let folder = self.cache.as_ref().map(|cache| cache.join("index"));
         let (mut index, _) = Index::load(folder.as_deref(), tags.clone());
@@ -186,32 +254,63 @@ impl Vault {
             }
         }
         let known = index.covered();
-        let missing: Vec<_> = tables.deltas.iter().filter(|(_, hash)| !known.contains(hash)).collect();
+        let parts = self.parts();
+        let mut pending = Vec::new();
         // What a set covers is in here by its deltas or by its shards; a fresh copy takes the shards.
-        let by_deltas = tables.covered.iter().all(|hash| known.contains(hash));
-        let (mut lost, mut borrowed) = (0, false);
-        if !by_deltas {
-            for (device, hash) in tables.shards.iter().filter(|(_, hash)| !known.contains(hash)) {
-                match self.usable_table(true, *device, *hash, &mut borrowed)? {
-                    Some(table) => drop(index.absorb(*hash, &table, None)?),
-                    None => lost += 1,
-                }
-            }
+        if !tables.covered.iter().all(|hash| known.contains(hash)) {
+            let table = |(device, hash): &(DeviceId, ObjectHash)| Pending::shard(*device, *hash);
+            pending.extend(tables.shards.iter().filter(|(_, hash)| !known.contains(hash)).map(table));
         }
-        // A set that has lost a shard says less than the deltas it was merged from, as far as these are still there.
-        let covered: &[_] = if lost > 0 { &tables.covered_deltas } else { &[] };
-        for (device, hash) in missing.into_iter().chain(covered) {
-            if let Some(table) = self.usable_table(false, *device, *hash, &mut borrowed)? {
-                index.absorb(*hash, &table, Some(*device))?;
-            }
-        }
+        let table = |(device, hash): &(DeviceId, ObjectHash)| Pending::delta(*device, *hash, &parts);
+        pending.extend(tables.deltas.iter().filter(|(_, hash)| !known.contains(hash)).map(table));
+        let covered = tables.covered_deltas.iter().map(table).collect();
         index.set_condemned(self.log.condemned(&self.collectors()));
+        Loaded { index, state: Mutex::new(LoadState { pending, covered }) }
+    }
+
+    /// Takes up to `most` KiB of the newest tables that are `wanted` into the index; whether there were any.
+    fn load(&self, loaded: &Loaded, wanted: impl Fn(&Pending) -> bool, most: u32) -> Result<bool, VaultError> {
+        // One at a time: whoever waits here finds what the other one has loaded.
+        let mut state = lock(&loaded.state);
+        let mut sum = 0;
+        let mut chosen: Vec<usize> = (0..state.pending.len()).rev().filter(|at| wanted(&state.pending[*at])).collect();
+        let fit = |at: &usize| {
+            let first = sum == 0;
+            sum += state.pending[*at].kib;
+            first || sum <= most
+        };
+        let count = chosen.iter().map(fit).take_while(|fits| *fits).count();
+        chosen.truncate(count);
+        if chosen.is_empty() {
+            return Ok(false);
+        }
+        // In the order of their entries: of two places the later counts.
+        chosen.sort_unstable();
+        let chosen: Vec<Pending> = chosen.into_iter().map(|at| state.pending[at]).collect();
+        let tables = parallel::map(&chosen, parallel::REQUESTS, |table| {
+            self.usable_table(table.shard, table.device, table.hash)
+        })?;
+        let mut lost_shard = false;
+        for (Pending { shard, device, hash, .. }, table) in chosen.iter().zip(tables) {
+            match table {
+                Some(table) => drop(loaded.index.absorb(*hash, &table, (!shard).then_some(*device))?),
+                None => lost_shard |= shard,
+            }
+        }
+        state.pending.retain(|table| !chosen.iter().any(|done| done.hash == table.hash));
+        if lost_shard {
+            // A set that has lost a shard says less than the deltas it was merged from, as far as these are still there.
+            let covered = std::mem::take(&mut state.covered);
+            state.pending.extend(covered);
+        }
         // A local copy holds what this store has.
-        if !borrowed && let Err(error) = index.save() {
+        if !self.is_borrowed.load(Relaxed)
+            && let Err(error) = loaded.index.save()
+        {
             // The next run reads more from the vault; nothing else.
             let _ = error;
         }
-        Ok(index)
+        Ok(true)
     }
 
     /// Identities of all entries in the past of a frontier, itself included.
@@ -234,3 +333,8 @@ impl Vault {
         primary.keys().next().map_or([0; 16], |id| **id)
     }
 }
+
+/// KiB of tables that are fetched and taken in at once.
+const TABLES: u32 = 32 << 10;
+/// The same while one chunk is looked for.
+const FIRST_TABLES: u32 = 1 << 10;

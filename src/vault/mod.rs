@@ -34,14 +34,13 @@ pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSec
 pub(crate) use stores::Other;
 pub use stores::{StoreConfig, StoreInfo, parse_store_id, store_id_text};
 
-use crate::index::Index;
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
 use crate::log::{Log, LogEntry, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
 use crate::stage::{dek, open_object};
 use crate::state::{Home, VaultLock};
-use crate::store::Store;
+use crate::store::{Store, Traffic};
 
 /// An opened vault.
 pub struct Vault {
@@ -62,6 +61,8 @@ pub struct Vault {
     told_elsewhere: Mutex<BTreeSet<String>>,
     last_elsewhere: Mutex<Option<(PackName, Bytes)>>,
     is_lost: AtomicBool,
+    /// Some of the index comes from another store.
+    is_borrowed: AtomicBool,
     records: records::Records,
     roster: Roster,
     keys: ReaderKeys,
@@ -77,7 +78,7 @@ pub struct Vault {
     log: Log,
     /// When roster and logs were listed last, if this run held the vault then and has not pushed since.
     listed: Option<Instant>,
-    index: OnceLock<Index>,
+    index: OnceLock<index::Loaded>,
     /// The end of this device's own log, once this run has written to it: (identity, seq).
     own_end: Mutex<Option<(Identity, u64)>>,
     /// What this run has written to its log: it need not be read back.
@@ -102,6 +103,16 @@ impl Vault {
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What was asked of its storage since it was opened, the opening included.
+    pub fn traffic(&self) -> Traffic {
+        self.store.traffic()
+    }
+
+    /// Whether its storage is on another machine, or may be.
+    pub fn is_remote(&self) -> bool {
+        self.store.is_remote()
     }
 
     /// Its suite, for life.

@@ -24,7 +24,7 @@ use crate::roster::{
     EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
 };
 use crate::state::{DeviceState, Home, LogPin, Pins};
-use crate::store::{Listing, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
+use crate::store::{Listing, OpenMode, Store, StoreError, StoreOptions, StoreUrl, StoreVerdict};
 use crate::sync::lock;
 
 /// What a new vault is made with.
@@ -178,6 +178,7 @@ impl Vault {
         } else {
             provider.password.fit(memory::total().unwrap_or(0))
         };
+        let verdict = try_store(provider, &store)?;
         let founded = found(
             provider,
             &FoundingOptions {
@@ -188,6 +189,7 @@ impl Vault {
                 device_name: &options.device_name,
                 store_url: &label,
                 store_kind: kind_number(&StoreUrl::parse(options.url)?),
+                store_verdict: verdict.map_or(0, |verdict| verdict.bits()),
                 time: crate::now(),
             },
         )?;
@@ -211,7 +213,7 @@ impl Vault {
                 return Err(trouble.err().unwrap_or(VaultError::Race { url: label }));
             }
         }
-        let vault = Self::assemble(
+        let mut vault = Self::assemble(
             provider,
             store,
             label,
@@ -224,6 +226,7 @@ impl Vault {
             options.cache,
             Log::default(),
         );
+        vault.notes.extend(verdict.and_then(|verdict| verdict.warning()));
         vault.pin()?;
         Ok(Initialised { vault, words: founded.words })
     }
@@ -602,6 +605,7 @@ impl Vault {
             told_elsewhere: Mutex::default(),
             last_elsewhere: Mutex::default(),
             is_lost: AtomicBool::new(false),
+            is_borrowed: AtomicBool::new(false),
             records,
             roster,
             keys,
@@ -700,6 +704,21 @@ fn pinned(pins: &Pins) -> Vec<Missing> {
 fn follows(roster: &Roster, keys: &ReaderKeys, place: &StoreConfig) -> bool {
     let id = id_in(roster, keys, place);
     id.is_some() && roster.stores.len() > 1 && id != roster.primary_store()
+}
+
+/// What a store on a network does, for the roster. A folder is what the file system is. A credential that may not write
+/// beside the vault is no reason not to make one.
+fn try_store(provider: &Provider, store: &Store) -> Result<Option<StoreVerdict>, VaultError> {
+    if !store.is_remote() {
+        return Ok(None);
+    }
+    let mut nonce = [0; 8];
+    provider.random.fill(&mut nonce)?;
+    match store.verdict(nonce) {
+        Ok(verdict) => Ok(Some(verdict)),
+        Err(StoreError::PermissionDenied { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Forgets what an interrupted `init` left in the local state: keys of a vault that was never stored. A vault that this

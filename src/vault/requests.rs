@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
 use object_store::memory::InMemory;
 
-use super::{InitOptions, OpenOptions, UnlockSecret, Vault};
+use super::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault};
 use crate::check::{CheckOptions, check};
 use crate::keys::Passphrase;
 use crate::ls;
@@ -53,26 +53,26 @@ impl World {
     }
 
     /// Opened as the device in this home, which becomes one if it is none.
-    fn open(&self, home: &str, cache: Option<&str>) -> Vault {
+    fn open(&self, home: &str, cache: Option<&str>, purpose: Purpose) -> Vault {
         let home = self.home(home);
         let state = home.vaults().expect("listed").first().map(|id| home.device(*id).expect("read"));
         let mut unlock =
             |_: &str| Passphrase::new("correct horse").map(UnlockSecret::Passphrase).map_err(|error| error.to_string());
         let mut options = OpenOptions::new(URL, &home, "another", &mut unlock);
         let cache = cache.map(|cache| self.at(cache));
-        options.cache = cache.as_deref();
+        (options.cache, options.purpose) = (cache.as_deref(), purpose);
         Vault::open_on(self.store(), URL.into(), state, options).expect("opens")
     }
 
     fn push(&self, home: &str, cache: Option<&str>, source: &Path) -> PushReport {
         let options = PushOptions { paths: vec![source.to_owned()], host: "host".into(), ..PushOptions::default() };
-        push(&mut self.open(home, cache), &options, &Watch::new()).expect("pushes")
+        push(&mut self.open(home, cache, Purpose::Push), &options, &Watch::new()).expect("pushes")
     }
 
     fn restore(&self, cache: Option<&str>, what: &str) -> PathBuf {
         let target = self.at("out");
         let _ = fs::remove_dir_all(&target);
-        let vault = self.open("home", cache);
+        let vault = self.open("home", cache, Purpose::Read);
         let snapshot = vault.resolve(what).expect("a snapshot");
         restore(&vault, &RestoreOptions::new(snapshot, target.clone()), &Watch::new()).expect("restores");
         target
@@ -120,11 +120,14 @@ fn measure() {
     show("one file, cache", world.cost(|w| w.restore(Some("cache"), &one)));
     show("all, no cache", world.cost(|w| w.restore(None, "latest")));
     show("all, cache", world.cost(|w| w.restore(Some("cache"), "latest")));
-    show("check", world.cost(|w| check(&w.open("home", Some("cache")), &CheckOptions::default(), &Watch::new())));
+    show(
+        "check",
+        world.cost(|w| check(&w.open("home", Some("cache"), Purpose::Check), &CheckOptions::default(), &Watch::new())),
+    );
 }
 
 fn list(world: &World, cache: Option<&str>) -> u64 {
-    let vault = world.open("home", cache);
+    let vault = world.open("home", cache, Purpose::Read);
     let snapshot = vault.resolve("latest").expect("a snapshot");
     let mut entries = 0;
     ls::entries(&vault, &snapshot, true, &mut |_| {

@@ -1,6 +1,6 @@
 //! Writing to a vault in the one order that is safe: packs, then their index, then the entry that names it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use vault_format::index::{Table, TableKind};
 use vault_format::log::{Body, IndexSet, Payload, Snapshot, entry_prefix};
 use vault_format::name::{ObjectName, PackName, shards_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time};
+use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time, sizes};
 
 use super::{Vault, VaultError};
 use crate::index::{Delta, MAX_DELTAS, TableInfo, merge_plan, merge_tables};
@@ -80,7 +80,7 @@ impl Vault {
 
     /// Seals and stores index deltas of all packs that were stored since the last ones. They count once an entry names them.
     pub(crate) fn store_deltas(&self) -> Result<Vec<NewDelta>, VaultError> {
-        let deltas: Vec<_> = std::iter::from_fn(|| self.index().ok()?.take_delta()).collect();
+        let deltas = self.index()?.take_deltas();
         let stored = parallel::map(&deltas, TABLES, |delta| {
             let bytes = self.seal_table(ObjectType::Delta, &delta.table().encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
@@ -98,7 +98,7 @@ impl Vault {
             let entry = self.entry(crate::now(), Payload::Progress, deltas)?;
             self.put_entry(entry)?;
             self.named(deltas)?;
-            self.clear_journal()?;
+            self.strike_from_journal(deltas)?;
         }
         Ok(())
     }
@@ -110,6 +110,22 @@ impl Vault {
             self.index()?.absorb_own(stored, delta)?;
         }
         Ok(())
+    }
+
+    /// An entry names these packs now. Others are on their way, and stay in the journal.
+    fn strike_from_journal(&self, deltas: &[NewDelta]) -> Result<(), VaultError> {
+        if self.ephemeral {
+            return Ok(());
+        }
+        let named: HashSet<_> =
+            deltas.iter().flat_map(|delta| delta.delta.packs()).map(|pack| journal_line(&pack.name())).collect();
+        let mut journal = lock(&self.journal);
+        let left: Vec<_> = journal.as_chunks::<JOURNAL_LINE>().0.iter().filter(|line| !named.contains(*line)).collect();
+        *journal = left.into_iter().flatten().copied().collect();
+        if journal.is_empty() {
+            return Ok(self.home.clear_journal(self.id())?);
+        }
+        Ok(self.home.set_journal(self.provider, self.id(), &SecretBytes::new(journal.clone()))?)
     }
 
     fn clear_journal(&self) -> Result<(), VaultError> {
@@ -240,29 +256,32 @@ impl Vault {
         }
         let Some(journal) = self.home.journal(self.id())? else { return Ok(0) };
         let condemned = self.log.condemned(&self.collectors());
+        let lines: Vec<(&[u8; JOURNAL_LINE], PackName)> = journal
+            .expose()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|line| {
+                let hash = ObjectHash(*line[1..].first_chunk().expect("a line has 33 bytes"));
+                (line, PackName { tree: line[0] == 1, device: self.device.id, hash })
+            })
+            .filter(|(_, name)| !condemned.contains(name))
+            .collect();
+        let packs = parallel::map(&lines, FOUND_PACKS, |(_, name)| self.look_at_pack(name))?;
         let mut found = 0;
-        for line in journal.expose().chunks_exact(JOURNAL_LINE) {
-            let name = PackName {
-                tree: line[0] == 1,
-                device: self.device.id,
-                hash: ObjectHash(*line[1..].first_chunk().expect("a line has 33 bytes")),
-            };
-            if condemned.contains(&name) {
-                continue;
-            }
+        for ((line, _), pack) in lines.into_iter().zip(packs) {
             // Not there: it was stored by a push that ended otherwise than it thought, or somebody deleted it.
-            let Some(size) = self.store.head(&ObjectName::Pack(name))? else { continue };
-            // Whole, against its name: what is claimed from here on must be there to the last byte.
-            let Ok(bytes) = self.store.get(&ObjectName::Pack(name), &|bytes| self.provider.hash.hash(&[bytes])) else {
-                continue;
-            };
-            let Ok(segments) = self.footer(&name, size) else { continue };
-            let new = segments.iter().flat_map(|s| &s.chunks).any(|chunk| {
+            let Some(pack) = pack else { continue };
+            let new = pack.segments().iter().flat_map(|s| &s.chunks).any(|chunk| {
                 self.index().is_ok_and(|index| index.locate(&chunk.id).is_ok_and(|places| places.is_empty()))
             });
             if new {
-                self.index()?.stored(&self.store.confirm_pack(name, size, segments)?);
-                self.follow(name.into(), &bytes);
+                if self.has_followers() {
+                    let name = ObjectName::Pack(pack.name());
+                    let Ok(bytes) = self.store.get(&name, &|bytes| self.provider.hash.hash(&[bytes])) else { continue };
+                    self.follow(name, &bytes);
+                }
+                self.index()?.stored(&pack);
                 // Stays in the journal until an entry names it: this push may be interrupted as well.
                 lock(&self.journal).extend_from_slice(line);
                 found += 1;
@@ -271,13 +290,31 @@ impl Vault {
         Ok(found)
     }
 
+    /// What a pack of an interrupted push holds; `None` if it is not there, or not as it was written.
+    ///
+    /// What is claimed from here on must be there to the last byte. In a folder that is looked at: the whole pack against its
+    /// name, as after a power cut. An object store makes an object visible when all of it has arrived with the checksum that
+    /// was sent along: there its size and its sealed end are enough, and megabytes need not be fetched to save their upload.
+    fn look_at_pack(&self, name: &PackName) -> Result<Option<StoredPack>, VaultError> {
+        let object = ObjectName::Pack(*name);
+        let Some(size) = self.store.head(&object)? else { return Ok(None) };
+        if !usize::try_from(size).is_ok_and(sizes::is_pack_class) {
+            return Ok(None);
+        }
+        if self.store.folder().is_some() && self.store.get(&object, &|bytes| self.provider.hash.hash(&[bytes])).is_err()
+        {
+            return Ok(None);
+        }
+        let Ok(segments) = self.footer(name, size) else { return Ok(None) };
+        Ok(Some(self.store.confirm_pack(*name, size, segments)?))
+    }
+
     fn note_in_journal(&self, pack: PackName) -> Result<(), VaultError> {
         if self.ephemeral {
             return Ok(());
         }
         let mut journal = lock(&self.journal);
-        journal.push(u8::from(pack.tree));
-        journal.extend_from_slice(&pack.hash.0);
+        journal.extend_from_slice(&journal_line(&pack));
         Ok(self.home.set_journal(self.provider, self.id(), &SecretBytes::new(journal.clone()))?)
     }
 
@@ -319,6 +356,7 @@ impl Vault {
                 .collect(),
             seen: self.log.seen(self.collectors()),
             deltas: deltas.iter().map(|delta| (delta.stored.hash(), delta.stored.kib())).collect(),
+            parts: deltas.iter().filter_map(|delta| Some((delta.stored.hash(), delta.delta.part()?))).collect(),
             payload,
         };
         let header = self.header(ObjectType::Entry, epoch.id, Mode::Symmetric)?;
@@ -373,6 +411,12 @@ impl From<StoreError> for super::ChunkError {
     }
 }
 
+fn journal_line(pack: &PackName) -> [u8; JOURNAL_LINE] {
+    let mut line = [u8::from(pack.tree); JOURNAL_LINE];
+    line[1..].copy_from_slice(&pack.hash.0);
+    line
+}
+
 /// A kind byte and a hash.
 const JOURNAL_LINE: usize = 33;
 /// Bodies are small text and numbers.
@@ -381,3 +425,5 @@ const ENTRY_LEVEL: i32 = 3;
 const FRESH: Duration = Duration::from_secs(60);
 /// Tables that are sealed and stored at the same time: each is up to 4 MiB.
 const TABLES: usize = 4;
+/// Packs of an interrupted push that are looked at at the same time; from a folder they are read whole.
+const FOUND_PACKS: usize = 3;

@@ -4,5 +4,6 @@ mod cli;
 mod crash;
 mod flow;
 mod generated;
+mod release;
 mod runner;
 mod stores_local;

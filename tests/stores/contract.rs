@@ -2,7 +2,7 @@
 //! its own: this program again.
 
 use crate::place::{Kind, Place};
-use crypto_backends::suite::Suite;
+use std::hash::{DefaultHasher, Hasher};
 use std::process::Command;
 use zvault::store::{OpenMode, Store, StoreOptions, StoreUrl, contract};
 
@@ -47,8 +47,19 @@ fn of_the_environment() {
     }
     let url = StoreUrl::parse(&variable(URL)).expect("a URL");
     let store = Store::open(&url, &options, OpenMode::Create).expect("it opens");
-    let suite = Suite::default();
-    contract::run(&store, &|bytes| suite.hash(bytes));
+    contract::run(&store, &hash);
+}
+
+/// Stands for the suite's hash.
+fn hash(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    for (n, part) in out.chunks_exact_mut(8).enumerate() {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_usize(n);
+        hasher.write(bytes);
+        part.copy_from_slice(&hasher.finish().to_be_bytes());
+    }
+    out
 }
 
 const URL: &str = "STORES_TEST_URL";

@@ -70,9 +70,11 @@ fn whole(place: &Place) {
     on_fresh(restore_of(&world, "latest", "fresh")).expect_code(0);
     same(&look(&world.path("data")), &look(&world.path("fresh")));
     world.write("data/of fresh", noise(100_000, 9));
-    on_fresh(vec!["push".into(), "data".into()]).expect_code(0);
+    let pushed = on_fresh(["push", "data", "--json"].map(str::to_owned).into()).expect_code(0).last_json();
     on_fresh(vec!["check".into(), "--read-data".into()]).expect_code(0);
-    place.run(&world, restore_of(&world, "latest", "seen by the first")).expect_code(0);
+    // For each device its own are the latest ones.
+    let id = pushed["snapshot_id"].as_str().expect("an id");
+    place.run(&world, restore_of(&world, id, "seen by the first")).expect_code(0);
     same(&look(&world.path("data")), &look(&world.path("seen by the first")));
 }
 

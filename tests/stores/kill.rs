@@ -63,6 +63,8 @@ fn one(place: &Place, world: &World, seed: u64, kills: u32) -> (u32, Done) {
         let ran = place.run(world, ["push", "data", "--json"]).expect_code(0);
         done.push((ran.last_json()["snapshot_id"].as_str().expect("an id").to_owned(), tree(&world.path("data"))));
     };
+    push(&mut done);
+    world.write("data/changed", noise(300_000, seed));
     let began = Instant::now();
     push(&mut done);
     let whole = began.elapsed();

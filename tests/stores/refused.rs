@@ -21,7 +21,8 @@ fn s3_with_wrong_credentials() {
     }
     let token = place.with_secret("AWS_SESSION_TOKEN", "of somebody else");
     refuses(&token, 15, &["credentials"]);
-    let nobody = Place { secrets: vec![("AWS_EC2_METADATA_DISABLED", "true".into())], ..place };
+    let mut nobody = place;
+    nobody.secrets = vec![("AWS_EC2_METADATA_DISABLED", "true".into())];
     refuses(&nobody, 15, &["AWS_ACCESS_KEY_ID"]);
 }
 
@@ -100,7 +101,11 @@ fn replies_that_waiting_does_not_heal() {
     };
     let hour = (Timestamp::now() - 1.hour()).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let cases = [
-        (Reply::s3(403, "RequestTimeTooSkewed").header(format!("Date: {hour}")), 15, &["clock", "hour"][..]),
+        (
+            Reply::s3(403, "RequestTimeTooSkewed").header(format!("Date: {hour}")),
+            15,
+            &["clock", "60 minutes ahead"][..],
+        ),
         (Reply::s3(403, "ExpiredToken"), 15, &["expired"]),
         (
             Reply::s3(400, "AuthorizationHeaderMalformed").header("x-amz-bucket-region: eu-north-1"),
@@ -125,7 +130,8 @@ fn replies_that_waiting_does_not_heal() {
     for (reply, code, words) in cases {
         answer(reply.clone());
         refuses(&place, code, words);
-        assert!(proxy.count() < 6, "{reply:?} was asked {} times", proxy.count());
+        // Two commands, and the library repeats what it takes for the trouble of a server twice, at once.
+        assert!(proxy.count() <= 6, "{reply:?} was asked {} times", proxy.count());
     }
 }
 

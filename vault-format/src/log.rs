@@ -67,8 +67,36 @@ pub struct Body {
     pub seen: Heads,
     /// Index deltas that this entry makes count, with their sizes in KiB: a set.
     pub deltas: Vec<(ObjectHash, u32)>,
+    /// Of some of these deltas: which chunks they can hold. A hint, never a reason to take a chunk for missing.
+    pub parts: BTreeMap<ObjectHash, DeltaPart>,
     /// What kind of entry it is, and what it is about.
     pub payload: Payload,
+}
+
+/// Which chunks an index delta can hold: lets a reader of few files fetch a small part of a large index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeltaPart {
+    /// Chunks in data packs.
+    pub data: bool,
+    /// Chunks in tree packs.
+    pub trees: bool,
+    /// The first two bytes of every id, as a big-endian number, are this at least.
+    pub first: u16,
+    /// And this at most.
+    pub last: u16,
+}
+
+impl DeltaPart {
+    /// Whether the delta can hold a chunk.
+    pub fn may_hold(&self, id: &ChunkId, in_tree: bool) -> bool {
+        let kind = if in_tree { self.trees } else { self.data };
+        kind && (self.first..=self.last).contains(&Self::prefix(id))
+    }
+
+    /// What ranges are of.
+    pub fn prefix(id: &ChunkId) -> u16 {
+        u16::from_be_bytes([id.0[0], id.0[1]])
+    }
 }
 
 /// Heads of logs: a set for each device, at least one.
@@ -384,6 +412,9 @@ impl Body {
             if !self.deltas.is_empty() {
                 map.field(6, |w| w.set(&self.deltas, write_delta));
             }
+            if !self.parts.is_empty() {
+                map.field(7, |w| w.map_by(&self.parts, write_part));
+            }
             if let Some(key) = self.kind().payload_key() {
                 map.field(key, |w| self.payload.write(w));
             }
@@ -399,7 +430,7 @@ impl Body {
         let mut reader = Reader::new(bytes);
         let (mut kind, mut time, mut roster_heads) = (None, None, None);
         let (mut other_heads, mut seen, mut deltas) = (BTreeMap::new(), Heads::new(), Vec::new());
-        let mut payload = None;
+        let (mut parts, mut payload) = (BTreeMap::new(), None);
         reader.map(WHAT, |r, key| {
             match (key, kind) {
                 (0, _) => kind = Some(EntryKind::from_byte(r.u8("kind of an entry")?)),
@@ -410,6 +441,9 @@ impl Body {
                 }
                 (4, _) => seen = not_empty(read_heads(r, "seen")?)?,
                 (6, _) => deltas = not_empty(r.ascending("deltas", usize::MAX, read_delta)?)?,
+                (7, Some(known)) if !matches!(known, EntryKind::Unknown(_)) => {
+                    parts = not_empty(r.map_by("parts", ObjectHash, read_part)?)?;
+                }
                 // What a newer kind carries, only a newer version knows.
                 (_, Some(EntryKind::Unknown(_))) => r.skip(WHAT)?,
                 (key, Some(kind)) if kind.payload_key() == Some(key) => {
@@ -425,12 +459,16 @@ impl Body {
         reader.end(WHAT)?;
         let kind = required(kind, "kind of an entry")?;
         let payload = payload.or(kind.bare_payload());
+        if parts.keys().any(|hash| !deltas.iter().any(|(delta, _)| delta == hash)) {
+            return Err(FormatError::Invalid { what: "parts" });
+        }
         Ok(Self {
             time: required(time, "time of an entry")?,
             roster_heads: required(roster_heads, "roster heads")?,
             other_heads,
             seen,
             deltas,
+            parts,
             payload: required(payload, "payload of an entry")?,
         })
     }
@@ -990,6 +1028,23 @@ fn read_delta(r: &mut Reader) -> Result<(ObjectHash, u32), FormatError> {
     r.tuple("delta", 2, |r| Ok((ObjectHash(r.array_of("delta")?), r.u32("delta")?)))
 }
 
+fn write_part(w: &mut Writer, part: &DeltaPart) {
+    w.array(3);
+    w.uint(u8::from(part.data) | u8::from(part.trees) << 1);
+    w.uint(part.first);
+    w.uint(part.last);
+}
+
+fn read_part(r: &mut Reader) -> Result<DeltaPart, FormatError> {
+    const WHAT: &str = "parts";
+    let (kinds, first, last) =
+        r.tuple(WHAT, 3, |r| Ok((r.u8(WHAT)?, r.uint(WHAT, 0xffff)? as u16, r.uint(WHAT, 0xffff)? as u16)))?;
+    if !(1..=3).contains(&kinds) || first > last {
+        return Err(FormatError::Invalid { what: WHAT });
+    }
+    Ok(DeltaPart { data: kinds & 1 != 0, trees: kinds & 2 != 0, first, last })
+}
+
 fn write_packs(w: &mut Writer, packs: &[PackName]) {
     w.set(packs, |w, pack| {
         w.array(3);
@@ -1133,14 +1188,13 @@ mod tests {
         let roster_heads = btree_set(ids(Identity), 1..4).prop_map(|set| set.into_iter().collect());
         let other_heads = btree_map(ids(DeviceId), ids(Identity), 0..3);
         let deltas = set((ids(ObjectHash), any::<u32>()));
-        (time, roster_heads, other_heads, heads(), deltas, payloads()).prop_map(
-            |(time, roster_heads, other_heads, seen, deltas, payload)| Body {
-                time,
-                roster_heads,
-                other_heads,
-                seen,
-                deltas,
-                payload,
+        let kinds = (any::<bool>(), any::<bool>(), any::<[u16; 2]>());
+        (time, roster_heads, other_heads, heads(), deltas, payloads(), kinds).prop_map(
+            |(time, roster_heads, other_heads, seen, deltas, payload, (data, trees, ends))| {
+                let part =
+                    DeltaPart { data: data || !trees, trees, first: ends[0].min(ends[1]), last: ends[0].max(ends[1]) };
+                let parts = deltas.iter().step_by(2).map(|(hash, _)| (*hash, part)).collect();
+                Body { time, roster_heads, other_heads, seen, deltas, parts, payload }
             },
         )
     }
@@ -1186,6 +1240,7 @@ mod tests {
             other_heads: BTreeMap::new(),
             seen: Heads::new(),
             deltas: Vec::new(),
+            parts: BTreeMap::new(),
             payload,
         }
     }

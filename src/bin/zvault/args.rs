@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
@@ -56,9 +57,6 @@ pub(crate) struct Global {
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
 
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-
     /// Do not make this machine a device of the vault: use the passphrase for this run only
     #[arg(long, global = true)]
     pub(crate) ephemeral: bool,
@@ -82,7 +80,11 @@ pub(crate) struct Global {
     /// Print a line of progress every SECONDS, also where the output is no terminal
     #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds)]
     #[arg(env = "ZVAULT_PROGRESS_INTERVAL", hide_env_values = true)]
-    pub(crate) progress_interval: Option<std::time::Duration>,
+    pub(crate) progress_interval: Option<Duration>,
+
+    // The last one: its heading is for all that follows.
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 /// Where the passphrase comes from. Never an argument: arguments are there for all users of a machine to see.
@@ -109,7 +111,7 @@ pub(crate) struct SecretArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Store options")]
 pub(crate) struct StoreArgs {
-    /// Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]
+    /// Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated
     #[arg(long, short = 'o', value_name = "KEY=VALUE", global = true, value_parser = setting)]
     pub(crate) option: Vec<String>,
 
@@ -130,8 +132,8 @@ pub(crate) struct StoreArgs {
     pub(crate) parallel_requests: Option<usize>,
 
     /// Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once
-    #[arg(long, value_name = "DURATION", global = true, value_parser = retry_time)]
-    pub(crate) retry_max_time: Option<std::time::Duration>,
+    #[arg(long, value_name = "DURATION", global = true, value_parser = up_to_a_day)]
+    pub(crate) retry_max_time: Option<Duration>,
 }
 
 /// Bytes a second; no limit if None.
@@ -188,17 +190,17 @@ impl Cli {
 }
 
 /// A positive number of seconds, or a number with a unit: `30`, `0.5`, `5m`.
-fn seconds(text: &str) -> Result<std::time::Duration, String> {
+fn seconds(text: &str) -> Result<Duration, String> {
     match number_of_seconds(text) {
-        Some(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
+        Some(seconds) if (0.01..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("write seconds between 0.01 and 86400, for example 30".into()),
     }
 }
 
 /// The same, and 0.
-fn retry_time(text: &str) -> Result<std::time::Duration, String> {
+pub(crate) fn up_to_a_day(text: &str) -> Result<Duration, String> {
     match number_of_seconds(text) {
-        Some(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(std::time::Duration::from_secs_f64(seconds)),
+        Some(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("write a time up to 24h, for example 30s, 10m or 0".into()),
     }
 }
@@ -263,16 +265,17 @@ Environment:
   ZVAULT_HOME                folder of this device's keys and state
   ZVAULT_CONFIG              file of configuration
   ZVAULT_CACHE_DIR           folder of caches
+  ZVAULT_JITTER              most that an unattended push waits before its first request
   ZVAULT_NO_PROGRESS         1: do not show progress
   ZVAULT_PROGRESS_INTERVAL   seconds between lines of progress
   NO_COLOR                   no colours
+  AWS_*, GOOGLE_*, AZURE_*   credentials and places, as the stores' own tools read them
 
 Unknown variables that begin with ZVAULT_ are errors, so that a typing error does not go unnoticed.";
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn arguments_are_consistent() {
@@ -284,10 +287,10 @@ mod tests {
     fn what_stores_are_told() {
         assert_eq!(rate("500"), Ok(Rate(Some(500 << 10))));
         assert_eq!(rate("0"), Ok(Rate(None)));
-        assert_eq!(retry_time("0"), Ok(Duration::ZERO));
-        assert_eq!(retry_time("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(up_to_a_day("0"), Ok(Duration::ZERO));
+        assert_eq!(up_to_a_day("10m"), Ok(Duration::from_secs(600)));
         assert_eq!(requests("8"), Ok(8));
-        assert!(rate("fast").is_err() && retry_time("-1s").is_err() && retry_time("2d").is_err());
+        assert!(rate("fast").is_err() && up_to_a_day("-1s").is_err() && up_to_a_day("2d").is_err());
         assert!(requests("0").is_err() && requests("257").is_err());
     }
 

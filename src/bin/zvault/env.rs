@@ -18,11 +18,17 @@ pub(crate) fn own() -> Vec<OsString> {
     std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_bytes().starts_with(PREFIX)).collect()
 }
 
-/// Makes passphrases cheap where the tests ask for it. Release builds cannot do it.
+/// Makes passphrases cheap and waits short where the tests ask for it. Release builds cannot do it.
 pub(crate) fn lower_costs_in_tests() {
     #[cfg(debug_assertions)]
-    if std::env::var_os(TEST_KDF).is_some_and(|value| value == "1") {
-        crypto_backends::rustcrypto::lower_kdf_floors_for_tests();
+    {
+        if std::env::var_os(TEST_KDF).is_some_and(|value| value == "1") {
+            crypto_backends::rustcrypto::lower_kdf_floors_for_tests();
+        }
+        let stall = std::env::var(TEST_STALL).ok().and_then(|value| value.parse().ok());
+        if let Some(seconds) = stall {
+            zvault::store::shorten_stalls_for_tests(std::time::Duration::from_secs(seconds));
+        }
     }
 }
 
@@ -32,7 +38,7 @@ fn check_one(name: &OsStr, value: &OsStr) -> Result<(), CommandError> {
         return Err(CommandError::usage("ZVAULT_PROFILE is set, but profiles are not supported yet")
             .hint("unset it, and name what to push on the command line"));
     }
-    let known = KNOWN.contains(&&*name) || cfg!(debug_assertions) && name == TEST_KDF;
+    let known = KNOWN.contains(&&*name) || cfg!(debug_assertions) && TESTS.contains(&&*name);
     if !known {
         let error = CommandError::usage(format!("unknown environment variable: {name}"));
         let near = KNOWN.iter().map(|known| (distance(known, &name), known)).min();
@@ -65,7 +71,10 @@ fn distance(a: &str, b: &str) -> usize {
 
 const PREFIX: &[u8] = b"ZVAULT_";
 const TEST_KDF: &str = "ZVAULT_TEST_KDF";
-const KNOWN: [&str; 10] = [
+/// Seconds.
+const TEST_STALL: &str = "ZVAULT_TEST_STALL";
+const TESTS: [&str; 2] = [TEST_KDF, TEST_STALL];
+const KNOWN: [&str; 11] = [
     "ZVAULT_URL",
     "ZVAULT_HOME",
     "ZVAULT_CONFIG",
@@ -74,6 +83,7 @@ const KNOWN: [&str; 10] = [
     "ZVAULT_PASSPHRASE_FILE",
     "ZVAULT_PASSPHRASE_COMMAND",
     "ZVAULT_PASSPHRASE_FD",
+    "ZVAULT_JITTER",
     "ZVAULT_NO_PROGRESS",
     "ZVAULT_PROGRESS_INTERVAL",
 ];

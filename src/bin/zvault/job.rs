@@ -55,7 +55,7 @@ pub(crate) fn run<T>(
 }
 
 /// The first signal asks the job to end; the second ends the process at once.
-fn catch_interrupts() -> Result<Arc<AtomicBool>, CommandError> {
+pub(crate) fn catch_interrupts() -> Result<Arc<AtomicBool>, CommandError> {
     let flag = Arc::new(AtomicBool::new(false));
     let code = i32::from(crate::exit::code(Trouble::Interrupted));
     for signal in [SIGINT, SIGTERM] {
@@ -177,6 +177,7 @@ impl<'a> Screen<'a> {
         while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
             if interrupted.load(Relaxed) && !self.watch.stopped() {
                 self.watch.stop();
+                self.ui.patience.end();
                 self.ui.note("stopping in order; press Ctrl-C again to end at once");
             }
             if interval.is_some_and(|interval| last.elapsed() >= interval) {

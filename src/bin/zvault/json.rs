@@ -6,9 +6,11 @@ use serde::Serialize;
 use vault_format::log::{Outcome, SourceKind};
 use vault_format::{Entry, Kind, Time};
 
+use crate::traffic::TrafficDocument;
 use zvault::log::SnapshotInfo;
 use zvault::mirror::{Amount, MirrorReport};
 use zvault::push::PushReport;
+use zvault::store::Traffic;
 
 /// One line of JSON.
 pub(crate) fn line(document: &impl Serialize) -> String {
@@ -136,6 +138,8 @@ pub(crate) struct PushSummary {
     problems: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stores: Vec<FollowedDocument>,
+    #[serde(flatten)]
+    traffic: TrafficDocument,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_id: Option<String>,
 }
@@ -152,7 +156,7 @@ struct FollowedDocument {
 }
 
 impl PushSummary {
-    pub(crate) fn new(report: &PushReport, dry_run: bool) -> Self {
+    pub(crate) fn new(report: &PushReport, traffic: &Traffic, dry_run: bool) -> Self {
         Self {
             message_type: "summary",
             dry_run,
@@ -184,6 +188,7 @@ impl PushSummary {
                     error: store.error.clone(),
                 })
                 .collect(),
+            traffic: traffic.into(),
             snapshot_id: report.snapshot.map(|id| id.to_string()),
         }
     }
@@ -209,6 +214,8 @@ pub(crate) struct RestoreSummary {
     pub(crate) problems: u64,
     pub(crate) damaged: u64,
     pub(crate) warnings: u64,
+    #[serde(flatten)]
+    pub(crate) traffic: TrafficDocument,
 }
 
 /// A snapshot.
@@ -385,6 +392,8 @@ pub(crate) struct CheckSummary<'a> {
     pub(crate) leftovers: u64,
     pub(crate) junk: &'a [String],
     pub(crate) notes: &'a [String],
+    #[serde(flatten)]
+    pub(crate) traffic: TrafficDocument,
     pub(crate) damaged: Vec<DamageDocument<'a>>,
 }
 

@@ -5,9 +5,11 @@ mod config;
 mod env;
 mod error;
 mod exit;
+mod jitter;
 mod job;
 mod json;
 mod passphrase;
+mod traffic;
 mod ui;
 
 use std::process::ExitCode;

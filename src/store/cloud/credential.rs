@@ -95,7 +95,15 @@ impl<T: Send + Sync + 'static> Named<T> {
     async fn fetch(&self) -> Result<Arc<T>, CredentialError> {
         match tokio::time::timeout(self.within, self.inner.get_credential()).await {
             Ok(Ok(credential)) => Ok(credential),
-            Ok(Err(source)) => Err(CredentialError::Failed { credential: self.name.clone(), source: source.into() }),
+            Ok(Err(error)) => {
+                // Layers that name the library, and not what happened.
+                let source = match error {
+                    object_store::Error::Generic { source, .. } => source,
+                    object_store::Error::Unauthenticated { source, .. } => source,
+                    error => error.into(),
+                };
+                Err(CredentialError::Failed { credential: self.name.clone(), source })
+            }
             Err(_) => Err(CredentialError::Slow { credential: self.name.clone(), seconds: self.within.as_secs() }),
         }
     }
@@ -134,7 +142,8 @@ pub(super) fn why_not(error: &CredentialError) -> String {
     match error {
         CredentialError::Slow { seconds, .. } => format!("no answer in {seconds} s"),
         CredentialError::Failed { source, .. } if is_network(source.as_ref()) => "no answer".to_owned(),
-        error => crate::chain(error),
+        // The end of the story: what comes before names addresses and times.
+        error => crate::chain(error).rsplit(" - ").next().unwrap_or_default().to_owned(),
     }
 }
 

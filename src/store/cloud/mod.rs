@@ -43,7 +43,7 @@ pub(super) async fn open(
     at: &str,
 ) -> Result<Opened, StoreError> {
     let opened = match url {
-        StoreUrl::S3(bucket) => s3::open(bucket, options, environment).await,
+        StoreUrl::S3(bucket) => s3::open(bucket, options, environment, at).await,
         StoreUrl::Gcs(bucket) => gcs::open(bucket, options, environment).await,
         StoreUrl::Azure(bucket) => azure::open(bucket, options, environment).await,
         StoreUrl::Folder(_) | StoreUrl::Memory(_) => {
@@ -57,7 +57,7 @@ pub(super) async fn open(
 enum OpenError {
     Option(OptionError),
     Credential(CredentialError),
-    NotFound,
+    Store(StoreError),
     Failed(BoxError),
 }
 
@@ -67,7 +67,7 @@ impl OpenError {
         match self {
             Self::Option(source) => StoreError::Option { at, source },
             Self::Credential(source) => StoreError::Credential { at, source },
-            Self::NotFound => StoreError::NotFound { at },
+            Self::Store(error) => error,
             Self::Failed(source) => match source.downcast::<object_store::Error>() {
                 Ok(error) => StoreError::sort(at, *error),
                 Err(source) => StoreError::sort_io(at, source),
@@ -165,3 +165,6 @@ impl Environment {
         self.text(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "true" | "1" | "yes"))
     }
 }
+
+#[cfg(test)]
+mod tests;

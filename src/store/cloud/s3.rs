@@ -3,19 +3,23 @@
 use super::aws_profile::{Cached, Profile};
 use super::credential::{CredentialError, LOGIN_WAIT, METADATA_WAIT, Named, why_not};
 use super::{Environment, OpenError, Opened, below, client_options, transport};
+use crate::store::StoreError;
 use crate::store::options::{Endpoint, OptionError, Settings, StoreOptions};
-use crate::store::retry;
+use crate::store::retry::{self, Health, Pace, Patience};
+use crate::store::transport::reply::{CALL, Call};
 use crate::store::transport::{Transport, UploadCheck};
 use crate::store::url::Bucket;
 use object_store::StaticCredentialProvider;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, Checksum};
 use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) async fn open(
     bucket: &Bucket,
     options: &StoreOptions,
     environment: &Environment,
+    at: &str,
 ) -> Result<Opened, OpenError> {
     let settings = Settings::new(options, "S3")?;
     let anonymous = settings.flag("anonymous")?.unwrap_or(false);
@@ -23,19 +27,19 @@ pub(super) async fn open(
     let conditional_create = settings.flag("conditional-create")?.unwrap_or(true);
     let profile = Profile::choose(settings.text("profile")?, environment);
 
-    let endpoint = endpoint(&settings, environment, profile.as_ref()).await?;
-    let http = endpoint.as_ref().is_some_and(|endpoint| endpoint.http);
-    let transport = transport(options, http, UploadCheck::None)?;
-    let region = region(&settings, environment, profile.as_ref(), endpoint.as_ref(), bucket, &transport).await?;
-
-    let path_style = settings.flag("path-style")?;
+    // All that can be wrong with options is said before anybody is asked anything.
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&bucket.name)
-        .with_region(&region)
-        .with_http_connector(transport.clone())
         .with_retry(retry::of_the_crate())
-        .with_client_options(client_options(http))
         .with_disable_bulk_delete(!settings.flag("bulk-delete")?.unwrap_or(true));
+    if settings.choice("checksum", &["sha256", "none"])? != Some("none") {
+        builder = builder.with_checksum_algorithm(Checksum::SHA256);
+    }
+    builder = encryption(builder, &settings)?;
+    let path_style = settings.flag("path-style")?;
+    settings.word("region")?;
+
+    let endpoint = endpoint(&settings, environment, profile.as_ref()).await?;
     builder = match &endpoint {
         Some(endpoint) if path_style.unwrap_or(true) => builder.with_endpoint(&endpoint.url),
         Some(endpoint) => {
@@ -44,10 +48,19 @@ pub(super) async fn open(
         // The certificate of AWS covers one label before its own.
         None => builder.with_virtual_hosted_style_request(!path_style.unwrap_or(bucket.name.contains('.'))),
     };
-    if settings.choice("checksum", &["sha256", "none"])? != Some("none") {
-        builder = builder.with_checksum_algorithm(Checksum::SHA256);
-    }
-    builder = encryption(builder, &settings)?;
+    let http = endpoint.as_ref().is_some_and(|endpoint| endpoint.http);
+    let transport = transport(options, http, UploadCheck::None)?;
+    let region = match region(&settings, environment, profile.as_ref()).await? {
+        Some(region) => region,
+        // Other servers do not care unless they say so.
+        None if endpoint.is_some() => "us-east-1".to_owned(),
+        None => {
+            let patience = options.retry_max_time.unwrap_or(LOOKUP_TIME).min(LOOKUP_TIME);
+            region_of_bucket(bucket, &transport, AWS, at, patience).await?
+        }
+    };
+    let builder =
+        builder.with_region(&region).with_http_connector(transport.clone()).with_client_options(client_options(http));
 
     let (builder, credential) = match anonymous {
         true => (builder.with_skip_signature(true), ANONYMOUS.to_owned()),
@@ -84,51 +97,61 @@ async fn endpoint(
     }
 }
 
-/// The option, the environment, the profile; else AWS is asked. Other servers do not care unless they say so.
+/// The option, the environment, the profile.
 async fn region(
     settings: &Settings<'_>,
     environment: &Environment,
     profile: Option<&Profile>,
-    endpoint: Option<&Endpoint>,
-    bucket: &Bucket,
-    transport: &Transport,
-) -> Result<String, OpenError> {
+) -> Result<Option<String>, OpenError> {
     if let Some(region) = settings.word("region")? {
-        return Ok(region.to_owned());
+        return Ok(Some(region.to_owned()));
     }
     if let Some((_, region)) = environment.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]) {
-        return Ok(region);
+        return Ok(Some(region));
     }
-    if let Some(profile) = profile
-        && let Some(region) = profile.region().await
-    {
-        return Ok(region);
-    }
-    match endpoint {
-        Some(_) => Ok("us-east-1".to_owned()),
-        None => region_of_bucket(bucket, transport, "https://s3.amazonaws.com").await,
+    match profile {
+        Some(profile) => Ok(profile.region().await),
+        None => Ok(None),
     }
 }
 
 /// AWS tells everybody in which region a bucket is.
-async fn region_of_bucket(bucket: &Bucket, transport: &Transport, aws: &str) -> Result<String, OpenError> {
+pub(super) async fn region_of_bucket(
+    bucket: &Bucket,
+    transport: &Transport,
+    aws: &str,
+    at: &str,
+    patience: Duration,
+) -> Result<String, OpenError> {
     let client = transport.connect(&client_options(false))?;
-    let request = http::Request::head(format!("{aws}/{}", bucket.name)).body(HttpRequestBody::empty());
-    let request: HttpRequest = request.map_err(|error| OpenError::Failed(error.into()))?;
-    let unknown = |why: String| {
-        OptionError::Needs(format!(
-            "the region of bucket {} is not known, {why}; set it with -o region=REGION or AWS_REGION",
-            bucket.name
-        ))
-    };
-    let reply = match tokio::time::timeout(LOGIN_WAIT, client.execute(request)).await {
-        Ok(reply) => reply.map_err(|error| OpenError::Failed(error.into()))?,
-        Err(elapsed) => return Err(OpenError::Failed(std::io::Error::from(elapsed).into())),
+    let health = Health::new(at.to_owned(), Pace::for_time(patience), Patience::default());
+    let mut retry = health.retry();
+    let reply = loop {
+        let request = http::Request::head(format!("{aws}/{}", bucket.name)).body(HttpRequestBody::empty());
+        let request: HttpRequest = request.map_err(|error| OpenError::Failed(error.into()))?;
+        let call = Call::default();
+        match CALL.scope(call.clone(), client.execute(request)).await {
+            Ok(reply) => break reply,
+            Err(error) => {
+                let error = object_store::Error::Generic { store: "S3", source: error.into() };
+                let reply = call.reply();
+                let error = StoreError::sort_reply(at.to_owned(), error, &reply);
+                retry.after(error, &reply).await.map_err(OpenError::Store)?;
+            }
+        }
     };
     match reply.headers().get("x-amz-bucket-region").and_then(|region| region.to_str().ok()) {
         Some(region) => Ok(region.to_owned()),
-        None if reply.status() == http::StatusCode::NOT_FOUND => Err(OpenError::NotFound),
-        None => Err(unknown(format!("and AWS does not tell it ({})", reply.status())).into()),
+        None if reply.status() == http::StatusCode::NOT_FOUND => {
+            let source = "AWS knows no bucket of this name in any region".into();
+            Err(OpenError::Store(StoreError::NoBucket { at: at.to_owned(), source }))
+        }
+        None => Err(OptionError::Needs(format!(
+            "the region of bucket {} is not known, and AWS does not tell it ({}); set -o region=REGION or AWS_REGION",
+            bucket.name,
+            reply.status()
+        ))
+        .into()),
     }
 }
 
@@ -259,3 +282,6 @@ fn from_environment(environment: &Environment) -> Result<Option<(AwsCredential, 
 }
 
 const ANONYMOUS: &str = "none, requests are not signed";
+const AWS: &str = "https://s3.amazonaws.com";
+/// Who has no network wants to know it soon; the region can be said.
+const LOOKUP_TIME: Duration = Duration::from_secs(30);

@@ -41,3 +41,24 @@ fn ctrl_c_ends_a_push_in_order() {
     world.run(["push", "data"]).expect_code(0);
     world.run(["check", "--read-data"]).expect_code(0);
 }
+
+/// A port on which nobody answers stands for a store that is far away: the wait comes before the first request.
+#[test]
+fn an_unattended_push_to_remote_storage_waits_and_ctrl_c_ends_it() {
+    let world = World::with_vault();
+    world.write("data/a", "a");
+    let mut remote =
+        world.command(["push", "--url", "s3://b", "-o", "endpoint=https://192.0.2.1", "--jitter", "24h", "data"]);
+    remote.env("AWS_ACCESS_KEY_ID", "x").env("AWS_SECRET_ACCESS_KEY", "x");
+    let mut child = remote.spawn().expect("it starts");
+    let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut line = String::new();
+    errors.read_line(&mut line).expect("a line");
+    assert!(line.contains("before the first request"), "{line}");
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("a small number")).expect("a process");
+    kill_process(pid, Signal::INT).expect("interrupted");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+
+    // A folder is pushed to at once.
+    world.run(["push", "--jitter", "24h", "data"]).expect_code(0);
+}

@@ -32,6 +32,10 @@ fn every_document_has_the_fields_that_restic_gives_it() {
     has(&push, &["data_blobs", "tree_blobs", "data_added", "data_added_packed", "total_duration"]);
     assert_eq!((&push["files_new"], &push["total_files_processed"]), (&2.into(), &2.into()));
     assert_eq!(push["total_bytes_processed"], 100_001);
+    let sent = |document: &Value| document["requests"]["put"]["sent"].as_u64().expect("bytes");
+    assert!(push["requests"]["put"]["requests"].as_u64().is_some_and(|puts| puts >= 3), "packs, a delta, an entry");
+    assert!(sent(&push) >= push["data_added_packed"].as_u64().expect("bytes"), "{push}");
+    assert_eq!(push["retries"], 0);
     let id = push["snapshot_id"].as_str().expect("an id");
     assert_eq!(id.len(), 64);
 
@@ -58,10 +62,16 @@ fn every_document_has_the_fields_that_restic_gives_it() {
     has(&restore, &["seconds_elapsed", "files_skipped", "files_deleted", "total_files", "total_bytes"]);
     assert_eq!((&restore["files_restored"], &restore["bytes_restored"]), (&2.into(), &100_001.into()));
 
+    assert!(restore["requests"]["get"]["received"].as_u64().is_some_and(|bytes| bytes > 0), "{restore}");
+    assert_eq!(sent(&restore), 0);
+
     let check = world.run(["check", "--json", "--read-data"]).expect_code(0).last_json();
     assert_eq!((&check["message_type"], &check["num_errors"]), (&"summary".into(), &0.into()));
     let keyless = world.run(["check", "--json", "--keyless"]).expect_code(0).last_json();
     assert_eq!(keyless["num_errors"], 0);
+    for document in [&check, &keyless] {
+        assert!(document["requests"]["list"]["requests"].as_u64().is_some_and(|lists| lists > 0), "{document}");
+    }
 }
 
 #[test]
@@ -70,6 +80,7 @@ fn a_dry_run_says_so() {
     world.write("data/a", "a");
     let push = world.run(["push", "--json", "--dry-run", "data"]).expect_code(0).last_json();
     assert_eq!((&push["dry_run"], push.get("snapshot_id")), (&true.into(), None));
+    assert_eq!(push["requests"]["put"]["requests"], 0, "what a dry run asks for is counted, and it stores nothing");
     assert_eq!(world.run(["snapshots", "--json"]).expect_code(0).out, "[]\n");
 }
 

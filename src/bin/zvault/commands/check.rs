@@ -6,10 +6,12 @@ use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json::{CheckSummary, DamageDocument, DamagedFile};
 use crate::passphrase::Secrets;
+use crate::traffic;
 use crate::ui::{Output, Ui, bytes_text, count_text, path_text, printable};
 use zvault::Trouble;
 use zvault::check::{CheckOptions, CheckReport, Damage, KeylessReport, ReadData, Subset, check, keyless};
 use zvault::vault::Purpose;
+use zvault::vault::Vault;
 
 /// Check that the vault is whole: its structure and signatures, and if you like all of its data
 ///
@@ -35,7 +37,7 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
             CommandError::usage("which vault is to be checked?")
                 .hint("--keyless knows no devices: name the vault with --url or ZVAULT_URL")
         })?;
-        let store = super::store_options(global)?;
+        let store = super::store_options(global, ui)?;
         let report = job::run(ui, Job::Check, None, |watch| Ok(keyless(url, &store, watch)?))?;
         return tell_keyless(&report, ui);
     }
@@ -47,10 +49,10 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
     };
     ui.say(&format!("checking {}\n", printable(vault.url())))?;
     let report = job::run(ui, Job::Check, None, |watch| Ok(check(&vault, &CheckOptions { read_data }, watch)?))?;
-    tell(&report, read_data, ui)
+    tell(&report, &vault, read_data, ui)
 }
 
-fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, CommandError> {
+fn tell(report: &CheckReport, vault: &Vault, read_data: ReadData, ui: &Ui) -> Result<Done, CommandError> {
     if ui.json {
         ui.summary(&CheckSummary {
             message_type: "summary",
@@ -65,6 +67,7 @@ fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, Comm
             unreferenced: Some(report.unreferenced),
             leftovers: report.leftovers,
             notes: &report.notes,
+            traffic: (&vault.traffic()).into(),
             damaged: documents(&report.damaged),
         })?;
         return Ok(ended(&report.damaged));
@@ -91,6 +94,7 @@ fn tell(report: &CheckReport, read_data: ReadData, ui: &Ui) -> Result<Done, Comm
         text +=
             &format!("{packs}, {}, of pushes that were interrupted or go on\n", bytes_text(report.unreferenced_bytes));
     }
+    text += &traffic::line(&vault.traffic(), vault.is_remote());
     ui.say(&text)?;
     for note in &report.notes {
         ui.note(note);
@@ -113,14 +117,16 @@ fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
             unreferenced: None,
             leftovers: report.leftovers,
             notes: &[],
+            traffic: (&report.traffic).into(),
             damaged: documents(&report.damaged),
         })?;
         return Ok(ended(&report.damaged));
     }
     ui.say(&format!(
-        "compared {} with their names, {}\n",
+        "compared {} with their names, {}\n{}",
         count_text(report.objects, "object", "objects"),
-        bytes_text(report.bytes_read)
+        bytes_text(report.bytes_read),
+        traffic::line(&report.traffic, report.is_remote),
     ))?;
     finish(&report.damaged, &report.junk, report.leftovers, ui)
 }

@@ -13,9 +13,11 @@ use zvault::vault::Purpose;
 use super::Done;
 use crate::args::Global;
 use crate::error::CommandError;
+use crate::jitter::JitterArgs;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
+use crate::traffic;
 use crate::ui::{Ui, bytes_text, count_text, duration_text, printable};
 use zvault::push::{Compression, PushOptions, PushReport, SqliteMode, StreamOptions, push};
 use zvault::watch::Watch;
@@ -97,6 +99,9 @@ pub(crate) struct PushArgs {
     /// Number of threads [default: one for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
+
+    #[command(flatten)]
+    jitter: JitterArgs,
 }
 
 pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
@@ -106,14 +111,15 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
             .hint("push them one after the other; or did you mean --stdin-from-command?"));
     }
     let dry_run = args.dry_run;
+    args.jitter.wait(super::is_far(global, ui)?, ui)?;
     let options = args.options(global)?;
     let mut vault = super::open(global, ui, Secrets::new(&global.secret).without_stdin(reads_stdin), Purpose::Push)?;
     let count = |watch: &Watch<'_>, ended: &AtomicBool| count(&options, watch, ended);
     let report = job::run(ui, Job::Push, Some(&count), |watch| Ok(push(&mut vault, &options, watch)?))?;
     if ui.json {
-        ui.summary(&json::PushSummary::new(&report, dry_run))?;
+        ui.summary(&json::PushSummary::new(&report, &vault.traffic(), dry_run))?;
     } else {
-        ui.say(&summary(&report, dry_run))?;
+        ui.say(&(summary(&report, dry_run) + &traffic::line(&vault.traffic(), vault.is_remote())))?;
     }
     for store in &report.stores {
         if let Some(why) = &store.error {

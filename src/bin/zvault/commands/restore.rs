@@ -8,6 +8,7 @@ use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json;
 use crate::passphrase::Secrets;
+use crate::traffic;
 use crate::ui::{Ui, bytes_text, count_text, duration_text};
 use zvault::Trouble;
 use zvault::restore::{RestoreOptions, RestoreReport, restore};
@@ -113,9 +114,11 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
             problems: report.problems,
             damaged: report.damaged,
             warnings: report.warnings,
+            traffic: (&vault.traffic()).into(),
         })?;
     } else {
-        ui.say(&summary(&report, &info.short(), options.dry_run))?;
+        let requests = traffic::line(&vault.traffic(), vault.is_remote());
+        ui.say(&(summary(&report, &info.short(), options.dry_run) + &requests))?;
     }
     if report.problems > 0 {
         if !ui.json {
