@@ -105,7 +105,9 @@ impl<'s> Planner<'s> {
             self.job.go_on()?;
             let leaf = match leaf {
                 Ok(leaf) => leaf,
-                Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
+                Err(error) if matches!(tree_trouble(&error), Trouble::Storage | Trouble::NotAllowed) => {
+                    return Err(source.part.failed(error).into());
+                }
                 Err(error) => {
                     source.broken.store(true, std::sync::atomic::Ordering::Relaxed);
                     let message = format!("its list of files cannot be read any further: {}", chain(&error));
@@ -218,7 +220,9 @@ impl<'s> Planner<'s> {
         for (number, piece) in pieces.enumerate() {
             let (at, id, len) = match piece {
                 Ok(piece) => piece,
-                Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
+                Err(error) if matches!(tree_trouble(&error), Trouble::Storage | Trouble::NotAllowed) => {
+                    return Err(source.part.failed(error).into());
+                }
                 Err(error) => {
                     file.fail(job, &self.orphans, &chain(&error), true);
                     return Ok(());
