@@ -350,7 +350,7 @@ fn refused_credentials_are_not_a_missing_object() {
     let builder = set(builder, "aws_endpoint_url_sts", &server.url());
     let store = open(Arc::new(builder.build().expect("a client")), &transport, ms(300));
     let (name, _) = record(1);
-    let mut ask = |act| {
+    let ask = |act| {
         server.reset();
         server.always(Kind::Other, act);
         let error = store.get(&name, &hash).expect_err("no credentials");
