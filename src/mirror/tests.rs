@@ -70,6 +70,7 @@ impl World {
             other_heads: Default::default(),
             seen: Default::default(),
             deltas: Vec::new(),
+            parts: Default::default(),
             payload,
         };
         let header = Header {
