@@ -227,7 +227,10 @@ impl StoreError {
         match error {
             E::NotFound { .. } => Self::NotFound { at },
             E::PermissionDenied { source, .. } => Self::PermissionDenied { at, source },
-            E::Unauthenticated { source, .. } => Self::WrongCredentials { at, source },
+            E::Unauthenticated { source, .. } => match source.downcast() {
+                Ok(source) => Self::Credential { at, source: *source },
+                Err(source) => Self::WrongCredentials { at, source },
+            },
             error => Self::sort_io(at, error.into()),
         }
     }
@@ -235,6 +238,17 @@ impl StoreError {
     /// Sorts a failure by what the transport saw of it, which says more than the library does.
     pub(super) fn sort_reply(at: String, error: object_store::Error, reply: &Reply) -> Self {
         let said = || BoxError::from(Said(reply).to_string());
+        if matches!(&error, object_store::Error::Unauthenticated { source, .. } if source.is::<CredentialError>()) {
+            // The reply, if there is one, is that of whoever gives out credentials.
+            return match Self::sort(at, error) {
+                Self::Credential { at, source: CredentialError::Failed { credential, .. } }
+                    if reply.status.is_some() =>
+                {
+                    Self::Credential { at, source: CredentialError::Failed { credential, source: said() } }
+                }
+                error => error,
+            };
+        }
         if let Some(failure) = &reply.failure.as_ref().filter(|failure| **failure != Failure::Garbled) {
             return Self::sort_failure(at, failure, reply);
         }
@@ -266,7 +280,7 @@ impl StoreError {
             }
             code if WRONG_CREDENTIALS.contains(&code) => Self::WrongCredentials { at, source: said() },
             code if WRONG_REGION.contains(&code) => Self::WrongRegion { at, expected: reply.region.clone() },
-            code if NO_BUCKET.contains(&code) => Self::NoBucket { at, source: said() },
+            code if means_no_bucket(code) => Self::NoBucket { at, source: said() },
             code if NOT_ALLOWED.contains(&code) => Self::PermissionDenied { at, source: said() },
             code if FULL.contains(&code) => Self::NoSpace { at, source: said() },
             code if TRANSIENT.contains(&code) => Self::Unreachable { at, source: said() },
@@ -340,6 +354,11 @@ impl StoreError {
             _ => Self::Other { at, source },
         }
     }
+}
+
+/// Whether this is a word for that there is no such bucket.
+pub(super) fn means_no_bucket(code: &str) -> bool {
+    NO_BUCKET.contains(&code)
 }
 
 /// The store's word in what the library says of a deletion in bulk.

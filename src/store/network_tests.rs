@@ -56,11 +56,11 @@ fn open(objects: Arc<dyn ObjectStore>, transport: &Transport, in_all: Duration) 
         transport: transport.clone(),
         retry_max_time: in_all,
         parallel_requests: 8,
-        credential: "none".into(),
+        credential: "key".into(),
         pack_class: None,
         conditional_create: true,
     };
-    Store::build(objects, "s3://b".into(), None, Some(remote), pace(in_all)).expect("a store")
+    Store::build(objects, "s3://b".into(), None, Some(remote), pace(in_all), Patience::default()).expect("a store")
 }
 
 fn s3_with(url: &str, options: &TransportOptions, in_all: Duration) -> Store {
@@ -256,6 +256,11 @@ fn refusals_are_sorted_for_every_request() {
     );
     server.always(Kind::Delete, Act::Say(200, vec![], refusal.leak()));
     is_denied(store.delete(&name));
+    // The library would panic.
+    let other =
+        "<DeleteResult><Error><Key>other</Key><Code>AccessDenied</Code><Message>no</Message></Error></DeleteResult>";
+    server.always(Kind::Delete, Act::Say(200, vec![], other));
+    assert!(matches!(store.delete(&name), Err(StoreError::Other { .. })));
 }
 
 #[test]

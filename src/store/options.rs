@@ -1,6 +1,7 @@
 //! What a person may say of a store beside its URL. Settings depend on the kind of store and are read where it is opened:
 //! an unknown one is an error there, never a wish that is ignored.
 
+use super::retry::Patience;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct StoreOptions {
     pub parallel_requests: Option<usize>,
     /// How long one request is tried again; zero: it is tried once.
     pub retry_max_time: Option<Duration>,
+    /// Who is told while a request is tried again, and may end it.
+    pub patience: Patience,
 }
 
 /// Why an option of a store cannot be used. Holds no value of a setting that may be a secret.
@@ -119,7 +122,8 @@ impl StoreOptions {
 impl fmt::Debug for StoreOptions {
     /// Somebody will type a secret into a setting: names only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { settings, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time } = self;
+        let Self { settings, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time, patience } =
+            self;
         f.debug_struct("StoreOptions")
             .field("settings", &settings.keys())
             .field("ca_cert", ca_cert)
@@ -127,6 +131,7 @@ impl fmt::Debug for StoreOptions {
             .field("limit_download", limit_download)
             .field("parallel_requests", parallel_requests)
             .field("retry_max_time", retry_max_time)
+            .field("patience", patience)
             .finish()
     }
 }
@@ -256,11 +261,16 @@ impl Endpoint {
         Ok(Self { url: url.as_str().trim_end_matches('/').to_owned(), http })
     }
 
-    /// The same server with the bucket as the first part of its name.
-    pub(super) fn with_bucket(&self, bucket: &str) -> String {
-        match self.url.split_once("://") {
-            Some((scheme, rest)) => format!("{scheme}://{bucket}.{rest}"),
-            None => self.url.clone(),
+    /// The same server with the bucket as the first part of its name. `None`: that is no name.
+    pub(super) fn with_bucket(&self, bucket: &str) -> Option<String> {
+        let mut url = url::Url::parse(&self.url).ok()?;
+        match url.host()? {
+            url::Host::Domain(name) => {
+                let name = format!("{bucket}.{name}");
+                url.set_host(Some(&name)).ok()?;
+                Some(url.as_str().trim_end_matches('/').to_owned())
+            }
+            url::Host::Ipv4(_) | url::Host::Ipv6(_) => None,
         }
     }
 }
@@ -382,6 +392,17 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_documented() {
+        let page = include_str!("../../docs/stores.md");
+        for (name, _) in [S3, GCS, AZURE].concat() {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+        for (_, variables) in SECRETS.iter().filter(|(_, instead)| !instead.contains(' ')) {
+            assert!(page.contains(variables), "{variables}");
+        }
+    }
+
+    #[test]
     fn secrets_are_no_options() {
         for (setting, kind, variable) in [
             ("secret-access-key=s3cr3t", "S3", "AWS_SECRET_ACCESS_KEY"),
@@ -443,8 +464,11 @@ mod tests {
         ] {
             assert_eq!(parse(text, false), Ok(Endpoint { url: url.into(), http }), "{text}");
         }
-        let named = parse("https://s3.example/", false).expect("endpoint").with_bucket("b");
-        assert_eq!(named, "https://b.s3.example");
+        let named = |text, bucket| parse(text, false).expect("endpoint").with_bucket(bucket);
+        assert_eq!(named("https://s3.example/", "b").as_deref(), Some("https://b.s3.example"));
+        assert_eq!(named("https://s3.example:9000/x/", "b").as_deref(), Some("https://b.s3.example:9000/x"));
+        assert_eq!(named("https://127.0.0.1", "b"), None);
+        assert_eq!(named("https://[::1]:80", "b"), None);
         assert!(matches!(parse("http://nas.lan", false), Err(OptionError::Needs(why)) if why.contains("allow-http")));
         assert!(parse("http://nas.lan", true).is_ok_and(|endpoint| endpoint.http));
         for text in

@@ -79,11 +79,11 @@ impl Probe {
     pub fn create(&self, name: &str, bytes: Bytes) -> Result<Created, StoreError> {
         match self.write(name, bytes, PutMode::Create) {
             Ok(()) => Ok(Created::New),
-            Err(Failed { error: LibraryError::AlreadyExists { .. } | LibraryError::Precondition { .. }, .. }) => {
-                Ok(Created::Exists)
-            }
-            Err(failed) if refuses_create(&failed.error) || failed.reply.status == Some(501) => Ok(Created::Refused),
-            Err(failed) => Err(self.sort(name, failed)),
+            Err(failed) => match failed.error {
+                LibraryError::AlreadyExists { .. } | LibraryError::Precondition { .. } => Ok(Created::Exists),
+                error if refuses_create(&error, &failed.reply) => Ok(Created::Refused),
+                error => Err(self.sort(name, Failed { error, ..failed })),
+            },
         }
     }
 
@@ -109,8 +109,7 @@ impl Probe {
 
     /// When the store says an object was written.
     pub fn written_at(&self, name: &str) -> Result<SystemTime, StoreError> {
-        let path = self.path(name);
-        let meta = self.run(Kind::Head, self.inner.objects.head(&path));
+        let meta = self.run(Kind::Head, self.inner.objects.head(&self.path(name)));
         Ok(meta.map_err(|failed| self.sort(name, failed))?.last_modified.into())
     }
 
@@ -124,8 +123,7 @@ impl Probe {
 
     /// Deletes an object.
     pub fn delete(&self, name: &str) -> Result<(), StoreError> {
-        let path = self.path(name);
-        match self.run(Kind::Delete, self.inner.objects.delete(&path)) {
+        match self.run(Kind::Delete, self.inner.objects.delete(&self.path(name))) {
             Ok(()) | Err(Failed { error: LibraryError::NotFound { .. }, .. }) => {
                 self.made().remove(name);
                 Ok(())
@@ -242,12 +240,12 @@ impl Probe {
         };
         match self.run(Kind::Get, read) {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(Failed { error: LibraryError::NotFound { .. }, .. }) => Ok(None),
+            Err(Failed { error: LibraryError::NotFound { .. }, reply }) if !reply.is_no_bucket() => Ok(None),
             Err(failed) => Err(self.sort(name, failed)),
         }
     }
 
-    /// One attempt: what fails here is a finding.
+    /// One attempt: what is to be seen is what the store does, not what can be made of it.
     fn run<T>(&self, kind: Kind, request: impl Future<Output = Result<T, LibraryError>>) -> Result<T, Failed> {
         self.inner.runtime.block_on(self.inner.once(kind, request))
     }
@@ -257,8 +255,7 @@ impl Probe {
     }
 
     fn sort(&self, name: &str, failed: Failed) -> StoreError {
-        let at = format!("{}/{}/{name}", self.inner.label, self.prefix);
-        StoreError::sort_reply(at, failed.error, &failed.reply)
+        StoreError::sort_reply(format!("{}/{}/{name}", self.inner.label, self.prefix), failed.error, &failed.reply)
     }
 
     fn made(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {

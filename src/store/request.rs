@@ -44,7 +44,7 @@ impl Inner {
             let mode = if creates { PutMode::Create } else { PutMode::Overwrite };
             let Err(Failed { error, reply }) = self.write(name, bytes.clone(), mode).await else { return Ok(()) };
             let error = match error {
-                error if creates && (refuses_create(&error) || reply.status == Some(501)) => {
+                error if creates && refuses_create(&error, &reply) => {
                     self.creates.store(false, Relaxed);
                     continue;
                 }
@@ -374,6 +374,11 @@ impl Inner {
 }
 
 impl Reply {
+    /// Whether what is missing is the bucket, and not the object.
+    pub(super) fn is_no_bucket(&self) -> bool {
+        self.code.as_deref().is_some_and(error::means_no_bucket)
+    }
+
     /// Whether something exists, and not that two requests got into each other's way.
     fn is_final_conflict(&self) -> bool {
         !matches!(self.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted"))
@@ -434,9 +439,10 @@ fn limit(name: &ObjectName) -> u64 {
 
 /// File systems without hard links say "not permitted" (FAT, exFAT) or "not supported"; stores without conditions
 /// say "not implemented". Names are unique, so an overwrite does no harm there.
-pub(super) fn refuses_create(error: &LibraryError) -> bool {
+pub(super) fn refuses_create(error: &LibraryError, reply: &Reply) -> bool {
     const EPERM: i32 = 1;
     matches!(error, LibraryError::NotImplemented { .. } | LibraryError::NotSupported { .. })
+        || reply.status == Some(501)
         || error::io_error(error)
             .is_some_and(|e| e.kind() == std::io::ErrorKind::Unsupported || e.raw_os_error() == Some(EPERM))
 }

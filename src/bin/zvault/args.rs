@@ -57,9 +57,6 @@ pub(crate) struct Global {
     #[command(flatten)]
     pub(crate) secret: SecretArgs,
 
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-
     /// Do not make this machine a device of the vault: use the passphrase for this run only
     #[arg(long, global = true)]
     pub(crate) ephemeral: bool,
@@ -84,6 +81,10 @@ pub(crate) struct Global {
     #[arg(long, value_name = "SECONDS", global = true, value_parser = seconds)]
     #[arg(env = "ZVAULT_PROGRESS_INTERVAL", hide_env_values = true)]
     pub(crate) progress_interval: Option<Duration>,
+
+    // The last one: its heading is for all that follows.
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
 }
 
 /// Where the passphrase comes from. Never an argument: arguments are there for all users of a machine to see.
@@ -110,7 +111,7 @@ pub(crate) struct SecretArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Store options")]
 pub(crate) struct StoreArgs {
-    /// Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]
+    /// Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated
     #[arg(long, short = 'o', value_name = "KEY=VALUE", global = true, value_parser = setting)]
     pub(crate) option: Vec<String>,
 
@@ -268,6 +269,7 @@ Environment:
   ZVAULT_NO_PROGRESS         1: do not show progress
   ZVAULT_PROGRESS_INTERVAL   seconds between lines of progress
   NO_COLOR                   no colours
+  AWS_*, GOOGLE_*, AZURE_*   credentials and places, as the stores' own tools read them
 
 Unknown variables that begin with ZVAULT_ are errors, so that a typing error does not go unnoticed.";
 

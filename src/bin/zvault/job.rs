@@ -177,6 +177,7 @@ impl<'a> Screen<'a> {
         while stop.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
             if interrupted.load(Relaxed) && !self.watch.stopped() {
                 self.watch.stop();
+                self.ui.patience.end();
                 self.ui.note("stopping in order; press Ctrl-C again to end at once");
             }
             if interval.is_some_and(|interval| last.elapsed() >= interval) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -12,8 +12,10 @@ use serde::Serialize;
 use crate::args::Global;
 use crate::error::{CommandError, Failed};
 use crate::json;
+use zvault::store::Patience;
 
-/// Where messages go.
+/// Where messages go. Clones write to the same place.
+#[derive(Clone)]
 pub(crate) struct Ui {
     /// Standard output takes JSON.
     pub(crate) json: bool,
@@ -22,7 +24,9 @@ pub(crate) struct Ui {
     pub(crate) progress: Progress,
     colour: bool,
     /// The bar that messages must not tear apart.
-    bar: Mutex<Option<ProgressBar>>,
+    bar: Arc<Mutex<Option<ProgressBar>>>,
+    /// With stores that do not answer: they say so here, and Ctrl-C ends it.
+    pub(crate) patience: Patience,
 }
 
 /// How progress is shown.
@@ -54,14 +58,21 @@ impl Ui {
         };
         // no-color.org: present and not empty.
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
+        let ui = Self {
             json: global.json,
             quiet: global.quiet,
             verbose: global.verbose,
             progress,
             colour: terminal && !no_color,
-            bar: Mutex::new(None),
-        }
+            bar: Arc::default(),
+            patience: Patience::default(),
+        };
+        ui.patience.on_retry({
+            // Without its patience: the two would keep each other alive.
+            let ui = Self { patience: Patience::default(), ..ui.clone() };
+            move |text| ui.note(text)
+        });
+        ui
     }
 
     /// Standard output, for data.

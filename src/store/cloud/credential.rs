@@ -95,7 +95,15 @@ impl<T: Send + Sync + 'static> Named<T> {
     async fn fetch(&self) -> Result<Arc<T>, CredentialError> {
         match tokio::time::timeout(self.within, self.inner.get_credential()).await {
             Ok(Ok(credential)) => Ok(credential),
-            Ok(Err(source)) => Err(CredentialError::Failed { credential: self.name.clone(), source: source.into() }),
+            Ok(Err(error)) => {
+                // Layers that name the library, and not what happened.
+                let source = match error {
+                    object_store::Error::Generic { source, .. } => source,
+                    object_store::Error::Unauthenticated { source, .. } => source,
+                    error => error.into(),
+                };
+                Err(CredentialError::Failed { credential: self.name.clone(), source })
+            }
             Err(_) => Err(CredentialError::Slow { credential: self.name.clone(), seconds: self.within.as_secs() }),
         }
     }

@@ -161,6 +161,7 @@ impl HttpService for Service {
         let (mut head, body) = request.into_parts();
         let pieces = Upload::pieces(body)?;
         let size = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let in_bulk = (kind == Kind::Delete && head.method == Method::POST).then(|| pieces.clone());
         let is_put = kind == Kind::Put && head.method == Method::PUT;
         let md5 = (is_put && inner.options.check == UploadCheck::ReplyMd5).then(|| md5(&pieces));
         if is_put && inner.options.check == UploadCheck::GoogHash {
@@ -194,6 +195,9 @@ impl HttpService for Service {
             let body = error_body(body).await;
             reply::note_error_body(&body);
             return Ok(HttpResponse::from_parts(head, body.into()));
+        }
+        if let Some(asked) = in_bulk {
+            return Ok(HttpResponse::from_parts(head, deleted(body, &asked).await?.into()));
         }
         if kind == Kind::List {
             return Ok(HttpResponse::from_parts(head, listing(body).await?.into()));
@@ -337,16 +341,37 @@ async fn error_body(mut body: Download) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The body of a listing. The library takes any text for a listing of nothing, and nobody may mistake the page of a
-/// hotel's network, or half a listing, for an empty store.
-async fn listing(mut body: Download) -> Result<Bytes, HttpError> {
+/// What became of a deletion in bulk. The library panics at the name of an object that it did not ask to delete.
+async fn deleted(body: Download, asked: &VecDeque<Bytes>) -> Result<Bytes, HttpError> {
+    let asked: Vec<u8> = asked.iter().flatten().copied().collect();
+    let asked = String::from_utf8_lossy(&asked);
+    let bytes = whole(body, MAX_LISTING).await?;
+    let reply = String::from_utf8_lossy(&bytes);
+    let is_strange = |error: &str| {
+        let key = error.split_once("<Key>").and_then(|(_, rest)| rest.split_once("</Key>"));
+        key.is_none_or(|(key, _)| !asked.contains(&format!("<Key>{key}</Key>")))
+    };
+    if reply.split("<Error").skip(1).any(is_strange) {
+        return Err(failed(Failure::Garbled, None));
+    }
+    Ok(bytes)
+}
+
+async fn whole(mut body: Download, most: usize) -> Result<Bytes, HttpError> {
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         bytes.extend_from_slice(&frame?.into_data().unwrap_or_default());
-        if bytes.len() > MAX_LISTING {
+        if bytes.len() > most {
             return Err(failed(Failure::Garbled, None));
         }
     }
+    Ok(bytes.freeze())
+}
+
+/// The body of a listing. The library takes any text for a listing of nothing, and nobody may mistake the page of a
+/// hotel's network, or half a listing, for an empty store.
+async fn listing(body: Download) -> Result<Bytes, HttpError> {
+    let bytes = whole(body, MAX_LISTING).await?;
     let has = |part: &[u8]| {
         let text = String::from_utf8_lossy(part);
         text.contains("ListBucketResult") || text.contains("EnumerationResults")
@@ -356,7 +381,7 @@ async fn listing(mut body: Download) -> Result<Bytes, HttpError> {
         reply::note_error_body(&String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_ERROR_BODY)]));
         return Err(failed(Failure::Garbled, None));
     }
-    Ok(bytes.freeze())
+    Ok(bytes)
 }
 
 /// An error of the client, by its cause.

@@ -55,7 +55,7 @@ pub(in crate::store) enum Failure {
     PlainHttp,
     /// The server got other bytes than were sent.
     Checksum,
-    /// What came is no listing, and no error either.
+    /// What came makes no sense for a listing or a deletion.
     Garbled,
     /// Anything else.
     Other,
@@ -75,7 +75,7 @@ impl fmt::Display for Failure {
             Self::NoMetadata => "no credentials are set, and no metadata service gives some out",
             Self::PlainHttp => "plain HTTP is not allowed",
             Self::Checksum => "the store got other bytes than were sent",
-            Self::Garbled => "what it answered is no listing",
+            Self::Garbled => "what it answered makes no sense",
             Self::Other => "the request could not be made",
         })
     }

@@ -37,7 +37,7 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
             CommandError::usage("which vault is to be checked?")
                 .hint("--keyless knows no devices: name the vault with --url or ZVAULT_URL")
         })?;
-        let store = super::store_options(global)?;
+        let store = super::store_options(global, ui)?;
         let report = job::run(ui, Job::Check, None, |watch| Ok(keyless(url, &store, watch)?))?;
         return tell_keyless(&report, ui);
     }

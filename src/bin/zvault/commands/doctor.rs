@@ -47,7 +47,7 @@ pub(crate) fn run(args: DoctorArgs, global: &Global, ui: &Ui) -> Result<Done, Co
         findings.push(finding);
     }
     let (url, credential, report) = match place(global, state.as_ref(), &vaults)? {
-        Some(url) => store(&url, global, args.no_write, &mut tell)?,
+        Some(url) => store(&url, global, ui, args.no_write, &mut tell)?,
         None => {
             let said = "no storage is named, and this machine knows no vault; name it with --url".to_owned();
             let finding = Finding { probe: "open", verdict: Verdict::Skipped, said, advice: Vec::new() };
@@ -96,9 +96,15 @@ fn place(
 
 type Examined = (Option<String>, Option<String>, StoreReport);
 
-fn store(url: &str, global: &Global, no_write: bool, tell: &mut dyn FnMut(&Finding)) -> Result<Examined, CommandError> {
+fn store(
+    url: &str,
+    global: &Global,
+    ui: &Ui,
+    no_write: bool,
+    tell: &mut dyn FnMut(&Finding),
+) -> Result<Examined, CommandError> {
     let url = StoreUrl::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
-    let opened = match Store::open(&url, &super::store_options(global)?, OpenMode::Existing) {
+    let opened = match Store::open(&url, &super::store_options(global, ui)?, OpenMode::Existing) {
         Ok(store) => store,
         Err(error) => {
             let finding = not_opened(&error);

@@ -48,7 +48,7 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     let home = Arc::new(Home::open(&home_path)?);
     let Initialised { vault, words } = Vault::init(InitOptions {
         url,
-        store: super::store_options(global)?,
+        store: super::store_options(global, ui)?,
         home: &home,
         passphrase: Secrets::new(&global.secret).create()?,
         words: !args.no_recovery_key,

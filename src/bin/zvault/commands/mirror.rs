@@ -44,7 +44,7 @@ pub(crate) struct MirrorArgs {
 }
 
 pub(crate) fn run(args: MirrorArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
-    let pairs = pairs(&args, global)?;
+    let pairs = pairs(&args, global, ui)?;
     let mut ended = Ok(Done::Complete);
     for (from, to) in &pairs {
         let this = one(&args, from, to, global, ui);
@@ -67,14 +67,14 @@ pub(crate) fn run(args: MirrorArgs, global: &Global, ui: &Ui) -> Result<Done, Co
 }
 
 /// What is to be copied to what.
-fn pairs(args: &MirrorArgs, global: &Global) -> Result<Vec<(StoreConfig, StoreConfig)>, CommandError> {
-    let configured = super::stores(global)?;
+fn pairs(args: &MirrorArgs, global: &Global, ui: &Ui) -> Result<Vec<(StoreConfig, StoreConfig)>, CommandError> {
+    let configured = super::stores(global, ui)?;
     let from = match args.from.as_deref().or(global.url.as_deref()) {
-        Some(from) => Some(super::stores::named(from, global)?),
+        Some(from) => Some(super::stores::named(from, global, ui)?),
         None => configured.first().cloned(),
     };
     let targets = match &args.to {
-        Some(to) => vec![super::stores::named(to, global)?],
+        Some(to) => vec![super::stores::named(to, global, ui)?],
         None => configured.into_iter().filter(|store| from.as_ref() != Some(store)).collect(),
     };
     match from {

@@ -85,9 +85,9 @@ fn home_path(global: &Global) -> Result<PathBuf, CommandError> {
 
 /// The stores that the configuration names, the primary first; none if there is no configuration. What the arguments say
 /// counts more: limits for all of them, settings for the one that is named, or for the first.
-fn stores(global: &Global) -> Result<Vec<StoreConfig>, CommandError> {
+fn stores(global: &Global, ui: &Ui) -> Result<Vec<StoreConfig>, CommandError> {
     let mut stores = config(global)?.stores;
-    let said = store_options(global)?;
+    let said = store_options(global, ui)?;
     for (number, store) in stores.iter_mut().enumerate() {
         let named = match &global.url {
             Some(url) => store.is_at(url),
@@ -102,6 +102,7 @@ fn stores(global: &Global) -> Result<Vec<StoreConfig>, CommandError> {
         options.limit_download = said.limit_download.or(options.limit_download);
         options.parallel_requests = said.parallel_requests.or(options.parallel_requests);
         options.retry_max_time = said.retry_max_time.or(options.retry_max_time);
+        options.patience = said.patience.clone();
     }
     Ok(stores)
 }
@@ -137,8 +138,8 @@ fn open_at(
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
         url,
-        store: store_options(global)?,
-        stores: stores(global)?,
+        store: store_options(global, ui)?,
+        stores: stores(global, ui)?,
         vault: None,
         home: &home,
         cache: cache.as_deref(),
@@ -161,7 +162,7 @@ fn open_at(
 }
 
 /// How stores are spoken to, as the arguments say.
-fn store_options(global: &Global) -> Result<StoreOptions, CommandError> {
+fn store_options(global: &Global, ui: &Ui) -> Result<StoreOptions, CommandError> {
     let StoreArgs { option, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time } = &global.store;
     let mut options = StoreOptions {
         ca_cert: ca_cert.clone(),
@@ -169,6 +170,7 @@ fn store_options(global: &Global) -> Result<StoreOptions, CommandError> {
         limit_download: limit_download.and_then(|rate| rate.0),
         parallel_requests: *parallel_requests,
         retry_max_time: *retry_max_time,
+        patience: ui.patience.clone(),
         ..StoreOptions::default()
     };
     for setting in option {
@@ -178,7 +180,7 @@ fn store_options(global: &Global) -> Result<StoreOptions, CommandError> {
 }
 
 /// Whether the vault's storage is on another machine, as far as that can be known without asking it.
-fn is_far(global: &Global) -> Result<bool, CommandError> {
+fn is_far(global: &Global, ui: &Ui) -> Result<bool, CommandError> {
     let url = match &global.url {
         Some(url) => Some(url.clone()),
         None => {
@@ -195,7 +197,7 @@ fn is_far(global: &Global) -> Result<bool, CommandError> {
     // A URL that makes no sense is told when it is opened.
     let Some(Ok(url)) = url.map(|url| StoreUrl::parse(&url)) else { return Ok(false) };
     let environment = |name: &str| std::env::var(name).ok();
-    Ok(url.bucket().is_some() && !store_options(global)?.is_loopback(url.kind(), &environment))
+    Ok(url.bucket().is_some() && !store_options(global, ui)?.is_loopback(url.kind(), &environment))
 }
 
 /// The name of this machine.

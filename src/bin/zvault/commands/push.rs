@@ -111,7 +111,7 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
             .hint("push them one after the other; or did you mean --stdin-from-command?"));
     }
     let dry_run = args.dry_run;
-    args.jitter.wait(super::is_far(global)?, ui)?;
+    args.jitter.wait(super::is_far(global, ui)?, ui)?;
     let options = args.options(global)?;
     let mut vault = super::open(global, ui, Secrets::new(&global.secret).without_stdin(reads_stdin), Purpose::Push)?;
     let count = |watch: &Watch<'_>, ended: &AtomicBool| count(&options, watch, ended);

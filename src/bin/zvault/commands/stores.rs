@@ -43,15 +43,15 @@ enum StoresCommand {
 pub(crate) fn run(args: StoresArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     match args.command.unwrap_or(StoresCommand::List) {
         StoresCommand::List => list(global, ui),
-        StoresCommand::Add { place } => add(&named(&place, global)?, global, ui),
-        StoresCommand::Primary { place } => primary(&named(&place, global)?, global, ui),
+        StoresCommand::Add { place } => add(&named(&place, global, ui)?, global, ui),
+        StoresCommand::Primary { place } => primary(&named(&place, global, ui)?, global, ui),
     }
 }
 
 fn list(global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     let stores = vault.stores();
-    let configured = super::stores(global)?;
+    let configured = super::stores(global, ui)?;
     let unlisted: Vec<&StoreConfig> = configured
         .iter()
         .filter(|entry| !stores.iter().any(|store| store.name.as_ref() == Some(&entry.name)))
@@ -116,7 +116,7 @@ fn add(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandErr
 
 fn primary(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let mut vault = super::open_at(Some(&store.url), global, ui, Secrets::new(&global.secret), Purpose::Read)?;
-    let earlier = earlier(&vault, global)?;
+    let earlier = earlier(&vault, global, ui)?;
     match &earlier {
         Some((_, Ok(earlier))) => refuse_what_is_behind(&vault, earlier)?,
         Some((url, Err(error))) => {
@@ -139,10 +139,14 @@ fn primary(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, Comman
 }
 
 /// The store that was the primary until now, if it is another one.
-fn earlier(vault: &Vault, global: &Global) -> Result<Option<(String, Result<Store, CommandError>)>, CommandError> {
+fn earlier(
+    vault: &Vault,
+    global: &Global,
+    ui: &Ui,
+) -> Result<Option<(String, Result<Store, CommandError>)>, CommandError> {
     let Some(primary) = vault.stores().into_iter().find(|one| one.primary) else { return Ok(None) };
     // Where this machine reaches it, if it does under another URL.
-    let mut configured = super::stores(global)?.into_iter();
+    let mut configured = super::stores(global, ui)?.into_iter();
     let known = configured
         .find(|config| config.id == Some(primary.id) || primary.url.as_ref().is_some_and(|url| config.is_at(url)));
     let Some(store) = known.or(primary.url.map(|url| StoreConfig::unnamed(&url))) else { return Ok(None) };
@@ -162,14 +166,14 @@ fn refuse_what_is_behind(vault: &Vault, earlier: &Store) -> Result<(), CommandEr
 }
 
 /// What was typed: a name of the configuration, or a URL.
-pub(super) fn named(place: &str, global: &Global) -> Result<StoreConfig, CommandError> {
-    let entries = super::stores(global)?;
+pub(super) fn named(place: &str, global: &Global, ui: &Ui) -> Result<StoreConfig, CommandError> {
+    let entries = super::stores(global, ui)?;
     let known = entries.into_iter().find(|config| config.name == place || config.url == place);
     Ok(match known {
         Some(config) => config,
         None => {
             let url = StoreUrl::parse(place).map_err(MirrorError::from)?.to_string();
-            StoreConfig { options: super::store_options(global)?, ..StoreConfig::unnamed(&url) }
+            StoreConfig { options: super::store_options(global, ui)?, ..StoreConfig::unnamed(&url) }
         }
     })
 }
