@@ -132,7 +132,7 @@ impl Walk<'_, '_> {
     fn source(&mut self, info: &SnapshotInfo, source: &SourceRecord) -> Result<(), CheckError> {
         let Some(root) = source.root else { return Ok(()) };
         let mut place = Place {
-            chunks: self.vault.chunks(source.scope).most(),
+            chunks: self.vault.chunks(source.scope).most().only_here(),
             snapshot: info.short(),
             source,
             before: None,

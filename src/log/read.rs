@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use bytes::Bytes;
 use vault_format::log::{Body, EntryObject};
 use vault_format::name::{ObjectName, logs_prefix};
 use vault_format::{DeviceId, Identity, ObjectHash, limits};
@@ -67,6 +68,13 @@ impl LogListing {
         Ok(Self { objects: store.list(&logs_prefix())?.objects, from: BTreeMap::new() })
     }
 
+    /// What another store lists too.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.objects.extend(more.objects);
+        self.objects.sort_unstable();
+        self.objects.dedup_by_key(|object| object.name);
+    }
+
     /// Whether an entry lies before what was listed of its log.
     fn is_before(&self, entry: &LogEntry) -> bool {
         self.from.get(&entry.device).is_some_and(|from| entry.seq < *from)
@@ -77,11 +85,12 @@ impl LogListing {
 pub(crate) trait LogReader {
     /// Checks header and signature of a stored entry, and opens its body.
     fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, String>;
-    /// Hash that names objects.
-    fn hash(&self, bytes: &[u8]) -> [u8; 32];
     /// For a revoked device: its last adopted entry. None: not revoked.
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>>;
 }
+
+/// Gives a stored entry with the hash of its name.
+pub(crate) type Get<'a> = dyn Fn(&ObjectName) -> Result<Bytes, StoreError> + Sync + 'a;
 
 /// A verified entry's identity and body.
 pub(crate) struct Opened {
@@ -94,7 +103,7 @@ impl Log {
     /// looked for. `written` are entries of this run's own: not fetched where they are listed. `pins` are the heads that this
     /// device has seen, in case what it knew was lost.
     pub(crate) fn read(
-        store: &Store,
+        get: &Get<'_>,
         reader: &(dyn LogReader + Sync),
         listing: LogListing,
         known: Vec<LogEntry>,
@@ -123,7 +132,7 @@ impl Log {
             known.remove(&hash).into_iter().for_each(|entry| log.insert(entry));
         }
         let fetched = parallel::map(&unknown, parallel::REQUESTS, |(name, device, seq, hash, size)| {
-            fetch(store, reader, name, *device, *seq, *hash, *size)
+            fetch(get, reader, name, *device, *seq, *hash, *size)
         })?;
         let mut fresh: BTreeMap<DeviceId, Vec<LogEntry>> = BTreeMap::new();
         for ((name, device, ..), fetched) in unknown.into_iter().zip(fetched) {
@@ -157,6 +166,40 @@ impl Log {
             .filter(|missing| reader.revoked_after(missing.device).is_none())
             .collect();
         if missing.is_empty() { Ok(log) } else { Err(LogError::Missing(missing)) }
+    }
+
+    /// Reads the logs of a store that follows another and lags: what it shows must be an earlier state of what this device
+    /// knows, or newer; only something else is evidence against it (rule S-3). Also gives the number of known entries that
+    /// it does not show.
+    pub(crate) fn read_lagging(
+        get: &Get<'_>,
+        reader: &(dyn LogReader + Sync),
+        listing: LogListing,
+        known: Vec<LogEntry>,
+        pins: &[Missing],
+    ) -> Result<(Self, u64), LogError> {
+        let listed: HashSet<ObjectHash> = listing.objects.iter().map(|object| object.name.hash()).collect();
+        let seen: HashMap<DeviceId, HashSet<Identity>> = known.iter().fold(HashMap::new(), |mut seen, entry| {
+            seen.entry(entry.device).or_default().insert(entry.identity);
+            seen
+        });
+        let (here, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| listed.contains(&entry.object));
+        let log = Self::read(get, reader, listing, here, &[], &[])?;
+        let lacking: Vec<&Missing> = pins.iter().filter(|pin| !log.entries.contains_key(&pin.identity)).collect();
+        // Entries beside what this device has seen, of a log whose newest entry is not shown: another history.
+        let forked = |pin: &&&Missing| {
+            reader.revoked_after(pin.device).is_none()
+                && log.of(pin.device).any(|entry| match seen.get(&pin.device) {
+                    Some(seen) => !seen.contains(&entry.identity),
+                    None => entry.seq >= pin.seq,
+                })
+        };
+        let forks: Vec<Missing> = lacking.iter().filter(forked).map(|pin| (*pin).clone()).collect();
+        if !forks.is_empty() {
+            return Err(LogError::Missing(forks));
+        }
+        let behind = gone.iter().filter(|entry| !log.entries.contains_key(&entry.identity)).count();
+        Ok((log, behind.max(lacking.len()) as u64))
     }
 
     /// Takes new entries of one device whose ancestors are all there. A missing ancestor is evidence against the store:
@@ -212,7 +255,7 @@ impl Log {
 
 /// Fetches and verifies one entry. The inner error says why it is junk.
 fn fetch(
-    store: &Store,
+    get: &Get<'_>,
     reader: &(dyn LogReader + Sync),
     name: &ObjectName,
     device: DeviceId,
@@ -223,7 +266,7 @@ fn fetch(
     if size > limits::ENTRY_STORED as u64 {
         return Ok(Err("larger than an entry may be".into()));
     }
-    let stored = match store.get(name, &|bytes| reader.hash(bytes)) {
+    let stored = match get(name) {
         Ok(stored) => stored,
         Err(StoreError::Damaged { .. }) => return Ok(Err("its bytes do not fit its name".into())),
         Err(error) => return Err(error.into()),
@@ -244,3 +287,40 @@ fn reader_suite(stored: &[u8]) -> Result<vault_format::Suite, String> {
 
 /// Objects in a page of a listing, as most stores have it.
 const PAGE: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::faults::Meter;
+    use object_store::memory::InMemory;
+    use std::sync::Arc;
+
+    #[test]
+    fn long_logs_are_listed_from_their_ends_and_short_ones_whole() {
+        let meter = Meter::default();
+        let store = Store::from_object_store(meter.wrap(Arc::new(InMemory::new())), "metered").expect("a store");
+        let mut names = Vec::new();
+        for (device, last) in [(1, 2500), (2, 3), (3, 7)] {
+            for seq in 1..=last {
+                let hash = ObjectHash([(seq % 251) as u8; 32]);
+                names.push(ObjectName::Log { device: DeviceId([device; 16]), seq, hash });
+                store.put(&names[names.len() - 1], vec![device].into()).expect("put");
+            }
+        }
+        let known = |entries, ends: &[(u8, u64)]| Known {
+            entries,
+            ends: ends.iter().map(|(device, seq)| (DeviceId([*device; 16]), *seq)).collect(),
+        };
+        let list = |known: &Known| {
+            meter.take();
+            let listing = LogListing::read(&store, known).expect("listed");
+            (listing.objects.len(), meter.take().lists)
+        };
+        assert_eq!(list(&known(0, &[])), (names.len(), 3), "first contact");
+        assert_eq!(list(&known(900, &[(1, 900)])), (names.len(), 3), "one page, as far as is known");
+        // The end itself is listed too, and so is all of a device that is new.
+        assert_eq!(list(&known(2490, &[(1, 2490)])), (11 + 3 + 7, 4));
+        let known = known(5000, &[(1, 2499), (2, 3), (3, 8)]);
+        assert_eq!(list(&known), (2 + 1, 4), "one for the devices, one for each log");
+    }
+}

@@ -150,7 +150,7 @@ fn run_stages(
             return Ok(None);
         }
     };
-    let reader = vault.chunks(Scope::VAULT).most();
+    let reader = vault.chunks(Scope::VAULT).most().only_here();
     let parent = source.parent.map(|root| LeafWalk::new(&reader, root, Part::All));
     let order = assemble::Order::default();
     let names = |owner| job.owner_name(owner);

@@ -112,6 +112,7 @@ impl World {
             cache,
             device_name: "other".into(),
             enroll: false,
+            accept_loss: false,
             purpose: Purpose::Read,
             unlock,
         }

@@ -1,6 +1,5 @@
 //! The workers of a restore: reads of packs, opened segment by segment, every id recomputed.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::Receiver;
@@ -13,7 +12,8 @@ use super::plan::{Piece, Read, Unit};
 use crate::Trouble;
 use crate::chain;
 use crate::manifest::ChunkSource;
-use crate::stage::{Opener, PackHead};
+use crate::parallel;
+use crate::stage::Opener;
 use crate::vault::ChunkError;
 use crate::watch::Event;
 
@@ -43,14 +43,27 @@ struct Worker<'w, 's> {
 impl<'s> Worker<'_, 's> {
     fn read(&mut self, read: &Read<'s>) {
         let job = self.job;
+        if job.vault.is_lost() {
+            // Each request to a store that is away may take minutes to fail; another one has the pieces.
+            return self.elsewhere(read, &read.pieces, None);
+        }
         let store = job.vault.store();
-        let found = store
-            .get_range(&read.name(), read.range.clone())
-            .map_err(|error| ChunkError::Store { pack: read.name().to_path(), error })
-            .and_then(|bytes| Ok((self.head(read, &bytes)?, bytes)));
+        let _room = job.reads.room(read.range.end - read.range.start);
+        let bytes = || {
+            let bytes = store.get_range(&read.name(), read.range.clone());
+            bytes.map_err(|error| ChunkError::Store { pack: read.name().to_path(), error })
+        };
+        let found = match read.range.start {
+            // The head is in these bytes, which saves a request.
+            0 => bytes().and_then(|bytes| Ok((job.vault.take_head(&read.pack, &bytes)?, bytes))),
+            _ => {
+                let (head, bytes) = parallel::both(|| job.vault.pack_head(&read.pack, read.pack_size), bytes);
+                head.and_then(|head| Ok((head, bytes?)))
+            }
+        };
         let (head, bytes) = match found {
             Ok(found) => found,
-            Err(error) => return self.elsewhere(read, &read.pieces, error),
+            Err(error) => return self.elsewhere(read, &read.pieces, Some(error)),
         };
         job.watch.stored.fetch_add(bytes.len() as u64, Relaxed);
         for segment in read.pieces.chunk_by(|a, b| a.slot == b.slot) {
@@ -64,32 +77,29 @@ impl<'s> Worker<'_, 's> {
                     let swapped = deliver(job, self.orphans, read, segment, plain);
                     for piece in swapped {
                         let error = ChunkError::Swapped { pack: read.name().to_path(), id: piece.id };
-                        self.elsewhere(read, std::slice::from_ref(piece), error);
+                        self.elsewhere(read, std::slice::from_ref(piece), Some(error));
                     }
                 }
                 Err(error) => {
                     let error = ChunkError::Damaged { pack: read.name().to_path(), error };
-                    self.elsewhere(read, segment, error);
+                    self.elsewhere(read, segment, Some(error));
                 }
             }
         }
     }
 
-    fn head(&self, read: &Read<'s>, bytes: &[u8]) -> Result<Arc<PackHead>, ChunkError> {
-        let vault = self.job.vault;
-        match read.range.start {
-            // It is in these bytes, which saves a request.
-            0 => vault.take_head(&read.pack, bytes),
-            _ => vault.pack_head(&read.pack, read.pack_size),
-        }
-    }
-
-    /// Pieces that are not to be had where they should be: other copies are tried, and the files given up if there are none.
-    fn elsewhere(&self, read: &Read<'s>, pieces: &[Piece<'s>], error: ChunkError) {
+    /// Pieces that are not to be had where they should be: other copies are tried, also in other stores, and the files given
+    /// up if there are none. Without an error the store is known to be away.
+    fn elsewhere(&self, read: &Read<'s>, pieces: &[Piece<'s>], error: Option<ChunkError>) {
         let job = self.job;
-        if is_final(&error) {
-            return job.abort(RestoreError::from(error));
-        }
+        let error = match error {
+            Some(error @ ChunkError::Store { .. }) if job.vault.has_others() => {
+                job.vault.note_loss(&error);
+                None
+            }
+            Some(error) if is_final(&error) => return job.abort(RestoreError::from(error)),
+            error => error,
+        };
         let mut found = 0u64;
         for same in pieces.chunk_by(|a, b| a.id == b.id) {
             if job.is_over() {
@@ -101,13 +111,13 @@ impl<'s> Worker<'_, 's> {
                     found += 1;
                     same.iter().for_each(|piece| piece.file.write(job, self.orphans, piece.at, &chunk));
                 }
+                Ok(_) => self.give_up(same, &ChunkError::Swapped { pack: read.name().to_path(), id: same[0].id }),
                 Err(error) if is_final(&error) => return job.abort(RestoreError::from(error)),
-                Ok(_) => self.give_up(same, &error),
                 Err(error) => self.give_up(same, &error),
             }
             same.iter().for_each(|piece| piece.file.release(job, self.orphans));
         }
-        if found > 0 {
+        if let Some(error) = error.filter(|_| found > 0 && !job.vault.has_others()) {
             let note = format!("{}; other copies of {found} chunks were found: run `zvault check`", chain(&error));
             job.watch.event(Event::Note(&note));
         }

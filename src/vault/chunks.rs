@@ -88,6 +88,8 @@ pub(crate) struct Chunks<'a> {
     ids: IdKeys,
     /// Most of the tree will be read: its packs are fetched whole.
     most: bool,
+    /// What the store does not give is read from another one.
+    elsewhere: bool,
     state: Mutex<State>,
 }
 
@@ -105,12 +107,17 @@ pub(crate) struct PackHeads(Mutex<HashMap<PackName, Arc<PackHead>>>);
 impl<'a> Chunks<'a> {
     pub(super) fn new(vault: &'a Vault, scope: Scope) -> Self {
         let ids = vault.domain_keys().id_keys(scope);
-        Self { vault, ids, most: false, state: Mutex::default() }
+        Self { vault, ids, most: false, elsewhere: true, state: Mutex::default() }
     }
 
     /// The same for somebody who reads most of a tree.
     pub(crate) fn most(self) -> Self {
         Self { most: true, ..self }
+    }
+
+    /// The same for somebody who wants to know what this store has.
+    pub(crate) fn only_here(self) -> Self {
+        Self { elsewhere: false, ..self }
     }
 
     /// The keys of this source's ids.
@@ -151,7 +158,10 @@ impl<'a> Chunks<'a> {
         let segment = match known {
             Some(at) => state.segments[at].1.clone(),
             None => {
-                let segment = self.vault.read_segment(&mut state.opener, place, self.most)?;
+                let segment = match self.elsewhere {
+                    true => self.vault.segment_here_or_elsewhere(&mut state.opener, place, self.most)?,
+                    false => self.vault.read_segment(&mut state.opener, place, self.most)?,
+                };
                 if state.segments.len() == SEGMENTS {
                     state.segments.pop_front();
                 }
@@ -183,7 +193,7 @@ impl ChunkSource for Chunks<'_> {
 
 impl Vault {
     /// The plain bytes of a segment.
-    fn read_segment(&self, opener: &mut Opener, place: &Location, most: bool) -> Result<Bytes, ChunkError> {
+    pub(super) fn read_segment(&self, opener: &mut Opener, place: &Location, most: bool) -> Result<Bytes, ChunkError> {
         match self.try_segment(opener, place, most) {
             // The local copy is spoilt, and not the vault.
             Err((_, true)) => {

@@ -128,6 +128,14 @@ pub enum VaultError {
         /// Its id.
         id: String,
     },
+    /// The store that is to be the primary lacks what this machine has seen.
+    #[error("{url} is {entries} entries behind what this machine has seen of the vault")]
+    Behind {
+        /// Where.
+        url: String,
+        /// How many.
+        entries: u64,
+    },
     /// A store that nobody added.
     #[error("{url} is none of the stores in the vault's roster")]
     UnknownStore {
@@ -199,7 +207,9 @@ impl VaultError {
             Self::State(StateError::VaultBusy { .. }) => Trouble::Busy,
             Self::State(StateError::UnknownVault { .. }) => Trouble::NoVault,
             Self::Log(error) => error.trouble(),
-            Self::RosterRolledBack { .. } | Self::Table { .. } | Self::Unread(_) => Trouble::Integrity,
+            Self::RosterRolledBack { .. } | Self::Table { .. } | Self::Unread(_) | Self::Behind { .. } => {
+                Trouble::Integrity
+            }
             Self::Write(WriteError::NotAdmin { .. } | WriteError::NotAllowed { .. }) | Self::NotPrimary { .. } => {
                 Trouble::NotAllowed
             }
@@ -243,6 +253,9 @@ impl VaultError {
                     format!("if it is the primary under another URL, say so there: id = \"{id}\""),
                     "to make this one the primary: 'zvault stores primary', on an admin's device".into(),
                 ];
+            }
+            Self::Behind { .. } => {
+                "copy it from the primary with 'zvault mirror'; if the primary is lost for good: --accept-loss"
             }
             Self::UnknownStore { .. } => "add it with 'zvault stores add URL'",
             Self::Write(WriteError::NotAdmin { .. }) => {

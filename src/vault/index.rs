@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
 
 use vault_format::index::Table;
 use vault_format::log::{DeltaPart, Heads, IndexSet, Payload};
@@ -147,10 +148,21 @@ impl Vault {
                 // A store that does not answer says nothing about the table.
                 error => error.into(),
             })?;
+        self.parse_table(name, object_type, device, &stored)
+    }
+
+    fn parse_table(
+        &self,
+        name: ObjectName,
+        object_type: ObjectType,
+        device: DeviceId,
+        stored: &[u8],
+    ) -> Result<Table, VaultError> {
+        let bad = |reason: String| VaultError::Table { path: name.to_path(), reason };
         if stored.len() > limits::INDEX_STORED {
             return Err(bad("it is larger than a table may be".into()));
         }
-        let header = Header::parse(&stored).map_err(|error| bad(error.to_string()))?;
+        let header = Header::parse(stored).map_err(|error| bad(error.to_string()))?;
         header.expect(&self.expected(object_type, device)).map_err(|error| bad(error.to_string()))?;
         let epoch = self.epoch(header.epoch)?;
         let pusher;
@@ -162,7 +174,7 @@ impl Vault {
         };
         let clear = &stored[..header.sealed_len()];
         let dek = dek(self.provider, key, clear, &header.salt);
-        let plain = open_object(self.provider, &stored, clear.len(), &dek, limits::INDEX_PLAIN)
+        let plain = open_object(self.provider, stored, clear.len(), &dek, limits::INDEX_PLAIN)
             .map_err(|error| bad(crate::chain(&error)))?;
         Table::parse(&plain).map_err(|error| bad(error.to_string()))
     }
@@ -174,13 +186,28 @@ impl Vault {
 
     /// One bad table, of whichever device, does not keep all others from being used. None: it is noted.
     fn usable_table(&self, shard: bool, device: DeviceId, hash: ObjectHash) -> Result<Option<Table>, VaultError> {
-        match self.open_table(shard, device, hash) {
-            Ok(table) => Ok(Some(table)),
-            Err(error @ (VaultError::Table { .. } | VaultError::NoEpoch { .. })) => {
+        let error = match self.open_table(shard, device, hash) {
+            Ok(table) => return Ok(Some(table)),
+            Err(error) => error,
+        };
+        // Who pushes relies on what the primary has: a chunk that only another store locates is stored again.
+        if self.lock.is_none() && self.has_others() {
+            let (name, object_type) = match shard {
+                true => (ObjectName::Shard { device, hash }, ObjectType::Shard),
+                false => (ObjectName::Delta { device, hash }, ObjectType::Delta),
+            };
+            let stored = self.table_elsewhere(&name);
+            if let Some(Ok(table)) = stored.map(|stored| self.parse_table(name, object_type, device, &stored)) {
+                self.is_borrowed.store(true, Relaxed);
+                return Ok(Some(table));
+            }
+        }
+        match error {
+            error @ (VaultError::Table { .. } | VaultError::NoEpoch { .. }) => {
                 lock(&self.unusable_tables).push(crate::chain(&error));
                 Ok(None)
             }
-            Err(error) => Err(error),
+            error => Err(error),
         }
     }
 
@@ -271,7 +298,10 @@ impl Vault {
             let covered = std::mem::take(&mut state.covered);
             state.pending.extend(covered);
         }
-        if let Err(error) = loaded.index.save() {
+        // A local copy holds what this store has.
+        if !self.is_borrowed.load(Relaxed)
+            && let Err(error) = loaded.index.save()
+        {
             // The next run reads more from the vault; nothing else.
             let _ = error;
         }

@@ -1,5 +1,6 @@
 //! An opened vault: its store, its roster, the keys that this device has, its logs and its index.
 mod chunks;
+mod elsewhere;
 mod error;
 mod follow;
 mod index;
@@ -11,10 +12,13 @@ mod requests;
 mod stores;
 mod write;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
+use bytes::Bytes;
 use crypto_backends::{Key, Provider};
 use vault_format::log::{EntryContent, EntryObject, Payload};
 use vault_format::roster::Capabilities;
@@ -49,6 +53,16 @@ pub struct Vault {
     others: Vec<Other>,
     /// Those that take what a push stores, while it goes on.
     followers: Mutex<Vec<follow::Follower>>,
+    /// The stores before this one in the configuration cannot be used.
+    is_away: bool,
+    /// Entries that this machine has seen and the store does not show: it follows the primary, and lags.
+    behind: Option<u64>,
+    /// Other stores that gave what this one did not, not yet told.
+    told_elsewhere: Mutex<BTreeSet<String>>,
+    last_elsewhere: Mutex<Option<(PackName, Bytes)>>,
+    is_lost: AtomicBool,
+    /// Some of the index comes from another store.
+    is_borrowed: AtomicBool,
     records: records::Records,
     roster: Roster,
     keys: ReaderKeys,
@@ -313,10 +327,6 @@ impl LogReader for Vault {
         open_entry(self.provider, &self.roster, &self.keys, device, object, stored)
     }
 
-    fn hash(&self, bytes: &[u8]) -> [u8; 32] {
-        self.provider.hash.hash(&[bytes])
-    }
-
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {
         revoked_after(&self.roster, device)
     }
@@ -332,10 +342,6 @@ struct Reading<'a> {
 impl LogReader for Reading<'_> {
     fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, String> {
         open_entry(self.provider, self.roster, self.keys, device, object, stored)
-    }
-
-    fn hash(&self, bytes: &[u8]) -> [u8; 32] {
-        self.provider.hash.hash(&[bytes])
     }
 
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {

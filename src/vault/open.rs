@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
@@ -11,11 +12,13 @@ use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, Suite, VaultId};
 
+use super::elsewhere::Elsewhere;
 use super::records::Records;
-use super::stores::kind_number;
+use super::stores::{id_in, kind_number};
 use super::{Other, Reading, StoreConfig, Vault, VaultError};
+use crate::Trouble;
 use crate::keys::{DeviceKeys, Passphrase, SlotSecret, Words};
-use crate::log::{Known, Log, LogListing, Missing};
+use crate::log::{Known, Log, LogError, LogListing, Missing};
 use crate::parallel;
 use crate::roster::{
     EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
@@ -67,6 +70,7 @@ impl<'a> OpenOptions<'a> {
             device_name,
             enroll: true,
             purpose: Purpose::Read,
+            accept_loss: false,
             unlock,
         }
     }
@@ -106,6 +110,9 @@ pub struct OpenOptions<'a> {
     pub enroll: bool,
     /// What it is opened for: spares requests.
     pub purpose: Purpose,
+    /// Take what the store shows for what there is, also if this machine has seen more, as long as it is an earlier state
+    /// of the same vault.
+    pub accept_loss: bool,
     /// Asked for a passphrase or words only if this machine is no device of the vault.
     pub unlock: &'a mut dyn Unlock,
 }
@@ -256,27 +263,70 @@ impl Vault {
                 known
             }
         };
-        let state = known.map(|vault| home.device(vault)).transpose()?;
-        if let (true, Some(state)) = (places.is_empty(), &state) {
-            places.push(StoreConfig { options: options.store.clone(), ..StoreConfig::unnamed(&state.url) });
+        if let (true, Some(known)) = (places.is_empty(), known) {
+            let url = home.device(known)?.url;
+            places.push(StoreConfig { options: options.store.clone(), ..StoreConfig::unnamed(&url) });
         }
-        let primary = places.first().ok_or(VaultError::WhichVault("none"))?;
-        let store_url = StoreUrl::parse(&primary.url)?;
-        let label = store_url.to_string();
-        let store = Store::open(&store_url, &primary.options, OpenMode::Existing).map_err(|error| match error {
+        if places.is_empty() {
+            return Err(VaultError::WhichVault("none"));
+        }
+        options.stores.clone_from(&places);
+        let mut away: Option<VaultError> = None;
+        for (number, place) in places.iter().enumerate() {
+            let is_last = number + 1 == places.len();
+            match Self::open_place(place, known, &mut options, away.is_some()) {
+                Ok(mut vault) => {
+                    if let Some(error) = away {
+                        let why = crate::chain(&error);
+                        let note =
+                            format!("the store {} cannot be used: {why}; reading from {}", places[0].name, place.name);
+                        vault.notes.insert(0, note);
+                        vault.is_away = true;
+                    }
+                    return Ok(vault);
+                }
+                // What is pushed must reach the primary; what is read may come from the next one.
+                Err(error) if !error.is_away() => return Err(error),
+                Err(error) if options.purpose == Purpose::Push || is_last => return Err(away.unwrap_or(error)),
+                Err(error) => drop(away.get_or_insert(error)),
+            }
+        }
+        Err(VaultError::WhichVault("none"))
+    }
+
+    /// Opens the vault from one of its stores. `away`: because those before it cannot be used.
+    fn open_place(
+        place: &StoreConfig,
+        known: Option<VaultId>,
+        options: &mut OpenOptions<'_>,
+        away: bool,
+    ) -> Result<Self, VaultError> {
+        let home = options.home;
+        let url = StoreUrl::parse(&place.url)?;
+        let label = url.to_string();
+        let store = Store::open(&url, &place.options, OpenMode::Existing).map_err(|error| match error {
             StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
             error => error.into(),
         })?;
-        let state = match state {
+        let state = match known {
+            Some(vault) => Some(home.device(vault)?),
             None => met_elsewhere(&store, home)?,
-            state => state,
         };
-        options.stores.clone_from(&places);
-        let mut vault = Self::open_on(store, label, state, options)?;
-        let mut places = places.into_iter();
-        vault.place = places.next().unwrap_or(vault.place);
-        vault.others = places.map(Other::new).collect();
-        Ok(vault)
+        let options = OpenOptions {
+            url: options.url,
+            store: options.store.clone(),
+            stores: options.stores.clone(),
+            vault: options.vault,
+            home,
+            cache: options.cache,
+            device_name: options.device_name.clone(),
+            // Who joins says so to the primary.
+            enroll: options.enroll && !away,
+            purpose: options.purpose,
+            accept_loss: options.accept_loss || away,
+            unlock: &mut *options.unlock,
+        };
+        Self::open_on(store, label, state, options)
     }
 
     /// The same on a store that is open already, as the device in `state`, or with a secret.
@@ -286,15 +336,20 @@ impl Vault {
         state: Option<DeviceState>,
         options: OpenOptions<'_>,
     ) -> Result<Self, VaultError> {
+        let is_here = |place: &&StoreConfig| place.plain_url() == label;
+        let place = options.stores.iter().find(is_here).cloned();
+        let others = options.stores.iter().filter(|place| !is_here(place)).cloned().map(Other::new).collect();
+        let places = (place.unwrap_or_else(|| StoreConfig::unnamed(&label)), others);
         match state {
-            Some(state) => Self::open_as_device(store, label, state, &options),
-            None => Self::open_with_secret(store, label, options),
+            Some(state) => Self::open_as_device(store, label, places, state, &options),
+            None => Self::open_with_secret(store, label, places, options),
         }
     }
 
     fn open_as_device(
         store: Store,
         url: String,
+        (place, others): (StoreConfig, Vec<Other>),
         state: DeviceState,
         options: &OpenOptions<'_>,
     ) -> Result<Self, VaultError> {
@@ -313,8 +368,10 @@ impl Vault {
         };
         let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
         let (roster, logs) = parallel::both(|| store.list(&roster_prefix()), || LogListing::read(&store, &ends));
-        let records = Records::fetch(provider, &store, &roster?, &old)?;
-        let roster = match Roster::build(provider, records.all(), Some(id)) {
+        let elsewhere = Elsewhere::new(&store, &others);
+        let mut records = Records::fetch(provider, &store, &roster?, &old)?;
+        records.mend(provider, &elsewhere);
+        let mut roster = match Roster::build(provider, records.all(), Some(id)) {
             Ok(roster) => roster,
             // An empty folder is a disk that is not there. Records that are none any more are evidence.
             Err(RosterError::NotAVault) if !records.all().is_empty() && !pins.roster_heads.is_empty() => {
@@ -322,12 +379,46 @@ impl Vault {
             }
             Err(error) => return Err(VaultError::NoVault { url, error }),
         };
-        check_readable(&roster)?;
-        if let Some(head) = pins.roster_heads.iter().find(|head| !roster.knows(**head)) {
-            return Err(VaultError::RosterRolledBack { head: *head });
+        let unknown = |roster: &Roster| pins.roster_heads.iter().copied().find(|head| !roster.knows(*head));
+        let rolled_back = unknown(&roster);
+        if rolled_back.is_some() {
+            // What this machine has kept of the roster counts, wherever it is read from: a revocation stays one.
+            records.add(provider, &old);
+            roster = Roster::build(provider, records.all(), Some(id))
+                .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
         }
+        check_readable(&roster)?;
         let keys = roster.open_as(provider, &state.keys)?;
-        let log = read_log(provider, &store, &roster, &keys, logs?, known, &pins)?;
+        let follows = options.accept_loss || follows(&roster, &keys, &place);
+        if let Some(head) = rolled_back.filter(|_| !follows) {
+            return Err(VaultError::RosterRolledBack { head });
+        }
+        let reading = Reading { provider, roster: &roster, keys: &keys };
+        let pinned = pinned(&pins);
+        let logs = logs?;
+        let known_again =
+            || options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
+        let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
+        let (log, behind) = match Log::read(&get, &reading, logs, known, &[], &pinned) {
+            Err(LogError::Missing(_)) if follows => {
+                let (log, behind) =
+                    Log::read_lagging(&get, &reading, LogListing::read_whole(&store)?, known_again(), &pinned)?;
+                (log, Some(behind))
+            }
+            Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
+                // Another store may still show what this one does not.
+                let all = elsewhere.list_logs(LogListing::read_whole(&store)?);
+                let log = Log::read(&get, &reading, all, known_again(), &[], &pinned)?;
+                elsewhere.note(format!(
+                    "{} log entries that the store no longer shows were read from others",
+                    missing.len()
+                ));
+                (log, None)
+            }
+            log => (log?, None),
+        };
+        let behind = behind.or(rolled_back.map(|_| 0));
+        let notes = elsewhere.into_notes();
         let mut vault = Self::assemble(
             provider,
             store,
@@ -342,13 +433,29 @@ impl Vault {
             log,
         );
         (vault.lock, vault.listed) = (lock, listed);
+        vault.notes.extend(notes);
+        if let Some(behind) = behind {
+            vault.notes.push(match behind {
+                0 => format!("the store {} is behind what this machine has seen of the vault", place.name),
+                1 => format!("the store {} is 1 entry behind what this machine has seen of the vault", place.name),
+                n => format!("the store {} is {n} entries behind what this machine has seen of the vault", place.name),
+            });
+        }
+        (vault.place, vault.others, vault.behind) = (place, others, behind);
         vault.pin()?;
         Ok(vault)
     }
 
-    fn open_with_secret(store: Store, url: String, options: OpenOptions<'_>) -> Result<Self, VaultError> {
+    fn open_with_secret(
+        store: Store,
+        url: String,
+        (place, others): (StoreConfig, Vec<Other>),
+        options: OpenOptions<'_>,
+    ) -> Result<Self, VaultError> {
         let provider = rustcrypto::provider();
-        let records = Records::fetch(provider, &store, &store.list(&roster_prefix())?, &Records::default())?;
+        let elsewhere = Elsewhere::new(&store, &others);
+        let mut records = Records::fetch(provider, &store, &store.list(&roster_prefix())?, &Records::default())?;
+        records.mend(provider, &elsewhere);
         // Nobody is asked for a passphrase where there is no vault.
         match Roster::build(provider, records.all(), options.vault) {
             Ok(_) | Err(RosterError::TwoVaults { .. }) => {}
@@ -364,7 +471,19 @@ impl Vault {
         check_readable(&roster)?;
         let keys = roster.open_as(provider, &unlocked.device)?;
         let logs = LogListing::read_whole(&store)?;
-        let log = read_log(provider, &store, &roster, &keys, logs, Vec::new(), &Pins::default())?;
+        let reading = Reading { provider, roster: &roster, keys: &keys };
+        let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
+        let log = match Log::read(&get, &reading, logs, Vec::new(), &[], &[]) {
+            Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
+                let all = elsewhere.list_logs(LogListing::read_whole(&store)?);
+                let log = Log::read(&get, &reading, all, Vec::new(), &[], &[])?;
+                elsewhere
+                    .note(format!("{} log entries that the store does not show were read from others", missing.len()));
+                log
+            }
+            log => log?,
+        };
+        let notes = elsewhere.into_notes();
         let mut vault = Self::assemble(
             provider,
             store,
@@ -379,9 +498,8 @@ impl Vault {
             log,
         );
         vault.ephemeral = true;
-        if let Some(place) = options.stores.first() {
-            vault.place.clone_from(place);
-        }
+        vault.notes.extend(notes);
+        (vault.place, vault.others) = (place, others);
         let newest = vault.snapshots().last().map(|snapshot| crate::time_text(snapshot.time));
         vault.notes.push(format!(
             "this machine sees the vault for the first time and cannot know of anything newer than what the store shows: {}",
@@ -482,6 +600,12 @@ impl Vault {
             place,
             others: Vec::new(),
             followers: Mutex::default(),
+            is_away: false,
+            behind: None,
+            told_elsewhere: Mutex::default(),
+            last_elsewhere: Mutex::default(),
+            is_lost: AtomicBool::new(false),
+            is_borrowed: AtomicBool::new(false),
             records,
             roster,
             keys,
@@ -509,7 +633,8 @@ impl Vault {
 
     /// Remembers what this device has seen: the store cannot show it less from now on.
     pub(super) fn pin(&self) -> Result<(), VaultError> {
-        if self.ephemeral {
+        // A store that is behind does not make this machine forget what it has seen.
+        if self.ephemeral || self.behind.is_some() {
             return Ok(());
         }
         let pins = Pins { roster_heads: self.roster.heads.clone(), logs: self.log_pins() };
@@ -541,7 +666,8 @@ impl Vault {
         }
         let known = self.log.entries().cloned().collect();
         let reading = Reading { provider: self.provider, roster: &self.roster, keys: &self.keys };
-        self.log = Log::read(&self.store, &reading, logs?, known, &lock(&self.written), &[])?;
+        let get = |name: &ObjectName| self.store.get(name, &|bytes| self.provider.hash.hash(&[bytes]));
+        self.log = Log::read(&get, &reading, logs?, known, &lock(&self.written), &[])?;
         Ok(())
     }
 
@@ -561,6 +687,25 @@ impl Vault {
     }
 }
 
+/// The heads that this device has seen.
+fn pinned(pins: &Pins) -> Vec<Missing> {
+    let heads = pins.logs.iter().flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, pin)));
+    let missing = |(device, pin): (DeviceId, &LogPin)| Missing {
+        device,
+        seq: pin.seq,
+        identity: pin.identity,
+        known: "seen by this device",
+    };
+    heads.map(missing).collect()
+}
+
+/// Whether the roster says that another store is the primary: this one may lag behind it, and that is no rollback (rule
+/// S-3).
+fn follows(roster: &Roster, keys: &ReaderKeys, place: &StoreConfig) -> bool {
+    let id = id_in(roster, keys, place);
+    id.is_some() && roster.stores.len() > 1 && id != roster.primary_store()
+}
+
 /// What a store on a network does, for the roster. A folder is what the file system is. A credential that may not write
 /// beside the vault is no reason not to make one.
 fn try_store(provider: &Provider, store: &Store) -> Result<Option<StoreVerdict>, VaultError> {
@@ -574,30 +719,6 @@ fn try_store(provider: &Provider, store: &Store) -> Result<Option<StoreVerdict>,
         Err(StoreError::PermissionDenied { .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-fn read_log(
-    provider: &'static Provider,
-    store: &Store,
-    roster: &Roster,
-    keys: &ReaderKeys,
-    listing: LogListing,
-    known: Vec<crate::log::LogEntry>,
-    pins: &Pins,
-) -> Result<Log, VaultError> {
-    let pins: Vec<_> = pins
-        .logs
-        .iter()
-        .flat_map(|(device, heads)| {
-            heads.iter().map(|pin| Missing {
-                device: *device,
-                seq: pin.seq,
-                identity: pin.identity,
-                known: "seen by this device",
-            })
-        })
-        .collect();
-    Ok(Log::read(store, &Reading { provider, roster, keys }, listing, known, &[], &pins)?)
 }
 
 /// Forgets what an interrupted `init` left in the local state: keys of a vault that was never stored. A vault that this
@@ -641,6 +762,15 @@ fn check_readable(roster: &Roster) -> Result<(), VaultError> {
 }
 
 impl VaultError {
+    /// Whether the store is to blame, and another one may do: it cannot be reached, or shows nothing at all.
+    fn is_away(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Log(LogError::Store(error)) => !matches!(error.trouble(), Trouble::Integrity),
+            Self::NoVault { error: RosterError::NotAVault, .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether another secret may open the vault.
     pub fn is_wrong_secret(&self) -> bool {
         matches!(self, Self::Unlock(UnlockError::WrongSecret(_)))

@@ -11,6 +11,7 @@ use vault_format::name::ObjectName;
 use vault_format::{ObjectHash, limits};
 
 use super::VaultError;
+use super::elsewhere::Elsewhere;
 use crate::parallel;
 use crate::store::{Listing, Store};
 
@@ -37,6 +38,27 @@ impl Records {
             None => Ok::<_, VaultError>((*name, store.get_unverified(name)?.to_vec())),
         })?;
         Ok(Self(records))
+    }
+
+    /// Takes what is damaged from another store that has it whole.
+    pub(super) fn mend(&mut self, provider: &Provider, elsewhere: &Elsewhere<'_>) {
+        for (name, bytes) in &mut self.0 {
+            if !is_sound(provider, name, bytes)
+                && let Some(whole) = elsewhere.get_from_others(name, &|bytes| provider.hash.hash(&[bytes]))
+            {
+                *bytes = whole.to_vec();
+            }
+        }
+    }
+
+    /// Adds the sound records that others are.
+    pub(super) fn add(&mut self, provider: &Provider, others: &Self) {
+        let sound = others.0.iter().filter(|(name, bytes)| is_sound(provider, name, bytes));
+        let missing = sound.filter(|(name, _)| self.find(provider, name).is_none()).cloned();
+        let missing: Vec<_> = missing.collect();
+        self.0.retain(|(name, _)| !missing.iter().any(|(other, _)| other == name));
+        self.0.extend(missing);
+        self.0.sort_unstable();
     }
 
     /// What a vault's roster is built from.

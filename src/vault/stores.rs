@@ -7,7 +7,7 @@ use vault_format::name::{logs_prefix, roster_prefix};
 use vault_format::{Identity, ObjectName};
 
 use super::{Vault, VaultError};
-use crate::roster::{StoreChange, StoreId, change_stores, new_store_id};
+use crate::roster::{ReaderKeys, Roster, StoreChange, StoreId, change_stores, new_store_id};
 use crate::state::Cursor;
 use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 
@@ -122,10 +122,19 @@ impl Vault {
     /// Makes the store that this vault was opened from the primary. Needs an admin.
     ///
     /// What devices claim of the earlier primary does not count for this one: their local copies of the index are tagged
-    /// with the store, and made anew (rule S-4).
-    pub fn make_primary(&mut self) -> Result<(), VaultError> {
+    /// with the store, and made anew (rule S-4). If this machine has seen more of the vault than the store shows, that is
+    /// lost: with `accept_loss` it is forgotten, and without it nothing is changed.
+    pub fn make_primary(&mut self, accept_loss: bool) -> Result<(), VaultError> {
         let id = self.id_of(&self.place).ok_or_else(|| VaultError::UnknownStore { url: self.url.clone() })?;
         let known = self.roster.stores[&id];
+        if let Some(entries) = self.behind.filter(|_| !accept_loss) {
+            return Err(VaultError::Behind { url: self.url.clone(), entries });
+        }
+        // The records that only this machine still has are stored again: a revocation stays one.
+        self.tell(&self.store.clone())?;
+        if self.behind.take().is_some() {
+            self.pin()?;
+        }
         if known.primary {
             return Ok(());
         }
@@ -160,14 +169,15 @@ impl Vault {
         &self.place
     }
 
-    /// Stores beside the one that it was opened from.
-    pub(crate) fn others(&self) -> &[Other] {
-        &self.others
+    /// How many entries that this machine has seen the store does not show, if it is behind.
+    pub fn behind(&self) -> Option<u64> {
+        self.behind
     }
 
     /// The roster decides which store is the primary. Where it names one only, there is nothing to be mistaken about.
     pub(super) fn check_primary(&self) -> Result<(), VaultError> {
-        let Some(primary) = self.roster.primary_store().filter(|_| self.roster.stores.len() > 1) else { return Ok(()) };
+        let one = self.roster.stores.len() < 2 && !self.is_away;
+        let Some(primary) = self.roster.primary_store().filter(|_| !one) else { return Ok(()) };
         if self.id_of(&self.place) == Some(primary) {
             return Ok(());
         }
@@ -180,11 +190,7 @@ impl Vault {
 
     /// The id that the roster has for a configured store.
     pub(crate) fn id_of(&self, config: &StoreConfig) -> Option<StoreId> {
-        let by_url = || {
-            let url = config.plain_url();
-            self.keys.store_urls.iter().find(|(_, known)| **known == url).map(|(id, _)| *id)
-        };
-        config.id.or_else(by_url).filter(|id| self.roster.stores.contains_key(id))
+        id_in(&self.roster, &self.keys, config)
     }
 
     /// Whether a store has everything that this run has read from the primary: then what this run stores can go to it at
@@ -230,6 +236,15 @@ impl Vault {
         self.refresh_roster(&listing)?;
         self.pin()
     }
+}
+
+/// The id that a roster has for a configured store: the one that was said, or that of its URL.
+pub(super) fn id_in(roster: &Roster, keys: &ReaderKeys, config: &StoreConfig) -> Option<StoreId> {
+    let by_url = || {
+        let url = config.plain_url();
+        keys.store_urls.iter().find(|(_, known)| **known == url).map(|(id, _)| *id)
+    };
+    config.id.or_else(by_url).filter(|id| roster.stores.contains_key(id))
 }
 
 /// An id of a store in hex.

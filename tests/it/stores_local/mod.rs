@@ -2,3 +2,4 @@
 mod config;
 mod follow;
 mod mirrors;
+mod reads;

@@ -56,6 +56,7 @@ pub(crate) fn run(args: LsArgs, global: &Global, ui: &Ui) -> Result<Done, Comman
         (None, listed) => listed?,
     }
     output.finish()?;
+    super::tell_elsewhere(&vault, ui);
     Ok(Done::Complete)
 }
 

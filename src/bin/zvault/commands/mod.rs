@@ -123,12 +123,13 @@ fn cache_path(global: &Global) -> Result<Option<PathBuf>, CommandError> {
 
 /// Opens the vault that the arguments name, or the only one of this device. Asks for the passphrase if it must.
 fn open(global: &Global, ui: &Ui, secrets: Secrets<'_>, purpose: Purpose) -> Result<Vault, CommandError> {
-    open_at(global.url.as_deref(), global, ui, secrets, purpose)
+    open_at(global.url.as_deref(), false, global, ui, secrets, purpose)
 }
 
 /// The same at a place of the command's choice.
 fn open_at(
     url: Option<&str>,
+    accept_loss: bool,
     global: &Global,
     ui: &Ui,
     mut secrets: Secrets<'_>,
@@ -146,6 +147,7 @@ fn open_at(
         device_name: host_name(),
         enroll: !global.ephemeral,
         purpose,
+        accept_loss,
         unlock: &mut secrets,
     });
     let vault = opened.map_err(|error| secrets.take_failure().unwrap_or_else(|| error.into()))?;
@@ -159,6 +161,13 @@ fn open_at(
         ui.note(note);
     }
     Ok(vault)
+}
+
+/// Tells which other stores gave what the first one did not.
+fn tell_elsewhere(vault: &Vault, ui: &Ui) {
+    for note in vault.take_elsewhere_notes() {
+        ui.warning(&note);
+    }
 }
 
 /// How stores are spoken to, as the arguments say.

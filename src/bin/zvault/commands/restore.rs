@@ -93,6 +93,7 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
         owners: !args.no_owners && uzers::get_effective_uid() == 0,
     };
     let report = job::run(ui, Job::Restore, None, |watch| Ok(restore(&vault, &options, watch)?))?;
+    super::tell_elsewhere(&vault, ui);
     let info = &options.snapshot.info;
     if ui.json {
         ui.summary(&json::RestoreSummary {

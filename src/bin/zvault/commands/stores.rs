@@ -37,6 +37,10 @@ enum StoresCommand {
         /// Where it is, or its name in zvault.toml
         #[arg(value_name = "URL", id = "place")]
         place: String,
+
+        /// The primary is lost for good: go on with what this store has, also if this machine has seen more
+        #[arg(long)]
+        accept_loss: bool,
     },
 }
 
@@ -44,7 +48,7 @@ pub(crate) fn run(args: StoresArgs, global: &Global, ui: &Ui) -> Result<Done, Co
     match args.command.unwrap_or(StoresCommand::List) {
         StoresCommand::List => list(global, ui),
         StoresCommand::Add { place } => add(&named(&place, global, ui)?, global, ui),
-        StoresCommand::Primary { place } => primary(&named(&place, global, ui)?, global, ui),
+        StoresCommand::Primary { place, accept_loss } => primary(&named(&place, global, ui)?, accept_loss, global, ui),
     }
 }
 
@@ -114,8 +118,9 @@ fn add(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandErr
     Ok(Done::Complete)
 }
 
-fn primary(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
-    let mut vault = super::open_at(Some(&store.url), global, ui, Secrets::new(&global.secret), Purpose::Read)?;
+fn primary(store: &StoreConfig, accept_loss: bool, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    let url = Some(&*store.url);
+    let mut vault = super::open_at(url, accept_loss, global, ui, Secrets::new(&global.secret), Purpose::Read)?;
     let earlier = earlier(&vault, global, ui)?;
     match &earlier {
         Some((_, Ok(earlier))) => refuse_what_is_behind(&vault, earlier)?,
@@ -125,7 +130,7 @@ fn primary(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, Comman
         }
         None => {}
     }
-    vault.make_primary()?;
+    vault.make_primary(accept_loss)?;
     if let Some((url, Ok(earlier))) = &earlier
         && let Err(error) = vault.tell(earlier)
     {
