@@ -5,6 +5,7 @@
 //! line, and some servers say that they do and mean something else.
 
 use super::request::{Failed, refuses_create};
+use super::transport::reply::Reply;
 use super::transport::traffic::Kind;
 use super::{Inner, Store, StoreError};
 use bytes::Bytes;
@@ -64,13 +65,20 @@ impl Store {
 
     /// Tries the store, and leaves nothing behind if it may delete.
     pub fn verdict(&self, nonce: [u8; 8]) -> Result<StoreVerdict, StoreError> {
-        let probe = self.probe(nonce);
-        let verdict = probe.list_after_write().and_then(|listed| {
-            let conditional = probe.conditional_create()?;
-            Ok(StoreVerdict { listed, conditional })
-        });
-        probe.clean();
-        verdict
+        let mut retry = self.0.health.retry();
+        loop {
+            let probe = self.probe(nonce);
+            let verdict = probe.list_after_write().and_then(|listed| {
+                let conditional = probe.conditional_create()?;
+                Ok(StoreVerdict { listed, conditional })
+            });
+            probe.clean();
+            // A request that fails says nothing of what the store can do.
+            match verdict {
+                Ok(verdict) => return Ok(verdict),
+                Err(error) => self.run(retry.after(error, &Reply::default()))?,
+            }
+        }
     }
 }
 
