@@ -71,7 +71,7 @@ _zvault() {
 
     case "${cmd}" in
         zvault)
-            opts="-r -p -o -q -v -h -V --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help --version init push backup restore snapshots ls check doctor mirror stores version completions man"
+            opts="-r -p -q -v -o -h -V --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help --version init push backup restore snapshots ls check doctor mirror stores version completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -121,6 +121,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -149,10 +153,6 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --progress-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -161,7 +161,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__check)
-            opts="-r -p -o -q -v -h --read-data --read-data-subset --keyless --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -q -v -o -h --read-data --read-data-subset --keyless --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -215,6 +215,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -240,10 +244,6 @@ _zvault() {
                     return 0
                     ;;
                 --retry-max-time)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -255,7 +255,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__completions)
-            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help bash elvish fish powershell zsh"
+            opts="-r -p -q -v -o -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -305,6 +305,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -330,10 +334,6 @@ _zvault() {
                     return 0
                     ;;
                 --retry-max-time)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -345,7 +345,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__doctor)
-            opts="-r -p -o -q -v -h --no-write --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -q -v -o -h --no-write --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -395,6 +395,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -423,10 +427,6 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --progress-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -435,7 +435,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__init)
-            opts="-r -p -o -q -v -h --no-recovery-key --device-name --low-memory --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -q -v -o -h --no-recovery-key --device-name --low-memory --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -489,6 +489,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -517,10 +521,6 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --progress-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -529,7 +529,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__ls)
-            opts="-l -r -p -o -q -v -h --long --recursive --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-l -r -p -q -v -o -h --long --recursive --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,6 +579,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -607,10 +611,6 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --progress-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -619,7 +619,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__man)
-            opts="-r -p -o -q -v -h --out --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -q -v -o -h --out --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -673,6 +673,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -701,10 +705,6 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --progress-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -713,7 +713,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__mirror)
-            opts="-n -r -p -o -q -v -h --from --store --to --read-data --dry-run --max-bytes --vault --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-n -r -p -q -v -o -h --from --store --to --read-data --dry-run --max-bytes --vault --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -783,6 +783,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -811,10 +815,6 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --progress-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -823,7 +823,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__push)
-            opts="-H -e -x -n -f -j -r -p -o -q -v -h --tag --time --host --exclude --iexclude --exclude-file --exclude-larger-than --exclude-caches --one-file-system --compression --dry-run --force --stdin --stdin-filename --stdin-from-command --no-sqlite --jobs --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-H -e -x -n -f -j -r -p -q -v -o -h --tag --time --host --exclude --iexclude --exclude-file --exclude-larger-than --exclude-caches --one-file-system --compression --dry-run --force --stdin --stdin-filename --stdin-from-command --no-sqlite --jobs --jitter --no-jitter --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -881,6 +881,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -925,6 +929,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -953,10 +961,6 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --progress-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -965,7 +969,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__restore)
-            opts="-t -i -e -n -r -p -o -q -v -h --target --include --exclude --overwrite --delete --dry-run --verify --no-sparse --no-owners --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-t -i -e -n -r -p -q -v -o -h --target --include --exclude --overwrite --delete --dry-run --verify --no-sparse --no-owners --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1043,6 +1047,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1071,10 +1079,6 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --progress-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1083,7 +1087,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__snapshots)
-            opts="-H -c -r -p -o -q -v -h --host --tag --path --latest --compact --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-H -c -r -p -q -v -o -h --host --tag --path --latest --compact --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1153,6 +1157,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1178,10 +1186,6 @@ _zvault() {
                     return 0
                     ;;
                 --retry-max-time)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1193,7 +1197,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__stores)
-            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help list add primary"
+            opts="-r -p -q -v -o -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help list add primary"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1243,6 +1247,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1268,10 +1276,6 @@ _zvault() {
                     return 0
                     ;;
                 --retry-max-time)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1283,7 +1287,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__stores__subcmd__add)
-            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -q -v -o -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1333,6 +1337,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1358,10 +1366,6 @@ _zvault() {
                     return 0
                     ;;
                 --retry-max-time)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1373,7 +1377,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__stores__subcmd__list)
-            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -q -v -o -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1423,6 +1427,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1448,10 +1456,6 @@ _zvault() {
                     return 0
                     ;;
                 --retry-max-time)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1463,7 +1467,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__stores__subcmd__primary)
-            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -q -v -o -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1513,6 +1517,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1541,10 +1549,6 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --progress-interval)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1553,7 +1557,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__version)
-            opts="-r -p -o -q -v -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --ephemeral --json --quiet --verbose --no-progress --progress-interval --help"
+            opts="-r -p -q -v -o -h --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1603,6 +1607,10 @@ _zvault() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --option)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1628,10 +1636,6 @@ _zvault() {
                     return 0
                     ;;
                 --retry-max-time)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --progress-interval)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
