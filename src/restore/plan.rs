@@ -15,7 +15,7 @@ use super::file::{File, Names, Orphans, Place};
 use super::job::{Job, Source, may_skip};
 use super::space::content_len;
 use crate::ls::tree_trouble;
-use crate::manifest::{ListRoot, is_within, walk_list};
+use crate::manifest::{ListRoot, TreeError, is_within, walk_list};
 use crate::target::{Begin, Outcome, OwnerMap};
 use crate::vault::ChunkError;
 use crate::{Trouble, chain};
@@ -105,7 +105,7 @@ impl<'s> Planner<'s> {
             self.job.go_on()?;
             let leaf = match leaf {
                 Ok(leaf) => leaf,
-                Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
+                Err(error) if is_about_the_store(&error) => return Err(source.part.failed(error).into()),
                 Err(error) => {
                     source.broken.store(true, std::sync::atomic::Ordering::Relaxed);
                     let message = format!("its list of files cannot be read any further: {}", chain(&error));
@@ -218,7 +218,7 @@ impl<'s> Planner<'s> {
         for (number, piece) in pieces.enumerate() {
             let (at, id, len) = match piece {
                 Ok(piece) => piece,
-                Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
+                Err(error) if is_about_the_store(&error) => return Err(source.part.failed(error).into()),
                 Err(error) => {
                     file.fail(job, &self.orphans, &chain(&error), true);
                     return Ok(());
@@ -460,6 +460,12 @@ fn cut_reads(spans: &[(u32, Range<u64>)]) -> Vec<(usize, Range<u64>)> {
 }
 
 /// Pieces in a full window, twice the number of files; about 20 MiB.
+
+/// Whether what cannot be read is no damage: the store is away, or does not let us.
+fn is_about_the_store(error: &TreeError) -> bool {
+    matches!(tree_trouble(error), Trouble::Storage | Trouble::NotAllowed)
+}
+
 const PIECES: usize = 65_536;
 /// Pieces in the first window.
 const FIRST_PIECES: usize = 1024;

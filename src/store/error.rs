@@ -238,6 +238,17 @@ impl StoreError {
     /// Sorts a failure by what the transport saw of it, which says more than the library does.
     pub(super) fn sort_reply(at: String, error: object_store::Error, reply: &Reply) -> Self {
         let said = || BoxError::from(Said(reply).to_string());
+        if matches!(&error, object_store::Error::Unauthenticated { source, .. } if source.is::<CredentialError>()) {
+            // The reply, if there is one, is that of whoever gives out credentials.
+            return match Self::sort(at, error) {
+                Self::Credential { at, source: CredentialError::Failed { credential, .. } }
+                    if reply.status.is_some() =>
+                {
+                    Self::Credential { at, source: CredentialError::Failed { credential, source: said() } }
+                }
+                error => error,
+            };
+        }
         if let Some(failure) = &reply.failure.as_ref().filter(|failure| **failure != Failure::Garbled) {
             return Self::sort_failure(at, failure, reply);
         }
