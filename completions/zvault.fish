@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_zvault_global_optspecs
-    string join \n r/url= home= config= cache-dir= p/passphrase-file= passphrase-command= passphrase-fd= recovery-words-file= o/option= ca-cert= limit-upload= limit-download= parallel-requests= retry-max-time= ephemeral json q/quiet v/verbose no-progress progress-interval= h/help V/version
+    string join \n r/url= home= config= cache-dir= p/passphrase-file= passphrase-command= passphrase-fd= recovery-words-file= ephemeral json q/quiet v/verbose no-progress progress-interval= o/option= ca-cert= limit-upload= limit-download= parallel-requests= retry-max-time= h/help V/version
 end
 
 function __fish_zvault_needs_command
@@ -32,13 +32,13 @@ complete -c zvault -n "__fish_zvault_needs_command" -s p -l passphrase-file -d '
 complete -c zvault -n "__fish_zvault_needs_command" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_needs_command" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_needs_command" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_needs_command" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_needs_command" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_needs_command" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_needs_command" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_needs_command" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
@@ -56,6 +56,7 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "check" -d 'Check that
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "doctor" -d 'Check that this machine and the storage are fit for a vault'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "mirror" -d 'Copy the vault from one store to another: what is missing, and nothing else'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "stores" -d 'List the stores of the vault, add one, or change which is the primary'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "status" -d 'Tell how old the newest snapshots are, and how far behind each store is'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "version" -d 'Print what this program is, and which formats and suites it knows; with -v, the algorithms'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "completions" -d 'Print a script that lets a shell complete zvault\'s commands and options'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands into a folder'
@@ -68,13 +69,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand init" -s p -l passphrase-f
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand init" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand init" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l no-recovery-key -d 'Make no recovery key: who forgets the passphrase and loses all devices has lost the vault'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l low-memory -d 'Let the passphrase be opened on machines with little memory; guessing it becomes cheaper'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
@@ -93,6 +94,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand push" -l exclude-larger-th
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l compression -d 'How hard to compress: auto, off, fastest, better, max, or a level of zstd from 1 to 22' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l stdin-filename -d 'Name of that file in the snapshot [default: stdin]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s j -l jobs -d 'Number of threads [default: one for each core]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l jitter -d 'Wait a random time of up to DURATION before the first request; only where nobody watches and the storage is remote' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
@@ -101,13 +103,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand push" -s p -l passphrase-f
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand push" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand push" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand push" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l exclude-caches -d 'Leave out the contents of folders that have a CACHEDIR.TAG'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s x -l one-file-system -d 'Stay on the file system of each PATH'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s n -l dry-run -d 'Read everything, write nothing, and tell what would be done'
@@ -115,6 +117,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand push" -s f -l force -d 'Re
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l stdin -d 'Push standard input as one file'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l stdin-from-command -d 'Push what a command prints as one file: --stdin-from-command -- COMMAND ARGS'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l no-sqlite -d 'Read SQLite databases as plain files; those in use are then not backed up'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l no-jitter -d 'Do not wait before the first request'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
@@ -131,6 +134,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand backup" -l exclude-larger-
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l compression -d 'How hard to compress: auto, off, fastest, better, max, or a level of zstd from 1 to 22' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l stdin-filename -d 'Name of that file in the snapshot [default: stdin]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s j -l jobs -d 'Number of threads [default: one for each core]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l jitter -d 'Wait a random time of up to DURATION before the first request; only where nobody watches and the storage is remote' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
@@ -139,13 +143,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand backup" -s p -l passphrase
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand backup" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand backup" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l exclude-caches -d 'Leave out the contents of folders that have a CACHEDIR.TAG'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s x -l one-file-system -d 'Stay on the file system of each PATH'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s n -l dry-run -d 'Read everything, write nothing, and tell what would be done'
@@ -153,6 +157,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand backup" -s f -l force -d '
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l stdin -d 'Push standard input as one file'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l stdin-from-command -d 'Push what a command prints as one file: --stdin-from-command -- COMMAND ARGS'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l no-sqlite -d 'Read SQLite databases as plain files; those in use are then not backed up'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l no-jitter -d 'Do not wait before the first request'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
@@ -174,13 +179,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand restore" -s p -l passphras
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand restore" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand restore" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l delete -d 'Delete what is in the restored folders of the target and not in the snapshot'
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -s n -l dry-run -d 'Write nothing, and tell what would be done'
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l verify -d 'Read every restored file again, and compare it with the snapshot'
@@ -204,13 +209,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s p -l passphr
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s c -l compact -d 'One line for each snapshot, with less in it'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l json -d 'Print JSON: one document, or one line for each message of a long job'
@@ -226,13 +231,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand ls" -s p -l passphrase-fil
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand ls" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand ls" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -s l -l long -d 'Show modes, owners, sizes and times'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l recursive -d 'List also what is in the folders below the path'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
@@ -250,13 +255,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand check" -s p -l passphrase-
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand check" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand check" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l read-data -d 'Read all data as well, and verify it'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l keyless -d 'Compare every stored object with its name, without any key or passphrase'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
@@ -273,13 +278,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s p -l passphrase
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l no-write -d 'Write nothing to the storage: only list and read'
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l json -d 'Print JSON: one document, or one line for each message of a long job'
@@ -299,13 +304,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s p -l passphrase
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l read-data -d 'Read all of the target as well, and replace what is damaged there'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s n -l dry-run -d 'Write nothing, and tell what would be copied'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
@@ -322,13 +327,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_see
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
@@ -346,13 +351,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_su
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
@@ -367,13 +372,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_su
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
@@ -388,19 +393,42 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_su
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l accept-loss -d 'The primary is lost for good: go on with what this store has, also if this machine has seen more'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l max-age -d 'End with exit code 1 if this device\'s newest snapshot is older, for example 26h or 2d' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand status" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand status" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand status" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand status" -s h -l help -d 'Print help'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
@@ -409,13 +437,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand version" -s p -l passphras
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand version" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand version" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand version" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
@@ -430,13 +458,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand completions" -s p -l passp
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand completions" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand completions" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
@@ -452,13 +480,13 @@ complete -c zvault -n "__fish_zvault_using_subcommand man" -s p -l passphrase-fi
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand man" -s o -l option -d 'Set an option of the store, such as endpoint, region or account; can be repeated [see: docs/stores.md]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand man" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand man" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand man" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'

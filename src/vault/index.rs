@@ -1,8 +1,8 @@
 //! The index of an opened vault: which tables count, and reading them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering::Relaxed;
 
 use vault_format::index::Table;
 use vault_format::log::{DeltaPart, Heads, IndexSet, Payload};
@@ -185,12 +185,7 @@ impl Vault {
     }
 
     /// One bad table, of whichever device, does not keep all others from being used. None: it is noted.
-    fn usable_table(
-        &self,
-        shard: bool,
-        device: DeviceId,
-        hash: ObjectHash,
-    ) -> Result<Option<Table>, VaultError> {
+    fn usable_table(&self, shard: bool, device: DeviceId, hash: ObjectHash) -> Result<Option<Table>, VaultError> {
         let error = match self.open_table(shard, device, hash) {
             Ok(table) => return Ok(Some(table)),
             Err(error) => error,
