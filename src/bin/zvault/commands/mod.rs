@@ -10,6 +10,7 @@ mod mirror;
 mod push;
 mod restore;
 mod snapshots;
+mod status;
 mod stores;
 mod version;
 
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArgs),
     Mirror(mirror::MirrorArgs),
     Stores(stores::StoresArgs),
+    Status(status::StatusArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -68,6 +70,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Doctor(args) => doctor::run(args, global, ui),
         Command::Mirror(args) => mirror::run(args, global, ui),
         Command::Stores(args) => stores::run(args, global, ui),
+        Command::Status(args) => status::run(args, global, ui),
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Man(args) => man::run(args, ui),
