@@ -549,6 +549,7 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
             [CompletionResult]::new('--limit-download', '--limit-download', [CompletionResultType]::ParameterName, 'Receive at most RATE: KiB/s, or a number with K, M or G')
             [CompletionResult]::new('--parallel-requests', '--parallel-requests', [CompletionResultType]::ParameterName, 'Have at most N requests to the store under way at once')
             [CompletionResult]::new('--retry-max-time', '--retry-max-time', [CompletionResultType]::ParameterName, 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once')
+            [CompletionResult]::new('--accept-loss', '--accept-loss', [CompletionResultType]::ParameterName, 'The primary is lost for good: go on with what this store has, also if this machine has seen more')
             [CompletionResult]::new('--ephemeral', '--ephemeral', [CompletionResultType]::ParameterName, 'Do not make this machine a device of the vault: use the passphrase for this run only')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON: one document, or one line for each message of a long job')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print nothing but problems and the data that was asked for')

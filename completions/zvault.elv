@@ -533,6 +533,7 @@ set edit:completion:arg-completer[zvault] = {|@words|
             cand --limit-download 'Receive at most RATE: KiB/s, or a number with K, M or G'
             cand --parallel-requests 'Have at most N requests to the store under way at once'
             cand --retry-max-time 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once'
+            cand --accept-loss 'The primary is lost for good: go on with what this store has, also if this machine has seen more'
             cand --ephemeral 'Do not make this machine a device of the vault: use the passphrase for this run only'
             cand --json 'Print JSON: one document, or one line for each message of a long job'
             cand -q 'Print nothing but problems and the data that was asked for'

@@ -399,6 +399,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_su
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l accept-loss -d 'The primary is lost for good: go on with what this store has, also if this machine has seen more'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
