@@ -16,6 +16,38 @@ fn help_and_version_end_well_and_run_nothing() {
 }
 
 #[test]
+fn options_of_stores_are_heeded_or_refused() {
+    let world = World::new();
+    let bucket = ["snapshots", "-r", "s3://bucket/vault"];
+    for (args, said) in [
+        (&["-o", "region=x"][..], "both sides"),
+        (&["-o", "secret-access-key=s3cr3t"], "environment only: AWS_SECRET_ACCESS_KEY"),
+        (&["-o", "regoin=x"], "S3 stores, which have endpoint, region"),
+        (&["-o", "s3cr3t"], "key=value"),
+        (&["-o", "sse=aes"], "AES256, aws:kms"),
+        (&["-o", "endpoint=http://nas.example"], "allow-http=true"),
+        (&["-o", "endpoint=https://me:s3cr3t@nas.example"], "from the environment"),
+        (&["--ca-cert", "missing.pem"], "--ca-cert"),
+        (&["--limit-upload", "fast"], "KiB/s"),
+        (&["--parallel-requests", "0"], "1 to 256"),
+    ] {
+        // On both sides of the command's name, in the first case.
+        let before: &[&str] = if said == "both sides" { &["-o", "path-style=true"] } else { &[] };
+        let args = [before, &bucket, args].concat();
+        let ran = run(&mut world.bare(&args)).expect_code(2);
+        assert!(ran.err.contains(said), "{args:?}: {}", ran.err);
+        assert!(!ran.err.contains("s3cr3t"), "{args:?}: {}", ran.err);
+    }
+    for url in ["s3://me:s3cr3t@bucket", "az://c?sig=s3cr3t"] {
+        let ran = run(&mut world.bare(["snapshots", "-r", url])).expect_code(2);
+        assert!(!ran.err.contains("s3cr3t"), "{}", ran.err);
+    }
+    let mut command = world.bare(["check", "--keyless", "-r", "s3://bucket", "-o", "region=x"]);
+    let ran = run(command.env("AWS_EC2_METADATA_DISABLED", "true")).expect_code(15);
+    assert!(ran.err.contains("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (not set)"), "{}", ran.err);
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let world = World::new();
     for (args, said) in [
