@@ -102,7 +102,8 @@ fn every_fault_is_what_its_name_says() {
     let proxy = Proxy::to(echo.address);
     let own = || Reply::s3(503, "SlowDown").header("Retry-After: 1");
     // Whether the server gets it all, and what the client gets: a status and a body, or nothing.
-    let cases: Vec<(Fault, bool, Option<(u16, Vec<u8>)>)> = vec![
+    type Got = Option<(u16, Vec<u8>)>;
+    let cases: Vec<(Fault, bool, Got)> = vec![
         (Fault::Latency(Duration::from_millis(1)), true, Some((200, BODY.into()))),
         (Fault::Reply(own()), false, Some((503, own().body.into()))),
         (Fault::ReplyAfter(Reply::status(500)), true, Some((500, Vec::new()))),
