@@ -234,10 +234,15 @@ impl Probe {
 
     fn write(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<(), Failed> {
         // Before, because it may be stored and the reply lost.
-        self.made().insert(name.to_owned());
+        let is_first = self.made().insert(name.to_owned());
         let options = PutOptions { mode, ..PutOptions::default() };
         let path = self.path(name);
-        self.run(Kind::Put, self.inner.objects.put_opts(&path, bytes.into(), options)).map(|_| ())
+        let result = self.run(Kind::Put, self.inner.objects.put_opts(&path, bytes.into(), options)).map(|_| ());
+        // What was refused is not there.
+        if is_first && result.as_ref().is_err_and(|failed| matches!(failed.reply.status, Some(400 | 401 | 403 | 404))) {
+            self.made().remove(name);
+        }
+        result
     }
 
     fn read(&self, name: &str, range: Option<GetRange>) -> Result<Option<Bytes>, StoreError> {

@@ -9,6 +9,7 @@ mod packs;
 mod records;
 #[cfg(test)]
 mod requests;
+mod status;
 mod stores;
 mod write;
 
@@ -31,6 +32,7 @@ pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub(crate) use follow::Followed;
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
+pub use status::StoreStatus;
 pub(crate) use stores::Other;
 pub use stores::{StoreConfig, StoreInfo, parse_store_id, store_id_text};
 

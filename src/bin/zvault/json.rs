@@ -487,6 +487,41 @@ impl<'a> MirrorSummary<'a> {
     }
 }
 
+/// How the vault is.
+#[derive(Serialize)]
+pub(crate) struct StatusDocument<'a> {
+    pub(crate) vault_id: String,
+    pub(crate) device_id: String,
+    /// Seconds.
+    pub(crate) newest_own_age: Option<u64>,
+    pub(crate) max_age: Option<u64>,
+    pub(crate) too_old: bool,
+    pub(crate) devices: Vec<DeviceStatusDocument<'a>>,
+    pub(crate) stores: Vec<StoreStatusDocument<'a>>,
+}
+
+/// The newest snapshot of a device.
+#[derive(Serialize)]
+pub(crate) struct DeviceStatusDocument<'a> {
+    pub(crate) device_id: String,
+    pub(crate) device_name: &'a str,
+    pub(crate) snapshot_id: String,
+    pub(crate) time: String,
+}
+
+/// How far a store is.
+#[derive(Serialize)]
+pub(crate) struct StoreStatusDocument<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) url: &'a str,
+    pub(crate) primary: bool,
+    pub(crate) reachable: bool,
+    pub(crate) error: Option<&'a str>,
+    pub(crate) behind: Option<u64>,
+    pub(crate) extra: u64,
+    pub(crate) level_at: Option<String>,
+}
+
 /// A store of the vault.
 #[derive(Serialize)]
 pub(crate) struct StoreDocument<'a> {

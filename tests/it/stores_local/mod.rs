@@ -3,3 +3,4 @@ mod config;
 mod follow;
 mod mirrors;
 mod reads;
+mod status;

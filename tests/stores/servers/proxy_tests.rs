@@ -101,8 +101,9 @@ fn every_fault_is_what_its_name_says() {
     let echo = Echo::start();
     let proxy = Proxy::to(echo.address);
     let own = || Reply::s3(503, "SlowDown").header("Retry-After: 1");
-    // Whether the server gets it all, and what the client gets: a status and a body, or nothing.
+    // What the client gets, if anything: a status and a body.
     type Got = Option<(u16, Vec<u8>)>;
+    // With whether the server gets it all.
     let cases: Vec<(Fault, bool, Got)> = vec![
         (Fault::Latency(Duration::from_millis(1)), true, Some((200, BODY.into()))),
         (Fault::Reply(own()), false, Some((503, own().body.into()))),
