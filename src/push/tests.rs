@@ -223,7 +223,7 @@ fn writes_of_a_push() -> u64 {
     let report = world.push(&mut vault).expect("pushed");
     let writes = world.faults.count(Operation::Put);
     world.verify_newest(report.snapshot.expect("a snapshot"));
-    assert!(writes >= 10, "{writes}: several packs, each with its delta and entry");
+    assert!(writes >= 7, "{writes}: several packs, and more than one delta with its entry");
     writes
 }
 
@@ -235,7 +235,11 @@ fn at_every_write(fault: Fault, same_process: bool) {
         world.faults.at(Operation::Put, n, fault);
         let failed = world.push(&mut vault);
         let stored = world.faults.count(Operation::Put);
-        assert!(failed.is_err(), "write {n}");
+        if failed.is_ok() {
+            // Packs that arrive together share a delta and an entry: this time there were fewer writes.
+            assert!(stored < n, "write {n}");
+            continue;
+        }
         // What was under way is finished: a pack, its delta and its entry, twice.
         assert!(stored <= n + 6, "write {n}: {stored} writes");
         world.faults.reset();
