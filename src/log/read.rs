@@ -287,3 +287,40 @@ fn reader_suite(stored: &[u8]) -> Result<vault_format::Suite, String> {
 
 /// Objects in a page of a listing, as most stores have it.
 const PAGE: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::faults::Meter;
+    use object_store::memory::InMemory;
+    use std::sync::Arc;
+
+    #[test]
+    fn long_logs_are_listed_from_their_ends_and_short_ones_whole() {
+        let meter = Meter::default();
+        let store = Store::from_object_store(meter.wrap(Arc::new(InMemory::new())), "metered").expect("a store");
+        let mut names = Vec::new();
+        for (device, last) in [(1, 2500), (2, 3), (3, 7)] {
+            for seq in 1..=last {
+                let hash = ObjectHash([(seq % 251) as u8; 32]);
+                names.push(ObjectName::Log { device: DeviceId([device; 16]), seq, hash });
+                store.put(&names[names.len() - 1], vec![device].into()).expect("put");
+            }
+        }
+        let known = |entries, ends: &[(u8, u64)]| Known {
+            entries,
+            ends: ends.iter().map(|(device, seq)| (DeviceId([*device; 16]), *seq)).collect(),
+        };
+        let list = |known: &Known| {
+            meter.take();
+            let listing = LogListing::read(&store, known).expect("listed");
+            (listing.objects.len(), meter.take().lists)
+        };
+        assert_eq!(list(&known(0, &[])), (names.len(), 3), "first contact");
+        assert_eq!(list(&known(900, &[(1, 900)])), (names.len(), 3), "one page, as far as is known");
+        // The end itself is listed too, and so is all of a device that is new.
+        assert_eq!(list(&known(2490, &[(1, 2490)])), (11 + 3 + 7, 4));
+        let known = known(5000, &[(1, 2499), (2, 3), (3, 8)]);
+        assert_eq!(list(&known), (2 + 1, 4), "one for the devices, one for each log");
+    }
+}

@@ -1,6 +1,5 @@
 //! The workers of a restore: reads of packs, opened segment by segment, every id recomputed.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::Receiver;
@@ -13,7 +12,8 @@ use super::plan::{Piece, Read, Unit};
 use crate::Trouble;
 use crate::chain;
 use crate::manifest::ChunkSource;
-use crate::stage::{Opener, PackHead};
+use crate::parallel;
+use crate::stage::Opener;
 use crate::vault::ChunkError;
 use crate::watch::Event;
 
@@ -48,10 +48,19 @@ impl<'s> Worker<'_, 's> {
             return self.elsewhere(read, &read.pieces, None);
         }
         let store = job.vault.store();
-        let found = store
-            .get_range(&read.name(), read.range.clone())
-            .map_err(|error| ChunkError::Store { pack: read.name().to_path(), error })
-            .and_then(|bytes| Ok((self.head(read, &bytes)?, bytes)));
+        let _room = job.reads.room(read.range.end - read.range.start);
+        let bytes = || {
+            let bytes = store.get_range(&read.name(), read.range.clone());
+            bytes.map_err(|error| ChunkError::Store { pack: read.name().to_path(), error })
+        };
+        let found = match read.range.start {
+            // The head is in these bytes, which saves a request.
+            0 => bytes().and_then(|bytes| Ok((job.vault.take_head(&read.pack, &bytes)?, bytes))),
+            _ => {
+                let (head, bytes) = parallel::both(|| job.vault.pack_head(&read.pack, read.pack_size), bytes);
+                head.and_then(|head| Ok((head, bytes?)))
+            }
+        };
         let (head, bytes) = match found {
             Ok(found) => found,
             Err(error) => return self.elsewhere(read, &read.pieces, Some(error)),
@@ -76,15 +85,6 @@ impl<'s> Worker<'_, 's> {
                     self.elsewhere(read, segment, Some(error));
                 }
             }
-        }
-    }
-
-    fn head(&self, read: &Read<'s>, bytes: &[u8]) -> Result<Arc<PackHead>, ChunkError> {
-        let vault = self.job.vault;
-        match read.range.start {
-            // It is in these bytes, which saves a request.
-            0 => vault.take_head(&read.pack, bytes),
-            _ => vault.pack_head(&read.pack, read.pack_size),
         }
     }
 

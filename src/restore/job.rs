@@ -1,15 +1,15 @@
 //! One restore: where it goes, what it has done so far, and what its threads tell each other.
 
 use std::collections::HashSet;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{bounded, unbounded};
 use vault_format::{Entry, Kind};
 
 use super::file::Orphans;
-use super::plan::Planner;
+use super::plan::{Cut, Planner};
 use super::select::Select;
 use super::{RestoreError, RestoreOptions, RestoreReport, fetch};
 use crate::ls::{SourcePart, full_path};
@@ -28,6 +28,8 @@ pub(super) struct Job<'a> {
     pub(super) target: Target,
     /// The same folder, looked at only.
     probe: Target,
+    /// How packs are read, and how much of them is in memory.
+    pub(super) reads: Reads,
     /// Something was in the target before: files may be skipped.
     pub(super) occupied: bool,
     pub(super) counts: Counts,
@@ -36,6 +38,34 @@ pub(super) struct Job<'a> {
     /// Why everything ends.
     failure: Mutex<Option<RestoreError>>,
     failed: AtomicBool,
+}
+
+/// How packs are read.
+pub(super) struct Reads {
+    pub(super) cut: Cut,
+    in_use: Mutex<u64>,
+    given: Condvar,
+}
+
+/// That so many bytes of packs may be in memory.
+pub(super) struct Room<'r>(&'r Reads, u64);
+
+impl Reads {
+    /// Waits until there is room for `bytes` more.
+    pub(super) fn room(&self, bytes: u64) -> Room<'_> {
+        let full = |in_use: &mut u64| *in_use > 0 && *in_use + bytes > READS;
+        let in_use = lock(&self.in_use);
+        let mut in_use = self.given.wait_while(in_use, full).unwrap_or_else(PoisonError::into_inner);
+        *in_use += bytes;
+        Room(self, bytes)
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.in_use) -= self.1;
+        self.0.given.notify_all();
+    }
 }
 
 /// One source, or the part of it that is restored.
@@ -94,6 +124,7 @@ impl<'a> Job<'a> {
             watch,
             target: open(options.dry_run)?,
             probe,
+            reads: Reads { cut: Cut::of(vault.store()), in_use: Mutex::default(), given: Condvar::new() },
             occupied,
             counts: Counts::default(),
             unverified: (options.verify && !options.dry_run).then(Mutex::default),
@@ -181,7 +212,9 @@ impl<'a> Job<'a> {
     }
 
     pub(super) fn workers(&self) -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS)
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS);
+        // Most of them wait for replies where there is a way to go.
+        if self.vault.store().folder().is_some() { cores } else { cores.max(FAR_WORKERS) }
     }
 
     /// Ends everything: the first reason is the one that is told.
@@ -368,3 +401,7 @@ pub(super) fn may_skip(job: &Job<'_>) -> bool {
 
 /// More threads only wait for the disk; each may hold a whole read.
 const WORKERS: usize = 16;
+/// Workers where the store is far: each has one request under way, or one read that it writes out.
+const FAR_WORKERS: usize = 6;
+/// Bytes of packs in memory at one time, over all workers: three whole packs.
+const READS: u64 = 48 << 20;

@@ -15,7 +15,8 @@ use super::file::{File, Names, Orphans, Place};
 use super::job::{Job, Source, may_skip};
 use super::space::content_len;
 use crate::ls::tree_trouble;
-use crate::manifest::{ListRoot, is_within, walk_list};
+use crate::manifest::{ListRoot, TreeError, is_within, walk_list};
+use crate::store::Store;
 use crate::target::{Begin, Outcome, OwnerMap};
 use crate::vault::ChunkError;
 use crate::{Trouble, chain};
@@ -105,7 +106,7 @@ impl<'s> Planner<'s> {
             self.job.go_on()?;
             let leaf = match leaf {
                 Ok(leaf) => leaf,
-                Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
+                Err(error) if is_about_the_store(&error) => return Err(source.part.failed(error).into()),
                 Err(error) => {
                     source.broken.store(true, std::sync::atomic::Ordering::Relaxed);
                     let message = format!("its list of files cannot be read any further: {}", chain(&error));
@@ -218,7 +219,7 @@ impl<'s> Planner<'s> {
         for (number, piece) in pieces.enumerate() {
             let (at, id, len) = match piece {
                 Ok(piece) => piece,
-                Err(error) if tree_trouble(&error) == Trouble::Storage => return Err(source.part.failed(error).into()),
+                Err(error) if is_about_the_store(&error) => return Err(source.part.failed(error).into()),
                 Err(error) => {
                     file.fail(job, &self.orphans, &chain(&error), true);
                     return Ok(());
@@ -283,7 +284,7 @@ impl<'s> Planner<'s> {
         pieces.sort_unstable_by_key(|piece| (piece.pack, piece.slot, piece.chunk_offset, piece.id));
         let spans: Vec<_> = pieces.iter().map(|piece| (piece.pack, piece.frame())).collect();
         let mut pieces = pieces.into_iter();
-        for (count, range) in cut_reads(&spans) {
+        for (count, range) in cut_reads(&spans, self.job.reads.cut) {
             let pieces: Vec<_> = pieces.by_ref().take(count).collect();
             let (pack, pack_size) = packs[pieces[0].pack as usize];
             let range = range.start..range.end.min(pack_size);
@@ -439,16 +440,35 @@ impl<'s> Groups<'s> {
     }
 }
 
+/// How reads are cut.
+#[derive(Clone, Copy)]
+pub(super) struct Cut {
+    /// The longest read.
+    longest: u64,
+    /// Bytes that nobody needs and that cost less than another request.
+    gap: u64,
+}
+
+impl Cut {
+    /// From a folder a read has no latency worth speaking of, and half a pack keeps the workers' memory small. Over a network
+    /// a whole pack is one request, and three windows come sooner than another reply.
+    pub(super) fn of(store: &Store) -> Self {
+        match store.folder() {
+            Some(_) => Self { longest: (limits::PACK / 2) as u64, gap: WINDOW },
+            None => Self { longest: limits::PACK as u64, gap: 3 * WINDOW },
+        }
+    }
+}
+
 /// Cuts spans, sorted by pack and place, into reads: how many spans each takes, and the windows that hold them.
-fn cut_reads(spans: &[(u32, Range<u64>)]) -> Vec<(usize, Range<u64>)> {
+fn cut_reads(spans: &[(u32, Range<u64>)], cut: Cut) -> Vec<(usize, Range<u64>)> {
     let mut reads: Vec<(u32, usize, Range<u64>)> = Vec::new();
     for (pack, span) in spans {
         let start = span.start - span.start % WINDOW;
         let end = span.end.next_multiple_of(WINDOW);
         match reads.last_mut() {
-            // A window that nobody needs costs less than another request.
             Some((same, count, range))
-                if same == pack && start <= range.end + WINDOW && end.max(range.end) - range.start <= READ =>
+                if same == pack && start <= range.end + cut.gap && end.max(range.end) - range.start <= cut.longest =>
             {
                 *count += 1;
                 range.end = range.end.max(end);
@@ -460,6 +480,12 @@ fn cut_reads(spans: &[(u32, Range<u64>)]) -> Vec<(usize, Range<u64>)> {
 }
 
 /// Pieces in a full window, twice the number of files; about 20 MiB.
+
+/// Whether what cannot be read is no damage: the store is away, or does not let us.
+fn is_about_the_store(error: &TreeError) -> bool {
+    matches!(tree_trouble(error), Trouble::Storage | Trouble::NotAllowed)
+}
+
 const PIECES: usize = 65_536;
 /// Pieces in the first window.
 const FIRST_PIECES: usize = 1024;
@@ -473,8 +499,6 @@ const SMALL: usize = 128;
 const GROUPS: usize = 1 << 18;
 /// SPEC section 6: packs are read in whole windows.
 const WINDOW: u64 = 1 << 20;
-/// The longest read. A worker has one in memory.
-const READ: u64 = (limits::PACK / 2) as u64;
 
 #[cfg(test)]
 mod tests {
@@ -482,8 +506,12 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
+    const READ: u64 = 8 * MIB;
+    const NEAR: Cut = Cut { longest: READ, gap: MIB };
+    const FAR: Cut = Cut { longest: 16 * MIB, gap: 3 * MIB };
+
     fn cut(spans: &[(u32, Range<u64>)]) -> Vec<(usize, Range<u64>)> {
-        let reads = cut_reads(spans);
+        let reads = cut_reads(spans, NEAR);
         assert_eq!(reads.iter().map(|(count, _)| count).sum::<usize>(), spans.len());
         for (_, range) in &reads {
             assert!(range.start % WINDOW == 0 && range.end % WINDOW == 0 && range.end - range.start <= READ);
@@ -508,11 +536,15 @@ mod tests {
         let reads = cut(&spans);
         assert!(reads.len() <= 3, "{reads:?}");
         assert!(reads.windows(2).all(|pair| pair[1].1.start <= pair[0].1.end), "a gap: {reads:?}");
+        assert_eq!(cut_reads(&spans[..60], FAR), [(60, 0..16 * MIB)]);
+        let few: Vec<_> = spans.iter().step_by(16).cloned().collect();
+        assert_eq!(cut_reads(&few, FAR), [(4, 0..13 * MIB)]);
+        assert_eq!(cut_reads(&[spans[0].clone(), spans[40].clone()], FAR).len(), 2);
     }
 
     #[test]
     fn a_segment_larger_than_anything_honest_is_read_all_the_same() {
-        assert_eq!(cut_reads(&[(0, 0..16 * MIB)]), [(1, 0..16 * MIB)]);
+        assert_eq!(cut_reads(&[(0, 0..16 * MIB)], NEAR), [(1, 0..16 * MIB)]);
     }
 
     #[test]

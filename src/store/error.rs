@@ -2,6 +2,7 @@
 
 use super::cloud::CredentialError;
 use super::options::OptionError;
+use super::transport::CallError;
 use super::transport::reply::{Failure, Reply};
 use crate::Trouble;
 use std::{error::Error, fmt, io};
@@ -224,6 +225,10 @@ impl StoreError {
     /// Sorts what the object store library reports. `AlreadyExists` never gets here: a write decides it.
     pub(super) fn sort(at: String, error: object_store::Error) -> Self {
         use object_store::Error as E;
+        if let Some(failure) = CallError::find(&error) {
+            let reply = Reply { failure: Some(failure.clone()), ..Reply::default() };
+            return Self::sort_failure(at, failure, &reply);
+        }
         match error {
             E::NotFound { .. } => Self::NotFound { at },
             E::PermissionDenied { source, .. } => Self::PermissionDenied { at, source },
@@ -238,10 +243,24 @@ impl StoreError {
     /// Sorts a failure by what the transport saw of it, which says more than the library does.
     pub(super) fn sort_reply(at: String, error: object_store::Error, reply: &Reply) -> Self {
         let said = || BoxError::from(Said(reply).to_string());
+        if matches!(&error, object_store::Error::Unauthenticated { source, .. } if source.is::<CredentialError>()) {
+            // The reply, if there is one, is that of whoever gives out credentials.
+            return match Self::sort(at, error) {
+                Self::Credential { at, source: CredentialError::Failed { credential, .. } }
+                    if reply.status.is_some() =>
+                {
+                    Self::Credential { at, source: CredentialError::Failed { credential, source: said() } }
+                }
+                error => error,
+            };
+        }
         if let Some(failure) = &reply.failure.as_ref().filter(|failure| **failure != Failure::Garbled) {
             return Self::sort_failure(at, failure, reply);
         }
-        let Some(status) = reply.status else { return Self::sort(at, error) };
+        // A provider of credentials says more than the last one that it asked.
+        let is_own =
+            matches!(&error, object_store::Error::Unauthenticated { source, .. } if source.is::<CredentialError>());
+        let Some(status) = reply.status.filter(|_| !is_own) else { return Self::sort(at, error) };
         // Deletions in bulk succeed, and their errors are inside.
         let inside = if (200..300).contains(&status) { bulk_code(&error) } else { None };
         let code = reply.code.as_deref().or(inside.as_deref()).unwrap_or_default();
@@ -265,6 +284,13 @@ impl StoreError {
             }
             // Azure says so of a network that is not allowed in, and its emulator of a wrong signature.
             "AuthorizationFailure" if message.contains("failed to authenticate") => {
+                Self::WrongCredentials { at, source: said() }
+            }
+            code if reply.is_of_credentials
+                && (300..500).contains(&status)
+                && !matches!(status, 408 | 425 | 429)
+                && !TRANSIENT.contains(&code) =>
+            {
                 Self::WrongCredentials { at, source: said() }
             }
             code if WRONG_CREDENTIALS.contains(&code) => Self::WrongCredentials { at, source: said() },
@@ -340,6 +366,8 @@ impl StoreError {
                 | K::Interrupted
                 | K::UnexpectedEof,
             ) => Self::Unreachable { at, source },
+            // The system's word for an unknown host has no kind.
+            _ if crate::chain(source.as_ref()).contains("failed to lookup address") => Self::Unreachable { at, source },
             _ => Self::Other { at, source },
         }
     }
@@ -472,9 +500,10 @@ const FULL: [&str; 7] = [
     "XMinioStorageFull",
 ];
 /// Those about checksums mean that bytes were spoilt on the way.
-const TRANSIENT: [&str; 21] = [
+const TRANSIENT: [&str; 22] = [
     "BadDigest",
     "ConditionalRequestConflict",
+    "IDPCommunicationError",
     "IncompleteBody",
     "InternalError",
     "InvalidDigest",

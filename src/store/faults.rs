@@ -254,7 +254,16 @@ impl fmt::Debug for FaultyStore {
 
 /// Counts requests and bytes, and makes every request take time: for tests of how few there are. Clones are the same meter.
 #[derive(Clone, Default)]
-pub struct Meter(Arc<Mutex<Metered>>);
+pub struct Meter(Arc<Mutex<Metered>>, Arc<Mutex<Vec<Written>>>);
+
+/// A moment in the life of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The path of the object.
+    pub path: String,
+    /// The store has confirmed it; else it begins.
+    pub confirmed: bool,
+}
 
 /// What a [`Meter`] has seen since it was made or reset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -282,7 +291,7 @@ pub struct Metered {
 impl Meter {
     /// Every request takes `delay` longer.
     pub fn new(delay: Duration) -> Self {
-        Self(Arc::new(Mutex::new(Metered { delay, ..Metered::default() })))
+        Self(Arc::new(Mutex::new(Metered { delay, ..Metered::default() })), Arc::default())
     }
 
     /// `inner` with this meter.
@@ -296,6 +305,15 @@ impl Meter {
         let seen = *state;
         *state = Metered { delay: seen.delay, at_once: seen.at_once, ..Metered::default() };
         seen
+    }
+
+    /// Beginnings and ends of all writes since this was asked last, in their order.
+    pub fn take_written(&self) -> Vec<Written> {
+        std::mem::take(&mut *self.written())
+    }
+
+    fn written(&self) -> MutexGuard<'_, Vec<Written>> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, Metered> {
@@ -364,8 +382,12 @@ impl MeteredStore {
 impl ObjectStore for MeteredStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let size = payload.content_length() as u64;
+        let note = |confirmed| self.meter.written().push(Written { path: location.to_string(), confirmed });
+        note(false);
         let _under_way = self.meter.begin(|seen| (seen.puts, seen.sent) = (seen.puts + 1, seen.sent + size)).await;
-        self.inner.put_opts(location, payload, opts).await
+        let result = self.inner.put_opts(location, payload, opts).await?;
+        note(true);
+        Ok(result)
     }
 
     async fn put_multipart_opts(&self, path: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {

@@ -331,6 +331,45 @@ fn other_dialects_are_sorted_alike() {
     }
 }
 
+/// What those say who give out credentials is not said of the store.
+#[test]
+fn refused_credentials_are_not_a_missing_object() {
+    let server = Server::start();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "token").expect("written");
+    let transport = Transport::new(&options()).expect("a transport");
+    let set = |builder: AmazonS3Builder, key: &str, value: &str| builder.with_config(key.parse().expect(key), value);
+    let builder = AmazonS3Builder::new()
+        .with_http_connector(transport.clone())
+        .with_retry(few())
+        .with_endpoint(server.url())
+        .with_bucket_name("b")
+        .with_region("x");
+    let builder = set(builder, "aws_web_identity_token_file", file.path().to_str().expect("UTF-8"));
+    let builder = set(builder, "aws_role_arn", "arn:aws:iam::1:role/r");
+    let builder = set(builder, "aws_endpoint_url_sts", &server.url());
+    let store = open(Arc::new(builder.build().expect("a client")), &transport, ms(300));
+    let (name, _) = record(1);
+    let ask = |act| {
+        server.reset();
+        server.always(Kind::Other, act);
+        let error = store.get(&name, &hash).expect_err("no credentials");
+        assert_eq!(server.count(Kind::Get), 0);
+        error
+    };
+    for (status, code) in [(404, ""), (403, "AccessDenied"), (400, "InvalidIdentityToken")] {
+        let body = format!("<ErrorResponse><Error><Code>{code}</Code></Error></ErrorResponse>").leak();
+        let error = ask(Act::Say(status, vec![], body));
+        assert!(matches!(error, StoreError::WrongCredentials { .. }), "{error:?}");
+    }
+    let error =
+        ask(Act::Say(400, vec![], "<ErrorResponse><Error><Code>ExpiredTokenException</Code></Error></ErrorResponse>"));
+    assert!(matches!(error, StoreError::ExpiredCredentials { .. }), "{error:?}");
+    let error = ask(Act::Say(503, vec![], ""));
+    assert!(matches!(error, StoreError::Unreachable { .. }), "{error:?}");
+    assert!(store.traffic().other.requests > 4);
+}
+
 #[test]
 fn hosts_that_do_not_answer_are_unreachable_and_tls_is_told_apart() {
     let refused = {

@@ -261,11 +261,16 @@ impl Endpoint {
         Ok(Self { url: url.as_str().trim_end_matches('/').to_owned(), http })
     }
 
-    /// The same server with the bucket as the first part of its name.
-    pub(super) fn with_bucket(&self, bucket: &str) -> String {
-        match self.url.split_once("://") {
-            Some((scheme, rest)) => format!("{scheme}://{bucket}.{rest}"),
-            None => self.url.clone(),
+    /// The same server with the bucket as the first part of its name. `None`: that is no name.
+    pub(super) fn with_bucket(&self, bucket: &str) -> Option<String> {
+        let mut url = url::Url::parse(&self.url).ok()?;
+        match url.host()? {
+            url::Host::Domain(name) => {
+                let name = format!("{bucket}.{name}");
+                url.set_host(Some(&name)).ok()?;
+                Some(url.as_str().trim_end_matches('/').to_owned())
+            }
+            url::Host::Ipv4(_) | url::Host::Ipv6(_) => None,
         }
     }
 }
@@ -459,8 +464,11 @@ mod tests {
         ] {
             assert_eq!(parse(text, false), Ok(Endpoint { url: url.into(), http }), "{text}");
         }
-        let named = parse("https://s3.example/", false).expect("endpoint").with_bucket("b");
-        assert_eq!(named, "https://b.s3.example");
+        let named = |text, bucket| parse(text, false).expect("endpoint").with_bucket(bucket);
+        assert_eq!(named("https://s3.example/", "b").as_deref(), Some("https://b.s3.example"));
+        assert_eq!(named("https://s3.example:9000/x/", "b").as_deref(), Some("https://b.s3.example:9000/x"));
+        assert_eq!(named("https://127.0.0.1", "b"), None);
+        assert_eq!(named("https://[::1]:80", "b"), None);
         assert!(matches!(parse("http://nas.lan", false), Err(OptionError::Needs(why)) if why.contains("allow-http")));
         assert!(parse("http://nas.lan", true).is_ok_and(|endpoint| endpoint.http));
         for text in

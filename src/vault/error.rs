@@ -95,6 +95,9 @@ pub enum VaultError {
     /// A snapshot cannot be found by what was typed.
     #[error("{0}")]
     Snapshot(String),
+    /// The vault shows no snapshot, and what could be one cannot be read.
+    #[error("the vault shows no snapshots, but {count} that cannot be read", count = entries(*.0))]
+    Unread(usize),
     /// The keys of an epoch are missing.
     #[error("this device has no keys of epoch {epoch}")]
     NoEpoch {
@@ -204,7 +207,9 @@ impl VaultError {
             Self::State(StateError::VaultBusy { .. }) => Trouble::Busy,
             Self::State(StateError::UnknownVault { .. }) => Trouble::NoVault,
             Self::Log(error) => error.trouble(),
-            Self::RosterRolledBack { .. } | Self::Table { .. } | Self::Behind { .. } => Trouble::Integrity,
+            Self::RosterRolledBack { .. } | Self::Table { .. } | Self::Unread(_) | Self::Behind { .. } => {
+                Trouble::Integrity
+            }
             Self::Write(WriteError::NotAdmin { .. } | WriteError::NotAllowed { .. }) | Self::NotPrimary { .. } => {
                 Trouble::NotAllowed
             }
@@ -257,10 +262,15 @@ impl VaultError {
                 "run it on the device that made the vault, or with the 24 words"
             }
             Self::Table { .. } => "'zvault check' tells which snapshots suffer",
+            Self::Unread(_) => "repeat the command; if this stays, 'zvault check' names what is damaged",
             Self::Store(error) => return error.hints(),
             Self::Log(error) => return error.hints(),
             _ => return Vec::new(),
         };
         vec![hint.into()]
     }
+}
+
+fn entries(count: usize) -> String {
+    if count == 1 { "an entry of a log".into() } else { format!("{count} entries of logs") }
 }

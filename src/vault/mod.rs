@@ -195,7 +195,10 @@ impl Vault {
             let own = snapshot.device == self.device.id;
             (own, if own { snapshot.seq } else { 0 }, snapshot.time, snapshot.seq)
         });
-        let found = resolve(&snapshots, id).map_err(|reason: Unresolved| VaultError::snapshot(id, reason))?;
+        let found = resolve(&snapshots, id).map_err(|reason| match (reason, self.log.junk().len()) {
+            (Unresolved::None, unread @ 1..) => VaultError::Unread(unread),
+            (reason, _) => VaultError::snapshot(id, reason),
+        })?;
         Ok(SnapshotRef { info: found.clone(), path })
     }
 

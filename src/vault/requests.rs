@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
 use object_store::memory::InMemory;
+use vault_format::name::ObjectName;
 
 use super::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault};
 use crate::check::{CheckOptions, check};
@@ -14,6 +15,7 @@ use crate::keys::Passphrase;
 use crate::ls;
 use crate::push::{PushOptions, PushReport, push};
 use crate::restore::{RestoreOptions, restore};
+use crate::stage::testing::random_bytes;
 use crate::state::Home;
 use crate::store::Store;
 use crate::store::faults::{Meter, Metered};
@@ -42,6 +44,13 @@ impl World {
 
     fn at(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
+    }
+
+    fn write(&self, name: &str, len: usize) {
+        let path = self.at("source").join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, random_bytes(name.bytes().fold(7, |sum, byte| sum * 31 + u64::from(byte)), len))
+            .expect("written");
     }
 
     fn home(&self, name: &str) -> Arc<Home> {
@@ -85,6 +94,123 @@ impl World {
         work(self);
         (self.meter.take(), start.elapsed())
     }
+}
+
+#[test]
+fn an_unchanged_push_costs_a_handful_of_lists_and_one_put() {
+    let world = World::new(Duration::ZERO);
+    world.write("file", 2000);
+    world.write("folder/large", 300_000);
+    let source = world.at("source");
+    let mut entries = 0;
+    for (home, cache) in [("home", "cache"), ("two", "cache-two"), ("three", "cache-three")] {
+        let mut vault = world.open(home, Some(cache), Purpose::Push);
+        let options = PushOptions { paths: vec![source.clone()], host: "host".into(), ..PushOptions::default() };
+        for _ in 0..PUSHES {
+            push(&mut vault, &options, &Watch::new()).expect("pushes");
+        }
+        entries = vault.log().entries().count();
+    }
+    assert_eq!(entries, 3 * PUSHES);
+    // The first device has to read what the others wrote, once.
+    world.push("home", Some("cache"), &source);
+    let (seen, _) = world.cost(|world| world.push("home", Some("cache"), &source));
+    assert_eq!((seen.lists, seen.gets, seen.heads, seen.puts, seen.deletes), (6, 0, 0, 1, 0), "{seen:?}");
+    // Without its local copies it reads the newest manifest and the tables, and no more.
+    let (seen, _) = world.cost(|world| world.push("home", None, &source));
+    assert!(seen.lists == 6 && seen.gets <= 8 && seen.puts == 1, "{seen:?}");
+    // Looking costs one list of records and one of entries.
+    let (seen, _) = world.cost(|world| world.open("home", Some("cache"), Purpose::Read));
+    assert_eq!((seen.lists, seen.gets, seen.heads), (2, 0, 0), "{seen:?}");
+}
+
+#[test]
+fn one_small_file_without_an_index_costs_little() {
+    let world = World::new(Duration::ZERO);
+    for n in 0..6_000 {
+        world.write(&format!("{}/{n}", n % 40), 300);
+    }
+    world.write("large", 5 << 20);
+    let source = world.at("source");
+    world.push("home", Some("cache"), &source);
+    let written = world.meter.take_written();
+    let deltas = written.iter().filter(|write| write.confirmed && write.path.starts_with("zv1/i/")).count();
+    assert_eq!(deltas, 2, "those of trees apart from those of files");
+    for (cache, most) in [(None, 8), (Some("empty"), 8), (Some("cache"), 2)] {
+        let what = format!("latest:{}/7/1007", source.display());
+        let mut restored = PathBuf::new();
+        let (seen, _) = world.cost(|world| restored = world.restore(cache, &what));
+        assert!(seen.lists == 2 && seen.gets <= most && seen.heads == 0, "{cache:?}: {seen:?}");
+        assert!(seen.received < 4 << 20, "{cache:?}: {seen:?}");
+        let file = fs::read(restored.join("1007")).expect("the file");
+        assert_eq!(file, fs::read(source.join("7/1007")).expect("the file"));
+    }
+    // A device without its index finds everything all the same.
+    let restored = world.restore(None, "latest").join(source.strip_prefix("/").expect("an absolute path"));
+    assert_eq!(fs::read(restored.join("large")).expect("it"), fs::read(source.join("large")).expect("it"));
+    assert_eq!(fs::read(restored.join("39/39")).expect("it"), fs::read(source.join("39/39")).expect("it"));
+}
+
+#[test]
+fn a_spoilt_copy_of_a_tree_is_asked_for_again() {
+    let world = World::new(Duration::ZERO);
+    for n in 0..3_000 {
+        world.write(&format!("{}/{n}", n % 40), 100 + n % 200);
+    }
+    let source = world.at("source");
+    world.push("home", Some("cache"), &source);
+    let entries = list(&world, None);
+    let id = world.home("home").vaults().expect("listed")[0];
+    let folder = Home::cache_folder(&world.at("cache"), id).expect("a folder").join("packs");
+    let copies = || fs::read_dir(&folder).expect("listed").map(|entry| entry.expect("an entry").path());
+    assert_eq!(copies().count(), 1);
+    let copy = copies().next().expect("a copy");
+    let good = fs::read(&copy).expect("read");
+    let (seen, _) = world.cost(|world| assert_eq!(list(world, Some("cache")), entries));
+    assert_eq!(seen.gets, 0, "{seen:?}");
+    let flipped = |at: usize| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    for bytes in [flipped(10), flipped(140), flipped(5_000), good[..70_000].to_vec(), vec![0; good.len()], Vec::new()] {
+        fs::write(&copy, &bytes).expect("written");
+        let (seen, _) = world.cost(|world| assert_eq!(list(world, Some("cache")), entries));
+        assert!(seen.gets >= 1, "{seen:?}");
+        assert!(fs::read(&copy).is_ok_and(|bytes| bytes == good), "the copy is whole again");
+    }
+    fs::write(&copy, flipped(5_000)).expect("written");
+    let report = world.push("home", Some("cache"), &source);
+    assert_eq!((report.files_unmodified, report.data_chunks, report.tree_chunks), (3_000, 0, 0));
+}
+
+#[test]
+fn packs_are_under_way_together_and_tables_come_after_them() {
+    let world = World::new(Duration::from_millis(300));
+    for n in 0..5 {
+        world.write(&format!("{n}"), 16 << 20);
+    }
+    let (seen, _) = world.cost(|world| world.push("home", Some("cache"), &world.at("source")));
+    assert!(seen.most_at_once >= 2, "{seen:?}");
+    let written = world.meter.take_written();
+    let vault = world.open("home", None, Purpose::Read);
+    let when = |path: &str, confirmed: bool| {
+        let found = written.iter().position(|write| write.path == path && write.confirmed == confirmed);
+        found.unwrap_or_else(|| panic!("{path} was written"))
+    };
+    let mut packs = 0;
+    for entry in vault.log().entries() {
+        let object = ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object };
+        for (hash, _) in &entry.body.deltas {
+            let delta = ObjectName::Delta { device: entry.device, hash: *hash };
+            assert!(when(&delta.to_path(), true) < when(&object.to_path(), false));
+            for pack in vault.open_table(false, entry.device, *hash).expect("opens").packs {
+                packs += 1;
+                assert!(when(&ObjectName::Pack(pack.name).to_path(), true) < when(&delta.to_path(), false));
+            }
+        }
+    }
+    assert!(packs >= 6, "{packs}");
 }
 
 /// Prints what the jobs cost on a real tree: `ZVAULT_MEASURE=/usr/src/linux cargo test --lib measure -- --ignored --nocapture`.
@@ -138,4 +264,5 @@ fn list(world: &World, cache: Option<&str>) -> u64 {
     entries
 }
 
+const PUSHES: usize = 100;
 const URL: &str = "memory://requests";

@@ -35,6 +35,9 @@ fn whole(place: &Place) {
     let world = World::new();
     let go = |args: &[&str]| place.run(&world, args);
     go(&["push", "data"]).expect_code(10);
+    // All that it tries works here, and nothing of it stays.
+    go(&["doctor"]).expect_code(0).expect_out("everything is fine");
+    assert!(place.names().iter().all(|name| !name.starts_with("zv1")), "{:?}", place.names());
     go(&["init"]).expect_code(0);
     fill(&world);
     let first = go(&["push", "data", "--json"]).expect_code(0).last_json();

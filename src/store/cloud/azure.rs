@@ -2,12 +2,23 @@
 
 use super::credential::{CredentialError, LOGIN_WAIT, METADATA_WAIT, Named, why_not};
 use super::{Environment, OpenError, Opened, below, client_options, transport};
-use crate::store::options::{OptionError, Settings, StoreOptions};
+use crate::store::BoxError;
+use crate::store::options::{Endpoint, OptionError, Settings, StoreOptions, value};
 use crate::store::retry;
 use crate::store::transport::{Transport, UploadCheck};
 use crate::store::url::Bucket;
-use object_store::StaticCredentialProvider;
-use object_store::azure::{AzureAccessKey, AzureConfigKey, AzureCredential, MicrosoftAzureBuilder, split_sas};
+use async_trait::async_trait;
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use object_store::azure::{
+    AzureAccessKey, AzureAuthorizer, AzureConfigKey, AzureCredential, MicrosoftAzure, MicrosoftAzureBuilder, split_sas,
+};
+use object_store::client::{HttpClient, HttpConnector, HttpRequest, HttpRequestBody};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, StaticCredentialProvider,
+};
+use std::fmt;
 use std::sync::Arc;
 
 pub(super) async fn open(
@@ -25,6 +36,10 @@ pub(super) async fn open(
             OptionError::Needs(format!("the storage account is not known: set -o account=NAME or {}", ACCOUNTS[0]))
         })?,
     };
+    // It becomes a part of the name of a host.
+    if !account.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return Err(value("account", &account, "an account's name has small letters and digits only").into());
+    }
     let endpoint = settings.text("endpoint")?.map(|text| settings.endpoint("endpoint", text)).transpose()?;
     let http = endpoint.as_ref().is_some_and(|endpoint| endpoint.http);
     let transport = transport(options, http, UploadCheck::ReplyMd5)?;
@@ -49,7 +64,125 @@ pub(super) async fn open(
         }
     };
     let store = builder.build()?;
+    let deletes = SingleDeletes {
+        credentials: store.credentials().clone(),
+        signed: !anonymous,
+        client: transport.connect(&client_options(http))?,
+        container: format!("{}/{}", service(endpoint.as_ref(), &account), bucket.name),
+        account,
+    };
+    let store = OneByOne { store, deletes: Arc::new(deletes) };
     Ok(Opened { objects: below(&bucket.prefix, store), credential, pack_class, conditional_create, transport })
+}
+
+/// Where the blob service of the account is.
+fn service(endpoint: Option<&Endpoint>, account: &str) -> String {
+    endpoint.map_or_else(|| format!("https://{account}.blob.core.windows.net"), |endpoint| endpoint.url.clone())
+}
+
+/// The library deletes by batches of the whole container, which a credential for a part of it may not send.
+#[derive(Debug)]
+struct OneByOne {
+    store: MicrosoftAzure,
+    deletes: Arc<SingleDeletes>,
+}
+
+/// What it takes to delete one blob.
+struct SingleDeletes {
+    credentials: Provider,
+    signed: bool,
+    client: HttpClient,
+    /// Its URL.
+    container: String,
+    account: String,
+}
+
+impl SingleDeletes {
+    async fn delete(&self, path: Path) -> object_store::Result<Path> {
+        let failed = |source: BoxError| object_store::Error::Generic { store: "Azure", source };
+        let mut url = url::Url::parse(&self.container).map_err(|error| failed(error.into()))?;
+        url.path_segments_mut().map_err(|()| failed("the endpoint is no place".into()))?.extend(path.parts());
+        let request = http::Request::delete(url.as_str()).header(http::header::CONTENT_LENGTH, 0);
+        let mut request: HttpRequest = request.body(HttpRequestBody::empty()).map_err(|error| failed(error.into()))?;
+        if self.signed {
+            let credential = self.credentials.get_credential().await?;
+            AzureAuthorizer::new(&credential, &self.account).try_authorize(&mut request)?;
+        }
+        let reply = self.client.execute(request).await.map_err(|error| failed(error.into()))?;
+        match reply.status() {
+            status if status.is_success() => Ok(path),
+            http::StatusCode::NOT_FOUND => {
+                let source = "there is no such blob".into();
+                Err(object_store::Error::NotFound { path: path.to_string(), source })
+            }
+            status => Err(failed(format!("it answered {status}").into())),
+        }
+    }
+}
+
+impl fmt::Debug for SingleDeletes {
+    /// Without anything that could be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SingleDeletes").field("container", &self.container).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for OneByOne {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.fmt(f)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for OneByOne {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> object_store::Result<PutResult> {
+        self.store.put_opts(path, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        path: &Path,
+        options: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.store.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> object_store::Result<GetResult> {
+        self.store.get_opts(path, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        paths: BoxStream<'static, object_store::Result<Path>>,
+    ) -> BoxStream<'static, object_store::Result<Path>> {
+        let deletes = self.deletes.clone();
+        paths
+            .and_then(move |path| {
+                let deletes = deletes.clone();
+                async move { deletes.delete(path).await }
+            })
+            .boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.store.list(prefix)
+    }
+
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Path>,
+        offset: &Path,
+    ) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.store.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
+        self.store.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
+        self.store.copy_opts(from, to, options).await
+    }
 }
 
 type Provider = Arc<dyn object_store::CredentialProvider<Credential = AzureCredential>>;

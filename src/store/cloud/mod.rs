@@ -131,7 +131,9 @@ fn client_options(http: bool) -> ClientOptions {
 }
 
 /// The variables of the environment.
-pub(super) struct Environment(Box<dyn Fn(&str) -> Option<OsString> + Send + Sync>);
+pub(super) struct Environment(Box<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Environment {
     /// Those of the process.

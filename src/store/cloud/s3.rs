@@ -4,7 +4,7 @@ use super::aws_profile::{Cached, Profile};
 use super::credential::{CredentialError, LOGIN_WAIT, METADATA_WAIT, Named, why_not};
 use super::{Environment, OpenError, Opened, below, client_options, transport};
 use crate::store::StoreError;
-use crate::store::options::{Endpoint, OptionError, Settings, StoreOptions};
+use crate::store::options::{Endpoint, OptionError, Settings, StoreOptions, value};
 use crate::store::retry::{self, Health, Pace, Patience};
 use crate::store::transport::reply::{CALL, Call};
 use crate::store::transport::{Transport, UploadCheck};
@@ -37,16 +37,18 @@ pub(super) async fn open(
     }
     builder = encryption(builder, &settings)?;
     let path_style = settings.flag("path-style")?;
-    settings.word("region")?;
 
     let endpoint = endpoint(&settings, environment, profile.as_ref()).await?;
+    // The certificate of AWS covers one label before its own, and not every name is one.
+    let path_style = path_style.unwrap_or(endpoint.is_some() || !is_label(&bucket.name));
     builder = match &endpoint {
-        Some(endpoint) if path_style.unwrap_or(true) => builder.with_endpoint(&endpoint.url),
+        Some(endpoint) if path_style => builder.with_endpoint(&endpoint.url),
         Some(endpoint) => {
-            builder.with_endpoint(endpoint.with_bucket(&bucket.name)).with_virtual_hosted_style_request(true)
+            let named = endpoint.with_bucket(&bucket.name).ok_or_else(|| no_host(bucket))?;
+            builder.with_endpoint(named).with_virtual_hosted_style_request(true)
         }
-        // The certificate of AWS covers one label before its own.
-        None => builder.with_virtual_hosted_style_request(!path_style.unwrap_or(bucket.name.contains('.'))),
+        None if !path_style && !is_label(&bucket.name) => return Err(no_host(bucket).into()),
+        None => builder.with_virtual_hosted_style_request(!path_style),
     };
     let http = endpoint.as_ref().is_some_and(|endpoint| endpoint.http);
     let transport = transport(options, http, UploadCheck::None)?;
@@ -71,6 +73,19 @@ pub(super) async fn open(
     };
     let store = builder.build()?;
     Ok(Opened { objects: below(&bucket.prefix, store), credential, pack_class, conditional_create, transport })
+}
+
+/// Whether a name can be a part of the name of a host.
+fn is_label(name: &str) -> bool {
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    name.bytes().all(known) && !name.starts_with('-') && !name.ends_with('-') && name.len() <= 63
+}
+
+fn no_host(bucket: &Bucket) -> OptionError {
+    OptionError::Needs(format!(
+        "path-style=false: with {} before it, the name of the server is none; leave the option out",
+        bucket.name
+    ))
 }
 
 /// As AWS's own tools read it: the option, the environment, the profile.
@@ -103,15 +118,21 @@ async fn region(
     environment: &Environment,
     profile: Option<&Profile>,
 ) -> Result<Option<String>, OpenError> {
-    if let Some(region) = settings.word("region")? {
-        return Ok(Some(region.to_owned()));
-    }
-    if let Some((_, region)) = environment.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]) {
-        return Ok(Some(region));
-    }
-    match profile {
-        Some(profile) => Ok(profile.region().await),
-        None => Ok(None),
+    let found = if let Some(region) = settings.text("region")? {
+        Some(("region".to_owned(), region.to_owned()))
+    } else if let Some((name, region)) = environment.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]) {
+        Some((name.to_owned(), region))
+    } else if let Some(profile) = profile {
+        profile.region().await.map(|region| (format!("region in {profile}"), region))
+    } else {
+        None
+    };
+    match found {
+        // It becomes a part of names of hosts, and goes into signatures.
+        Some((name, region)) if !region.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) => {
+            Err(value(&name, &region, "letters, digits and - only").into())
+        }
+        found => Ok(found.map(|(_, region)| region)),
     }
 }
 

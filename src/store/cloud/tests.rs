@@ -327,17 +327,27 @@ async fn options_that_do_not_fit_are_errors() {
         (S3, "endpoint=http://minio.example"),
         (S3, "account=a"),
         (S3, "region=eu west"),
+        (S3, "region=eu/west"),
+        // Names of hosts that are none: the library would panic later.
+        ("s3://my_bucket", "path-style=false"),
+        ("s3://my.bucket", "path-style=false"),
+        ("az://c", "account=My_Account"),
         ("gs://b", "region=eu"),
         ("gs://b", "endpoint=http://gcs.example"),
         ("az://c", "storage-class=Lukewarm"),
         ("az://c", "use-cli=perhaps"),
     ] {
-        let settings: &[&str] = if url.starts_with("az") { &["account=a", setting] } else { &[setting] };
-        let settings = if setting == "account=a" { &[setting] } else { settings };
+        let with_account = url.starts_with("az") && !setting.starts_with("account");
+        let settings: &[&str] = if with_account { &["account=a", setting] } else { &[setting] };
         let error = world.error(url, settings).await;
         assert!(matches!(&error, StoreError::Option { .. }), "{setting}: {error}");
         assert_eq!(error.trouble(), crate::Trouble::Usage);
     }
+    let error = world.error(S3, &[ENDPOINT, "path-style=false"]).await;
+    assert!(matches!(&error, StoreError::Option { .. }), "{error}");
+    let mut world = world;
+    world.set("AWS_REGION", "eu west".into());
+    assert!(world.error(S3, &[ENDPOINT]).await.to_string().contains("AWS_REGION: \"eu west\""));
 }
 
 #[tokio::test]
@@ -384,6 +394,8 @@ async fn regions_and_endpoints_come_from_where_aws_tools_take_them() {
     assert!(debug.contains("https://bucket.s3.eu-west-1.amazonaws.com"), "{debug}");
     let debug = shown(world.open("s3://my.bucket", &["region=eu-west-1"]).await);
     assert!(debug.contains("https://s3.eu-west-1.amazonaws.com/my.bucket"), "{debug}");
+    let debug = shown(world.open("s3://My_bucket", &["region=eu-west-1"]).await);
+    assert!(debug.contains("https://s3.eu-west-1.amazonaws.com/My_bucket"), "{debug}");
     let debug = shown(world.open(S3, &["endpoint=https://s3.example", "path-style=false"]).await);
     assert!(debug.contains("https://bucket.s3.example\"") && debug.contains("us-east-1"), "{debug}");
 

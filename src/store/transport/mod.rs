@@ -153,10 +153,10 @@ impl fmt::Debug for Service {
 #[async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        reply::begin().await;
+        let kind = Kind::of(&request);
+        reply::begin(kind).await;
         let (inner, times) = (&self.inner, &self.inner.options.times);
         let client = self.client(&request)?;
-        let kind = Kind::of(&request);
         let is_metadata = is_metadata(request.uri().host().unwrap_or_default());
         let (mut head, body) = request.into_parts();
         let pieces = Upload::pieces(body)?;
@@ -267,6 +267,16 @@ impl Times {
 pub(super) struct CallError {
     failure: Failure,
     source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl CallError {
+    /// The one in a chain of errors, where requests are made outside of any call.
+    pub(super) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Failure> {
+        match error.downcast_ref::<Self>() {
+            Some(error) => Some(&error.failure),
+            None => error.source().and_then(Self::find),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

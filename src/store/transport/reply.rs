@@ -1,5 +1,6 @@
 //! What a reply, or its absence, said: noted here by the transport, read by the loop that decides what to do about it.
 
+use super::traffic::Kind;
 use http::{HeaderMap, StatusCode, header};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +10,8 @@ use tokio::time::Instant;
 /// The last reply of a call, and what must not be forgotten of those before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::store) struct Reply {
+    /// Whether it came from whoever gives out credentials, and not from the store.
+    pub(in crate::store) is_of_credentials: bool,
     /// `None`: there was none.
     pub(in crate::store) status: Option<u16>,
     /// The store's own word for what went wrong.
@@ -107,9 +110,10 @@ impl Call {
 }
 
 /// A request begins. One that the library repeats on its own waits for as long as the server wanted.
-pub(super) async fn begin() {
+pub(super) async fn begin(kind: Kind) {
     let not_before = with(|state| {
-        state.reply = Reply { throttled: state.reply.throttled, ..Reply::default() };
+        let (throttled, is_of_credentials) = (state.reply.throttled, kind == Kind::Other);
+        state.reply = Reply { throttled, is_of_credentials, ..Reply::default() };
         state.not_before.take()
     });
     if let Some(Some(at)) = not_before {
@@ -216,7 +220,7 @@ mod tests {
     async fn said(status: u16, headers: &[(&'static str, &str)], body: &str) -> Reply {
         let call = Call::default();
         let note = async {
-            begin().await;
+            begin(Kind::Get).await;
             let headers = headers
                 .iter()
                 .map(|(name, value)| (header::HeaderName::from_static(name), value.parse().expect("a value")));

@@ -24,7 +24,7 @@ fn no_vault_named() {
     for args in [&["snapshots"][..], &["init"], &["check", "--keyless"]] {
         run(&mut world.bare(args)).expect_code(2).expect_err("ZVAULT_URL");
     }
-    run(world.bare(["snapshots"]).env("ZVAULT_URL", "s3://bucket")).expect_code(2).expect_err("s3");
+    run(world.bare(["snapshots"]).env("ZVAULT_URL", "s4://bucket")).expect_code(2).expect_err("s4");
 }
 
 #[test]
