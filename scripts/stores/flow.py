@@ -91,7 +91,7 @@ def whole_flow(program, work, url, client, said):
         raise AssertionError("four snapshots were made")
     first.run("check", "--keyless")
     requests = lambda push: sum(kind["requests"] for kind in push.get("requests", {}).values())
-    said(f"the whole flow: creates are {doctor.get('conditional_create')}; first push {requests(one)} requests,"
+    said(f"the whole flow: creates are {doctor['stores'][0].get('conditional_create')}; first push {requests(one)} requests,"
          f" unchanged {requests(two)}")
     return first, data
 

@@ -23,11 +23,15 @@ pub struct StoreReport {
 /// Tries what zvault needs of a store. `write`: also what leaves traces while it runs. `tell` hears each finding at once,
 /// because a store that is ill may take its time. `nonce` keeps runs apart.
 pub fn examine_store(store: &Store, write: bool, nonce: [u8; 8], tell: &mut dyn FnMut(&Finding)) -> StoreReport {
-    let mut bench = Bench { report: StoreReport::default(), tell };
+    let mut bench = Bench { report: StoreReport::default(), tell, is_hopeless: false };
     let records = bench.list(store);
     bench.read(store, records);
     if !write {
         bench.add(Finding::skipped("write", "nothing is to be written"));
+        return bench.report;
+    }
+    if bench.is_hopeless {
+        bench.add(Finding::skipped("write", "the store has to be reached first"));
         return bench.report;
     }
     let probe = store.probe(nonce);
@@ -51,6 +55,8 @@ pub fn not_opened(error: &StoreError) -> Finding {
 struct Bench<'a> {
     report: StoreReport,
     tell: &'a mut dyn FnMut(&Finding),
+    /// The first request failed in a way in which all others will.
+    is_hopeless: bool,
 }
 
 impl Bench<'_> {
@@ -80,6 +86,19 @@ impl Bench<'_> {
                 Vec::new()
             }
             Err(error) => {
+                use StoreError as E;
+                // A permission is for one kind of request; these are for all.
+                self.is_hopeless = matches!(
+                    error,
+                    E::NoBucket { .. }
+                        | E::WrongCredentials { .. }
+                        | E::ExpiredCredentials { .. }
+                        | E::ClockSkew { .. }
+                        | E::WrongRegion { .. }
+                        | E::Tls { .. }
+                        | E::PlainHttp { .. }
+                        | E::NotAStore { .. }
+                );
                 self.add(of_error("list", &error));
                 Vec::new()
             }
@@ -386,7 +405,7 @@ mod tests {
         faults.freeze_lists();
         // Only the one probe: waiting for the others takes its time.
         let probe = store.probe([1; 8]);
-        let mut bench = Bench { report: StoreReport::default(), tell: &mut |_| () };
+        let mut bench = Bench { report: StoreReport::default(), tell: &mut |_| (), is_hopeless: false };
         bench.list_after_write(&probe);
         assert_eq!(verdict(&bench.report, "consistency"), Verdict::Failed(Trouble::Storage));
         assert!(bench.report.findings[0].said.starts_with("only 0 of 5 times"), "{}", bench.report.findings[0].said);

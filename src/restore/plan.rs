@@ -479,13 +479,12 @@ fn cut_reads(spans: &[(u32, Range<u64>)], cut: Cut) -> Vec<(usize, Range<u64>)> 
     reads.into_iter().map(|(_, count, range)| (count, range)).collect()
 }
 
-/// Pieces in a full window, twice the number of files; about 20 MiB.
-
 /// Whether what cannot be read is no damage: the store is away, or does not let us.
 fn is_about_the_store(error: &TreeError) -> bool {
     matches!(tree_trouble(error), Trouble::Storage | Trouble::NotAllowed)
 }
 
+/// Pieces in a full window, twice the number of files; about 20 MiB.
 const PIECES: usize = 65_536;
 /// Pieces in the first window.
 const FIRST_PIECES: usize = 1024;

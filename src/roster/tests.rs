@@ -722,7 +722,7 @@ fn one_store_is_primary() {
     // Whoever is no admin cannot even write it down.
     let sponsor = vault.unlock_by_passphrase();
     let guest = vault.enroll(&sponsor, "guest", caps(RPP));
-    let refused = change(&vault, &guest, &[store(4, true, None)]).err().expect("refused");
+    let Err(refused) = change(&vault, &guest, &[store(4, true, None)]) else { panic!("not refused") };
     assert!(matches!(refused, WriteError::NotAdmin { .. }), "{refused}");
     // And if it does, it does not count.
     vault.write(&guest, |record| {

@@ -364,17 +364,15 @@ struct MeteredStore {
 }
 
 impl MeteredStore {
-    fn pages(
+    async fn pages(
         meter: Meter,
         listed: BoxStream<'static, Result<ObjectMeta>>,
-    ) -> impl Future<Output = Result<impl futures::Stream<Item = Result<ObjectMeta>>>> {
-        async move {
-            let metas: Vec<ObjectMeta> = listed.try_collect().await?;
-            for _ in 0..metas.len().div_ceil(PAGE).max(1) {
-                drop(meter.begin(|seen| seen.lists += 1).await);
-            }
-            Ok(stream::iter(metas.into_iter().map(Ok)))
+    ) -> Result<impl futures::Stream<Item = Result<ObjectMeta>>> {
+        let metas: Vec<ObjectMeta> = listed.try_collect().await?;
+        for _ in 0..metas.len().div_ceil(PAGE).max(1) {
+            drop(meter.begin(|seen| seen.lists += 1).await);
         }
+        Ok(stream::iter(metas.into_iter().map(Ok)))
     }
 }
 

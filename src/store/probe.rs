@@ -5,6 +5,7 @@
 //! line, and some servers say that they do and mean something else.
 
 use super::request::{Failed, refuses_create};
+use super::transport::reply::Reply;
 use super::transport::traffic::Kind;
 use super::{Inner, Store, StoreError};
 use bytes::Bytes;
@@ -64,13 +65,20 @@ impl Store {
 
     /// Tries the store, and leaves nothing behind if it may delete.
     pub fn verdict(&self, nonce: [u8; 8]) -> Result<StoreVerdict, StoreError> {
-        let probe = self.probe(nonce);
-        let verdict = probe.list_after_write().and_then(|listed| {
-            let conditional = probe.conditional_create()?;
-            Ok(StoreVerdict { listed, conditional })
-        });
-        probe.clean();
-        verdict
+        let mut retry = self.0.health.retry();
+        loop {
+            let probe = self.probe(nonce);
+            let verdict = probe.list_after_write().and_then(|listed| {
+                let conditional = probe.conditional_create()?;
+                Ok(StoreVerdict { listed, conditional })
+            });
+            probe.clean();
+            // A request that fails says nothing of what the store can do.
+            match verdict {
+                Ok(verdict) => return Ok(verdict),
+                Err(error) => self.run(retry.after(error, &Reply::default()))?,
+            }
+        }
     }
 }
 
@@ -226,10 +234,15 @@ impl Probe {
 
     fn write(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<(), Failed> {
         // Before, because it may be stored and the reply lost.
-        self.made().insert(name.to_owned());
+        let is_first = self.made().insert(name.to_owned());
         let options = PutOptions { mode, ..PutOptions::default() };
         let path = self.path(name);
-        self.run(Kind::Put, self.inner.objects.put_opts(&path, bytes.into(), options)).map(|_| ())
+        let result = self.run(Kind::Put, self.inner.objects.put_opts(&path, bytes.into(), options)).map(|_| ());
+        // What was refused is not there.
+        if is_first && result.as_ref().is_err_and(|failed| matches!(failed.reply.status, Some(400 | 401 | 403 | 404))) {
+            self.made().remove(name);
+        }
+        result
     }
 
     fn read(&self, name: &str, range: Option<GetRange>) -> Result<Option<Bytes>, StoreError> {

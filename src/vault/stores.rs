@@ -52,12 +52,6 @@ impl Other {
         Self { config, opened: OnceLock::new() }
     }
 
-    /// A store that is open already.
-    #[cfg(test)]
-    pub(crate) fn with_store(config: StoreConfig, store: Store) -> Self {
-        Self { config, opened: OnceLock::from(Ok(store)) }
-    }
-
     pub(crate) fn store(&self) -> Result<&Store, &StoreFailure> {
         let open = || {
             let url = StoreUrl::parse(&self.config.url).map_err(|error| StoreFailure(crate::chain(&error)))?;

@@ -16,7 +16,8 @@ fn a_folder_with_a_vault_is_fine_and_untouched() {
     // Without a URL it is the vault that this machine knows, and its device is named in full for policies.
     let ran = run(&mut world.bare(["doctor", "--json"])).expect_code(0);
     let document = ran.last_json();
-    assert_eq!((&document["num_errors"], &document["conditional_create"]), (&0.into(), &"honoured".into()));
+    let [store] = &document["stores"].as_array().expect("stores")[..] else { panic!("one store: {document}") };
+    assert_eq!((&document["num_errors"], &store["conditional_create"]), (&0.into(), &"honoured".into()));
     let vault = document["findings"].as_array().expect("findings").iter().find(|f| f["probe"] == "vault").expect("one");
     let said = vault["message"].as_str().expect("text");
     assert_eq!(said.rsplit(' ').next().map(str::len), Some(32), "{said}");
@@ -47,6 +48,19 @@ fn what_is_wrong_is_said_with_what_to_do() {
     assert!(quiet.out.lines().next().is_some_and(|line| line.starts_with("failed")), "{}", quiet.out);
     let json = world.run(["doctor", "--json"]).expect_code(1).last_json();
     assert_eq!(json["num_errors"], 1);
+}
+
+#[test]
+fn all_stores_of_the_configuration_are_looked_at() {
+    let world = World::with_vault();
+    fs::create_dir(world.path("second")).expect("a folder");
+    let store = |name: &str| format!("[[store]]\nname = {name:?}\nurl = {:?}\n", world.path(name));
+    world.write("zvault.toml", store("vault") + &store("second"));
+    let document = run(&mut world.bare(["doctor", "--json", "--config", "zvault.toml"])).expect_code(0).last_json();
+    let stores = document["stores"].as_array().expect("stores");
+    let places: Vec<_> = stores.iter().filter_map(|store| store["repository"].as_str()).collect();
+    assert_eq!(places.len(), 2, "{document}");
+    assert!(places[0].ends_with("/vault") && places[1].ends_with("/second"), "{places:?}");
 }
 
 #[test]

@@ -119,6 +119,7 @@ pub(crate) struct Rule {
     when: When,
     method: Option<String>,
     path: Option<String>,
+    except: Vec<String>,
     matched: u64,
 }
 
@@ -130,7 +131,7 @@ impl Rule {
 
     /// `fault` for these requests.
     pub(crate) fn when(when: When, fault: Fault) -> Self {
-        Self { fault, when, method: None, path: None, matched: 0 }
+        Self { fault, when, method: None, path: None, except: Vec::new(), matched: 0 }
     }
 
     /// Only requests with this method are counted.
@@ -142,6 +143,12 @@ impl Rule {
     /// Only requests with this in their target (path and query) are counted.
     pub(crate) fn path(mut self, part: &str) -> Self {
         self.path = Some(part.to_owned());
+        self
+    }
+
+    /// Requests with this in their target are not counted.
+    pub(crate) fn except(mut self, part: &str) -> Self {
+        self.except.push(part.to_owned());
         self
     }
 }
@@ -256,7 +263,8 @@ impl Shared {
         let mut fault = None;
         for rule in &mut state.rules {
             let is_about = rule.method.as_ref().is_none_or(|method| *method == head.method)
-                && rule.path.as_ref().is_none_or(|part| head.target.contains(part));
+                && rule.path.as_ref().is_none_or(|part| head.target.contains(part))
+                && !rule.except.iter().any(|part| head.target.contains(part));
             if is_about {
                 rule.matched += 1;
                 if fault.is_none() && rule.when.takes(rule.matched) {

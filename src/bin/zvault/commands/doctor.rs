@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 
@@ -9,7 +11,7 @@ use crypto_backends::Key;
 use zvault::Trouble;
 use zvault::doctor::{Finding, StoreReport, Verdict, examine_machine, examine_store, not_opened, trouble};
 use zvault::state::Home;
-use zvault::store::{Conditional, OpenMode, Store, StoreUrl};
+use zvault::store::{Conditional, OpenMode, Store, StoreOptions, StoreUrl};
 
 /// Check that this machine and the storage are fit for a vault
 ///
@@ -46,19 +48,21 @@ pub(crate) fn run(args: DoctorArgs, global: &Global, ui: &Ui) -> Result<Done, Co
         tell(&finding);
         findings.push(finding);
     }
-    let (url, credential, report) = match place(global, state.as_ref(), &vaults)? {
-        Some(url) => store(&url, global, ui, args.no_write, &mut tell)?,
-        None => {
-            let said = "no storage is named, and this machine knows no vault; name it with --url".to_owned();
-            let finding = Finding { probe: "open", verdict: Verdict::Skipped, said, advice: Vec::new() };
-            tell(&finding);
-            (None, None, StoreReport { findings: vec![finding], ..StoreReport::default() })
-        }
-    };
-    findings.extend(report.findings.iter().cloned());
-    if ui.json {
-        ui.summary(&Document::new(&findings, url.as_deref(), credential.as_deref(), &report))?;
+    let places = super::places(global, ui, state.as_ref())?;
+    if places.is_empty() {
+        let said = "no storage is named, and this machine knows no vault; name it with --url".to_owned();
+        let finding = Finding { probe: "open", verdict: Verdict::Skipped, said, advice: Vec::new() };
+        tell(&finding);
+        findings.push(finding);
     }
+    let mut stores = Vec::new();
+    for (url, options) in places {
+        stores.push(store(&url, options, args.no_write, &mut tell)?);
+    }
+    if ui.json {
+        ui.summary(&Document::new(&findings, &stores))?;
+    }
+    findings.extend(stores.iter().flat_map(|store| store.report.findings.iter().cloned()));
     let count = |wanted: fn(Verdict) -> bool| findings.iter().filter(|finding| wanted(finding.verdict)).count() as u64;
     let (failed, warnings) = (count(|v| matches!(v, Verdict::Failed(_))), count(|v| v == Verdict::Warning));
     ui.say(&match (failed, warnings) {
@@ -81,36 +85,29 @@ fn known(home: &Home) -> Result<Vec<(String, String, String)>, CommandError> {
     Ok(vaults)
 }
 
-/// The place that the arguments name, or that of the vault that commands use.
-fn place(
-    global: &Global,
-    home: Option<&Home>,
-    vaults: &[(String, String, String)],
-) -> Result<Option<String>, CommandError> {
-    if let Some(url) = &global.url {
-        return Ok(Some(url.clone()));
-    }
-    let default = home.map(Home::default_vault).transpose()?.flatten().map(|id| id.to_string());
-    Ok(vaults.iter().find(|(id, _, _)| Some(id) == default.as_ref()).map(|(_, url, _)| url.clone()))
+/// A store that was looked at.
+struct Examined {
+    url: String,
+    credential: Option<String>,
+    report: StoreReport,
 }
-
-type Examined = (Option<String>, Option<String>, StoreReport);
 
 fn store(
     url: &str,
-    global: &Global,
-    ui: &Ui,
+    mut options: StoreOptions,
     no_write: bool,
     tell: &mut dyn FnMut(&Finding),
 ) -> Result<Examined, CommandError> {
     let url = StoreUrl::parse(url).map_err(|error| CommandError::usage(error.to_string()))?;
-    let opened = match Store::open(&url, &super::store_options(global, ui)?, OpenMode::Existing) {
+    // Somebody waits for an answer; that a store is away is one.
+    options.retry_max_time.get_or_insert(PATIENCE);
+    let opened = match Store::open(&url, &options, OpenMode::Existing) {
         Ok(store) => store,
         Err(error) => {
             let finding = not_opened(&error);
             tell(&finding);
             let report = StoreReport { findings: vec![finding], ..StoreReport::default() };
-            return Ok((Some(url.to_string()), None, report));
+            return Ok(Examined { url: url.to_string(), credential: None, report });
         }
     };
     let nonce = Key::random(crypto_backends::rustcrypto::provider().random)
@@ -123,7 +120,7 @@ fn store(
         tell(&Finding { probe: "credential", verdict: Verdict::Ok, said: credential.clone(), advice: Vec::new() });
     }
     let report = examine_store(&opened, !no_write, nonce, tell);
-    Ok((Some(opened.label().to_owned()), credential, report))
+    Ok(Examined { url: opened.label().to_owned(), credential, report })
 }
 
 /// One finding: what was tried, how it went, and what to do on lines of their own.
@@ -154,12 +151,18 @@ fn word(verdict: Verdict) -> &'static str {
 #[derive(Serialize)]
 struct Document<'a> {
     message_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repository: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    credential: Option<&'a str>,
     num_errors: usize,
     num_warnings: usize,
+    /// About this machine.
+    findings: Vec<FindingDocument<'a>>,
+    stores: Vec<StoreDocument<'a>>,
+}
+
+#[derive(Serialize)]
+struct StoreDocument<'a> {
+    repository: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conditional_create: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,19 +182,24 @@ struct FindingDocument<'a> {
 }
 
 impl<'a> Document<'a> {
-    fn new(
-        findings: &'a [Finding],
-        repository: Option<&'a str>,
-        credential: Option<&'a str>,
-        report: &'a StoreReport,
-    ) -> Self {
-        let count = |wanted: &str| findings.iter().filter(|finding| word(finding.verdict) == wanted).count();
+    fn new(findings: &'a [Finding], stores: &'a [Examined]) -> Self {
+        let all = || findings.iter().chain(stores.iter().flat_map(|store| &store.report.findings));
+        let count = |wanted: &str| all().filter(|finding| word(finding.verdict) == wanted).count();
         Self {
             message_type: "summary",
-            repository,
-            credential,
             num_errors: count("failed"),
             num_warnings: count("warning"),
+            findings: documents(findings),
+            stores: stores.iter().map(StoreDocument::new).collect(),
+        }
+    }
+}
+
+impl<'a> StoreDocument<'a> {
+    fn new(Examined { url, credential, report }: &'a Examined) -> Self {
+        Self {
+            repository: url,
+            credential: credential.as_deref(),
             conditional_create: report.conditional.map(|conditional| match conditional {
                 Conditional::Honoured => "honoured",
                 Conditional::Racy => "racy",
@@ -200,15 +208,22 @@ impl<'a> Document<'a> {
             }),
             latency_seconds: report.latency.map(|latency| latency.as_secs_f64()),
             remaining: &report.remain,
-            findings: findings
-                .iter()
-                .map(|finding| FindingDocument {
-                    probe: finding.probe,
-                    verdict: word(finding.verdict),
-                    message: &finding.said,
-                    hints: &finding.advice,
-                })
-                .collect(),
+            findings: documents(&report.findings),
         }
     }
 }
+
+fn documents(findings: &[Finding]) -> Vec<FindingDocument<'_>> {
+    findings
+        .iter()
+        .map(|Finding { probe, verdict, said, advice }| FindingDocument {
+            probe,
+            verdict: word(*verdict),
+            message: said,
+            hints: advice,
+        })
+        .collect()
+}
+
+/// How long a request is repeated unless the arguments say it.
+const PATIENCE: Duration = Duration::from_secs(10);

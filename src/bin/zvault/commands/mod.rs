@@ -191,25 +191,39 @@ fn store_options(global: &Global, ui: &Ui) -> Result<StoreOptions, CommandError>
     Ok(options)
 }
 
-/// Whether the vault's storage is on another machine, as far as that can be known without asking it.
-fn is_far(global: &Global, ui: &Ui) -> Result<bool, CommandError> {
-    let url = match &global.url {
-        Some(url) => Some(url.clone()),
-        None => {
-            let path = home_path(global)?;
-            // Home is made by whoever opens the vault.
-            let home = if path.exists() { Some(Home::open(&path)?) } else { None };
-            let vault = home.as_ref().map(Home::default_vault).transpose()?.flatten();
-            match (home, vault) {
-                (Some(home), Some(vault)) => home.device(vault).ok().map(|device| device.url),
-                _ => None,
-            }
+/// The stores that a command would use, and how: the one that the arguments name, else those of the configuration, else
+/// that of the vault that this machine uses.
+fn places(global: &Global, ui: &Ui, home: Option<&Home>) -> Result<Vec<(String, StoreOptions)>, CommandError> {
+    let mut configured = stores(global, ui)?;
+    if let Some(url) = &global.url {
+        configured.retain(|store| store.is_at(url));
+    }
+    if !configured.is_empty() {
+        return Ok(configured.into_iter().map(|store| (store.url, store.options)).collect());
+    }
+    let url = match (&global.url, home) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(home)) => {
+            let vault = home.default_vault()?;
+            vault.and_then(|vault| home.device(vault).ok()).map(|device| device.url.clone())
         }
+        (None, None) => None,
     };
-    // A URL that makes no sense is told when it is opened.
-    let Some(Ok(url)) = url.map(|url| StoreUrl::parse(&url)) else { return Ok(false) };
+    url.map(|url| Ok((url, store_options(global, ui)?))).into_iter().collect()
+}
+
+/// Whether some of the vault's storage is on another machine, as far as that can be known without asking it.
+fn is_far(global: &Global, ui: &Ui) -> Result<bool, CommandError> {
+    let path = home_path(global)?;
+    // It is made by whoever opens the vault.
+    let home = if path.exists() { Some(Home::open(&path)?) } else { None };
     let environment = |name: &str| std::env::var(name).ok();
-    Ok(url.bucket().is_some() && !store_options(global, ui)?.is_loopback(url.kind(), &environment))
+    let is_far = |(url, options): &(String, StoreOptions)| match StoreUrl::parse(url) {
+        Ok(url) => url.bucket().is_some() && !options.is_loopback(url.kind(), &environment),
+        // It is told when it is opened.
+        Err(_) => false,
+    };
+    Ok(places(global, ui, home.as_ref())?.iter().any(is_far))
 }
 
 /// The name of this machine.

@@ -143,12 +143,11 @@ fn primary(store: &StoreConfig, accept_loss: bool, global: &Global, ui: &Ui) -> 
     Ok(Done::Complete)
 }
 
+/// The URL of a store, and the store if it could be opened.
+type Reached = (String, Result<Store, CommandError>);
+
 /// The store that was the primary until now, if it is another one.
-fn earlier(
-    vault: &Vault,
-    global: &Global,
-    ui: &Ui,
-) -> Result<Option<(String, Result<Store, CommandError>)>, CommandError> {
+fn earlier(vault: &Vault, global: &Global, ui: &Ui) -> Result<Option<Reached>, CommandError> {
     let Some(primary) = vault.stores().into_iter().find(|one| one.primary) else { return Ok(None) };
     // Where this machine reaches it, if it does under another URL.
     let mut configured = super::stores(global, ui)?.into_iter();
