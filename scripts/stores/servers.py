@@ -128,6 +128,9 @@ osd_pool_default_pg_num = 1
 osd_pool_default_pgp_num = 1
 osd_crush_chooseleaf_type = 0
 mon_allow_pool_size_one = true
+# A disk that is nearly full is the business of whoever runs this; nothing of this is kept.
+mon_data_avail_crit = 1
+mon_data_avail_warn = 1
 mon_max_pg_per_osd = 1000
 mon_warn_on_pool_no_redundancy = false
 rgw_lc_debug_interval = 10
