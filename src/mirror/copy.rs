@@ -302,8 +302,11 @@ impl<'a> Job<'a> {
         self.watch.set_current(item.name.to_path().as_bytes());
         match self.from.get(&item.name, &self.hash()) {
             Ok(bytes) => Ok(Some(bytes)),
-            // Whoever may delete may do so while this runs.
-            Err(StoreError::NotFound { .. }) => Ok(None),
+            // Perhaps it was deleted while this runs; the next copy knows. Until then the target is not complete.
+            Err(StoreError::NotFound { .. }) => {
+                self.damaged(self.from, &item.name, "it is listed and not there".into());
+                Ok(None)
+            }
             Err(error @ (StoreError::Damaged { .. } | StoreError::TooLarge { .. })) => {
                 self.damaged(self.from, &item.name, what(&error));
                 Ok(None)

@@ -54,6 +54,7 @@ impl<'a> Uploader<'a> {
         buffers: &Spare,
         failure: &Mutex<(Option<PushError>, Option<Sender<()>>)>,
     ) {
+        let _end = EndOnPanic(buffers, failure);
         loop {
             let pack = select! {
                 recv(packs) -> pack => pack,
@@ -89,6 +90,18 @@ impl<'a> Uploader<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// A thread that panics leaves nobody waiting for it.
+struct EndOnPanic<'a>(&'a Spare, &'a Mutex<(Option<PushError>, Option<Sender<()>>)>);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end();
+            lock(self.1).1 = None;
+        }
     }
 }
 

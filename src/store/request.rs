@@ -32,15 +32,26 @@ impl Inner {
 
     /// Stores an object under its own name. Whatever the store says, what counts is what it has then.
     pub(super) async fn put(&self, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
+        // Whether an attempt of ours was applied and spoilt what it wrote.
+        let mut spoilt = false;
+        let result = self.put_until_stored(name, bytes, &mut spoilt).await;
+        if result.is_err() && spoilt {
+            // Nobody relies on it. What cannot be deleted is compared with its name before it is relied on.
+            let _ = self.once(Kind::Delete, self.objects.delete(&Self::path(name))).await;
+        }
+        result
+    }
+
+    async fn put_until_stored(&self, name: &ObjectName, bytes: Bytes, spoilt: &mut bool) -> Result<(), StoreError> {
         let size = bytes.len() as u64;
         if size > limit(name) {
             return Err(StoreError::TooLarge { at: self.at(name), size, limit: limit(name) });
         }
         let mut retry = self.health.retry();
-        // Whether an attempt of ours may have been applied, and whether it spoilt what it wrote.
-        let (mut maybe_ours, mut spoilt) = (false, false);
+        // Whether an attempt of ours may have been applied.
+        let mut maybe_ours = false;
         loop {
-            let creates = self.creates.load(Relaxed) && !spoilt;
+            let creates = self.creates.load(Relaxed) && !*spoilt;
             let mode = if creates { PutMode::Create } else { PutMode::Overwrite };
             let Err(Failed { error, reply }) = self.write(name, bytes.clone(), mode).await else { return Ok(()) };
             let error = match error {
@@ -57,7 +68,7 @@ impl Inner {
                         },
                         // Names are hashes: nobody else stores these bytes wrong by accident.
                         Err(StoreError::Damaged { .. }) if maybe_ours => {
-                            spoilt = true;
+                            *spoilt = true;
                             continue;
                         }
                         result => return result,
@@ -74,20 +85,20 @@ impl Inner {
             }
             let is_ambiguous = reply.may_be_applied();
             maybe_ours |= is_ambiguous;
-            spoilt |= reply.failure == Some(Failure::Checksum);
+            *spoilt |= reply.failure == Some(Failure::Checksum);
             if let Err(error) = retry.after(error, &reply).await {
                 // The reply may be lost and not the write: look before deciding.
-                return match is_ambiguous && !spoilt {
+                return match is_ambiguous && !*spoilt {
                     true => self.compare_once(name, &bytes).await.map_err(|_| error),
                     false => Err(error),
                 };
             }
             self.counters.retry();
             // It is cheaper to look than to send a pack again.
-            if is_ambiguous && !spoilt && size > WORTH_A_LOOK && self.has_size(name, size).await {
+            if is_ambiguous && !*spoilt && size > WORTH_A_LOOK && self.has_size(name, size).await {
                 match self.compare(name, &bytes).await {
                     Err(StoreError::NotFound { .. }) => {}
-                    Err(StoreError::Damaged { .. }) => spoilt = true,
+                    Err(StoreError::Damaged { .. }) => *spoilt = true,
                     result => return result,
                 }
             }

@@ -64,6 +64,11 @@ impl Pending {
         // What an entry says of sizes is not to be relied on.
         Self { shard: false, device, hash, kib: kib.clamp(1, limits::INDEX_STORED as u32 / 1024), part }
     }
+
+    /// What it is: a device may name a table of another as its own.
+    fn key(&self) -> (bool, DeviceId, ObjectHash) {
+        (self.shard, self.device, self.hash)
+    }
 }
 
 impl Vault {
@@ -292,7 +297,7 @@ impl Vault {
                 None => lost_shard |= shard,
             }
         }
-        state.pending.retain(|table| !chosen.iter().any(|done| done.hash == table.hash));
+        state.pending.retain(|table| !chosen.iter().any(|done| done.key() == table.key()));
         if lost_shard {
             // A set that has lost a shard says less than the deltas it was merged from, as far as these are still there.
             let covered = std::mem::take(&mut state.covered);

@@ -386,6 +386,10 @@ impl Vault {
             records.add(provider, &old);
             roster = Roster::build(provider, records.all(), Some(id))
                 .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
+            // What was kept is lost, or is not all of it. A store that lacks a revocation is believed by nobody.
+            if let Some(head) = unknown(&roster) {
+                return Err(VaultError::RosterRolledBack { head });
+            }
         }
         check_readable(&roster)?;
         let keys = roster.open_as(provider, &state.keys)?;
@@ -442,6 +446,11 @@ impl Vault {
             });
         }
         (vault.place, vault.others, vault.behind) = (place, others, behind);
+        // What another store than the primary has does not count as the primary's.
+        vault.is_borrowed = AtomicBool::new(follows);
+        if options.purpose == Purpose::Check {
+            vault.tree_packs = super::packs::TreePacks::new(None);
+        }
         vault.pin()?;
         Ok(vault)
     }
@@ -638,10 +647,14 @@ impl Vault {
             return Ok(());
         }
         let pins = Pins { roster_heads: self.roster.heads.clone(), logs: self.log_pins() };
-        if self.home.pins(self.id())? != pins {
-            self.home.set_pins(self.provider, self.id(), &pins)?;
-            self.home.set_roster_cache(self.provider, self.id(), &self.records.pack(self.provider))?;
+        if self.home.pins(self.id())? != pins || self.home.roster_cache(self.id()).is_none() {
+            // Noise that anybody can plant must not take the place of records.
+            let ignored = &self.roster.ignored;
+            let counts = |name: &ObjectName| !ignored.iter().any(|ignored| ignored.name == *name);
+            // Pins come last: what is pinned is in these copies.
+            self.home.set_roster_cache(self.provider, self.id(), &self.records.pack(self.provider, &counts))?;
             self.home.set_log_cache(self.provider, self.id(), &SecretBytes::new(self.log.pack()))?;
+            self.home.set_pins(self.provider, self.id(), &pins)?;
         }
         Ok(())
     }

@@ -72,12 +72,12 @@ impl Records {
             && self.0.iter().all(|(name, bytes)| is_sound(provider, name, bytes))
     }
 
-    pub(super) fn pack(&self, provider: &Provider) -> SecretBytes {
+    /// The sound ones of those that count, for the local state.
+    pub(super) fn pack(&self, provider: &Provider, counts: &dyn Fn(&ObjectName) -> bool) -> SecretBytes {
         let mut out = MAGIC.to_vec();
         for (name, bytes) in &self.0 {
             let ObjectName::Roster { n, hash } = name else { continue };
-            // Noise that anybody can plant stays within bounds here.
-            if is_sound(provider, name, bytes) && out.len() + bytes.len() < MAX_LEN {
+            if counts(name) && is_sound(provider, name, bytes) && out.len() + bytes.len() < MAX_LEN {
                 out.extend_from_slice(&n.to_le_bytes());
                 out.extend_from_slice(&hash.0);
                 out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
@@ -139,14 +139,14 @@ mod tests {
             (ObjectName::Roster { n, hash: ObjectHash(provider().hash.hash(&[bytes])) }, bytes.to_vec())
         };
         let records = Records(vec![record(0, b"first"), record(1, b""), record(2, b"third")]);
-        let packed = records.pack(provider());
+        let packed = records.pack(provider(), &|_| true);
         assert_eq!(Records::unpack(packed.expose()).0, records.0);
         for at in 0..packed.expose().len() {
             assert!(Records::unpack(&packed.expose()[..at]).0.len() < 3);
         }
         let mut damaged = Records(vec![record(0, b"first")]);
         damaged.0[0].1[0] ^= 1;
-        assert!(Records::unpack(damaged.pack(provider()).expose()).0.is_empty());
+        assert!(Records::unpack(damaged.pack(provider(), &|_| true).expose()).0.is_empty());
         assert!(damaged.find(provider(), &damaged.0[0].0).is_none());
     }
 }

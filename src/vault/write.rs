@@ -12,6 +12,7 @@ use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time, sizes};
 
 use super::{Vault, VaultError};
+use crate::Trouble;
 use crate::index::{Delta, MAX_DELTAS, TableInfo, merge_plan, merge_tables};
 use crate::log::LogEntry;
 use crate::parallel;
@@ -272,9 +273,10 @@ impl Vault {
         for ((line, _), pack) in lines.into_iter().zip(packs) {
             // Not there: it was stored by a push that ended otherwise than it thought, or somebody deleted it.
             let Some(pack) = pack else { continue };
-            let new = pack.segments().iter().flat_map(|s| &s.chunks).any(|chunk| {
-                self.index().is_ok_and(|index| index.locate(&chunk.id).is_ok_and(|places| places.is_empty()))
-            });
+            let mut new = false;
+            for chunk in pack.segments().iter().flat_map(|s| &s.chunks) {
+                new |= self.index()?.locate(&chunk.id)?.is_empty();
+            }
             if new {
                 if self.has_followers() {
                     let name = ObjectName::Pack(pack.name());
@@ -292,18 +294,21 @@ impl Vault {
 
     /// What a pack of an interrupted push holds; `None` if it is not there, or not as it was written.
     ///
-    /// What is claimed from here on must be there to the last byte. In a folder that is looked at: the whole pack against its
-    /// name, as after a power cut. An object store makes an object visible when all of it has arrived with the checksum that
-    /// was sent along: there its size and its sealed end are enough, and megabytes need not be fetched to save their upload.
+    /// What is claimed from here on must be there to the last byte, so the whole pack is compared with its name. That all
+    /// stores refuse what has arrived damaged cannot be relied on: Azure stores first and tells afterwards, and others do not
+    /// look at checksums. Whoever was killed in between has never heard of it.
     fn look_at_pack(&self, name: &PackName) -> Result<Option<StoredPack>, VaultError> {
         let object = ObjectName::Pack(*name);
         let Some(size) = self.store.head(&object)? else { return Ok(None) };
         if !usize::try_from(size).is_ok_and(sizes::is_pack_class) {
             return Ok(None);
         }
-        if self.store.folder().is_some() && self.store.get(&object, &|bytes| self.provider.hash.hash(&[bytes])).is_err()
-        {
-            return Ok(None);
+        match self.store.get(&object, &|bytes| self.provider.hash.hash(&[bytes])) {
+            Ok(_) => {}
+            Err(error) if error.trouble() == Trouble::Integrity => return Ok(None),
+            Err(StoreError::NotFound { .. }) => return Ok(None),
+            // A store that does not answer says nothing about the pack, which stays in the journal.
+            Err(error) => return Err(error.into()),
         }
         let Ok(segments) = self.footer(name, size) else { return Ok(None) };
         Ok(Some(self.store.confirm_pack(*name, size, segments)?))

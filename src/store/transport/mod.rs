@@ -391,6 +391,11 @@ async fn listing(body: Download) -> Result<Bytes, HttpError> {
         reply::note_error_body(&String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_ERROR_BODY)]));
         return Err(failed(Failure::Garbled, None));
     }
+    // The library ends where no token says how to go on, whatever else the page says.
+    let text = String::from_utf8_lossy(&bytes);
+    if text.contains("<IsTruncated>true</IsTruncated>") && !text.contains("<NextContinuationToken>") {
+        return Err(failed(Failure::Garbled, None));
+    }
     Ok(bytes)
 }
 
