@@ -202,6 +202,10 @@ fn what_cannot_heal_is_an_error_of_its_own_at_once() {
         }),
         (Act::Say(200, vec![], "Welcome"), |e| matches!(e, StoreError::Other { .. })),
         (Act::Say(200, vec![], "<ListBucketResult><Contents>"), |e| matches!(e, StoreError::Other { .. })),
+        // There is more, and no word of how to get it.
+        (Act::Say(200, vec![], "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"), |e| {
+            matches!(e, StoreError::Other { .. })
+        }),
         (Act::Say(200, vec![], "<Error><Code>AccessDenied</Code></Error>"), |e| {
             matches!(e, StoreError::PermissionDenied { .. })
         }),
