@@ -34,9 +34,11 @@ impl Inner {
     pub(super) async fn put(&self, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
         // Whether an attempt of ours was applied and spoilt what it wrote.
         let mut spoilt = false;
-        let result = self.put_until_stored(name, bytes, &mut spoilt).await;
-        if result.is_err() && spoilt {
-            // Nobody relies on it. What cannot be deleted is compared with its name before it is relied on.
+        let result = self.put_until_stored(name, bytes.clone(), &mut spoilt).await;
+        // Looked at once more: a last attempt, or somebody else, may have put the right bytes there. What cannot be deleted is
+        // compared with its name before it is relied on.
+        if result.is_err() && spoilt && matches!(self.compare_once(name, &bytes).await, Err(StoreError::Damaged { .. }))
+        {
             let _ = self.once(Kind::Delete, self.objects.delete(&Self::path(name))).await;
         }
         result
