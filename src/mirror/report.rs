@@ -76,6 +76,11 @@ impl MirrorReport {
         self.damaged.is_empty() && self.held_back == 0
     }
 
+    /// What the target lacks of it, or has damaged: objects, and entries that wait for one of these.
+    pub fn holes(&self) -> u64 {
+        self.damaged.len() as u64 + self.held_back
+    }
+
     pub(super) fn copied_one(&mut self, name: &ObjectName, bytes: u64) {
         let kind = match name {
             ObjectName::Roster { .. } | ObjectName::Mail { .. } => &mut self.records,

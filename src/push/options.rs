@@ -160,8 +160,24 @@ pub struct StoreOutcome {
     pub bytes: u64,
     /// It lacked something from before, and was filled from the primary.
     pub caught_up: bool,
+    /// Objects that were damaged or missing in the primary when it was filled: it has the entries and not these.
+    pub holes: u64,
     /// Why it does not have everything.
     pub error: Option<String>,
+}
+
+impl StoreOutcome {
+    /// What is wrong with a store that has holes, and what to do.
+    pub(super) fn holes_text(&self) -> Option<String> {
+        let objects = match self.holes {
+            0 => return None,
+            1 => "1 object is".to_owned(),
+            holes => format!("{holes} objects are"),
+        };
+        Some(format!(
+            "it has holes: {objects} damaged or missing in the primary; 'zvault check --read-data' names them, and once they are whole again 'zvault mirror' fills the holes"
+        ))
+    }
 }
 
 impl PushReport {

@@ -10,10 +10,15 @@ use vault_format::ids::DeviceId;
 /// What a store had when this device last saw to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// When that was.
-    pub time: Time,
-    /// Heads of each device's log that it had.
+    /// When this device last saw to it that it has everything, if ever.
+    pub level: Option<Time>,
+    /// Heads of each device's log that it had then.
     pub logs: BTreeMap<DeviceId, Vec<LogPin>>,
+    /// Objects that it lacks beside entries that may rely on them: what it was filled from did not have them whole. Its
+    /// heads say nothing then.
+    pub holes: u64,
+    /// When its listing was last compared with that of the primary, if ever.
+    pub compared: Option<Time>,
 }
 
 /// By URL.
@@ -23,7 +28,10 @@ pub(super) fn encode(cursors: &Cursors) -> SecretBytes {
     let mut out = Writer::new();
     out.number(cursors.len() as u64);
     for (url, cursor) in cursors {
-        out.string(url.as_bytes()).number(cursor.time.secs as u64).number(cursor.logs.len() as u64);
+        out.string(url.as_bytes()).number(cursor.holes);
+        write_time(&mut out, cursor.level);
+        write_time(&mut out, cursor.compared);
+        out.number(cursor.logs.len() as u64);
         for (device, heads) in &cursor.logs {
             out.fixed(&device.0).number(heads.len() as u64);
             for head in heads {
@@ -39,7 +47,8 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Cursors> {
     let mut cursors = Cursors::new();
     for _ in 0..reader.count(8)? {
         let url = String::from_utf8(reader.string()?.to_vec()).ok()?;
-        let time = Time { secs: reader.number()? as i64, nanos: 0 };
+        let holes = reader.number()?;
+        let (level, compared) = (read_time(&mut reader)?, read_time(&mut reader)?);
         let mut logs = BTreeMap::new();
         for _ in 0..reader.count(16 + 8)? {
             let device = DeviceId(reader.fixed()?);
@@ -50,10 +59,20 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Cursors> {
             }
             logs.insert(device, heads);
         }
-        cursors.insert(url, Cursor { time, logs });
+        cursors.insert(url, Cursor { level, logs, holes, compared });
     }
     reader.end()?;
     Some(cursors)
+}
+
+/// Seconds and one more; 0 is never.
+fn write_time(out: &mut Writer, time: Option<Time>) {
+    out.number(time.map_or(0, |time| time.secs.max(0) as u64 + 1));
+}
+
+fn read_time(reader: &mut Reader<'_>) -> Option<Option<Time>> {
+    let secs = reader.number()?.checked_sub(1);
+    Some(secs.map(|secs| Time { secs: secs.min(i64::MAX as u64) as i64, nanos: 0 }))
 }
 
 #[cfg(test)]
@@ -64,7 +83,12 @@ mod tests {
     #[test]
     fn what_was_encoded_is_parsed_and_nothing_shorter() {
         let heads = vec![LogPin { seq: 7, identity: Identity([3; 32]) }];
-        let cursor = Cursor { time: Time { secs: 99, nanos: 0 }, logs: [(DeviceId([1; 16]), heads)].into() };
+        let cursor = Cursor {
+            level: Some(Time { secs: 99, nanos: 0 }),
+            logs: [(DeviceId([1; 16]), heads)].into(),
+            holes: 3,
+            compared: Some(Time { secs: 0, nanos: 0 }),
+        };
         let cursors: Cursors = [("file:///a".to_owned(), cursor), ("file:///b".to_owned(), Cursor::default())].into();
         let bytes = encode(&cursors);
         assert_eq!(parse(bytes.expose()), Some(cursors));

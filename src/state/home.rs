@@ -195,6 +195,21 @@ impl Home {
         self.write(provider, vault, "stores", &super::cursors::encode(cursors))
     }
 
+    /// Remembers how a copy to a store ended that no opened vault made: `holes` objects were not to be had whole. After one
+    /// that was complete, the next push looks for itself.
+    pub fn remember_copy(&self, vault: VaultId, url: &str, holes: u64) -> Result<(), StateError> {
+        // A push that is under way writes there too. Waited for it is not: its own end says more than this.
+        let _lock = self.lock(vault).ok();
+        let mut cursors = self.cursors(vault);
+        let known = cursors.get(url).map_or(0, |cursor| cursor.holes);
+        if known == 0 && holes == 0 {
+            return Ok(());
+        }
+        let cursor = cursors.entry(url.to_owned()).or_default();
+        (cursor.holes, cursor.compared) = (holes, None);
+        self.set_cursors(crypto_backends::rustcrypto::provider(), vault, &cursors)
+    }
+
     /// The push ended well.
     pub fn clear_journal(&self, vault: VaultId) -> Result<(), StateError> {
         let path = self.place(vault, "journal").path;

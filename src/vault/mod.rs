@@ -9,15 +9,17 @@ mod packs;
 mod records;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod several;
 mod status;
 mod stores;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crypto_backends::{Key, Provider};
@@ -33,7 +35,7 @@ pub use error::VaultError;
 pub(crate) use follow::Followed;
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
 pub use status::StoreStatus;
-pub(crate) use stores::Other;
+pub(crate) use stores::{Level, Other};
 pub use stores::{StoreConfig, StoreInfo, parse_store_id, store_id_text};
 
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
@@ -41,7 +43,7 @@ use crate::log::{Log, LogEntry, LogReader, Opened, SnapshotInfo, SnapshotRef, Un
 use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
 use crate::stage::{dek, open_object};
-use crate::state::{Home, VaultLock};
+use crate::state::{Home, LogPin, VaultLock};
 use crate::store::{Store, Traffic};
 
 /// An opened vault.
@@ -55,6 +57,10 @@ pub struct Vault {
     others: Vec<Other>,
     /// Those that take what a push stores, while it goes on.
     followers: Mutex<Vec<follow::Follower>>,
+    /// Heads of the logs when these began to follow.
+    followed_from: Mutex<BTreeMap<DeviceId, Vec<LogPin>>>,
+    /// How long a push waits for one of these, in all.
+    pub(crate) follow_patience: Duration,
     /// The stores before this one in the configuration cannot be used.
     is_away: bool,
     /// Entries that this machine has seen and the store does not show: it follows the primary, and lags.

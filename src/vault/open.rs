@@ -609,6 +609,8 @@ impl Vault {
             place,
             others: Vec::new(),
             followers: Mutex::default(),
+            followed_from: Mutex::default(),
+            follow_patience: super::follow::PATIENCE,
             is_away: false,
             behind: None,
             told_elsewhere: Mutex::default(),
@@ -660,7 +662,7 @@ impl Vault {
     }
 
     /// The heads of all logs.
-    pub(super) fn log_pins(&self) -> BTreeMap<DeviceId, Vec<LogPin>> {
+    pub(crate) fn log_pins(&self) -> BTreeMap<DeviceId, Vec<LogPin>> {
         let heads = |device| {
             let pin = |identity| self.log.get(&identity).map(|entry| LogPin { seq: entry.seq, identity });
             self.log.heads(device).into_iter().filter_map(pin).collect()

@@ -27,12 +27,15 @@ pub struct StoreStatus {
     pub extra: u64,
     /// When this device last saw to it that it has everything.
     pub seen: Option<Time>,
+    /// Objects that it lacks although it has the entries, as far as this device knows: they were damaged or missing where
+    /// it was filled from.
+    pub holes: u64,
 }
 
 impl Vault {
     /// All configured stores. Those that can be reached are asked for their logs.
     pub fn store_status(&self) -> Vec<StoreStatus> {
-        let cursors = if self.ephemeral { Default::default() } else { self.home.cursors(self.id()) };
+        let cursors = self.cursors();
         let primary = self.roster.primary_store();
         let is_primary = |config: &StoreConfig| match self.roster.stores.len() {
             // A vault with one store may be reached under another URL than it was made at.
@@ -47,6 +50,7 @@ impl Vault {
             behind: Some(self.behind.unwrap_or(0)),
             extra: 0,
             seen: None,
+            holes: 0,
         }];
         let others: Vec<&Other> = self.others.iter().collect();
         let asked = parallel::map(&others, parallel::REQUESTS, |other| {
@@ -56,6 +60,7 @@ impl Vault {
             let (unreachable, behind, extra) = match answer {
                 Ok((behind, extra)) => (None, Some(behind), extra),
                 Err(reason) => {
+                    let cursor = cursor.filter(|cursor| cursor.level.is_some());
                     let heads = cursor.map(|cursor| cursor.logs.values().flatten().map(|pin| pin.identity));
                     (Some(reason), heads.map(|heads| self.newer_than(heads.collect())), 0)
                 }
@@ -67,7 +72,8 @@ impl Vault {
                 unreachable,
                 behind,
                 extra,
-                seen: cursor.map(|cursor| cursor.time),
+                seen: cursor.and_then(|cursor| cursor.level),
+                holes: cursor.map_or(0, |cursor| cursor.holes),
             })
         });
         let Ok(asked) = asked;

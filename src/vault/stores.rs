@@ -1,14 +1,16 @@
 //! The stores of a vault: which there are, which of them decides, and those beside the primary.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use vault_format::name::{logs_prefix, roster_prefix};
-use vault_format::{Identity, ObjectName};
+use vault_format::name::{deltas_prefix, logs_prefix, packs_prefix, roster_prefix, shards_prefix};
+use vault_format::{DeviceId, Identity, ObjectName, Time};
 
 use super::{Vault, VaultError};
+use crate::parallel;
 use crate::roster::{ReaderKeys, Roster, StoreChange, StoreId, change_stores, new_store_id};
-use crate::state::Cursor;
+use crate::state::{Cursor, Cursors, LogPin};
 use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 
 /// A store as this machine's configuration has it.
@@ -43,6 +45,16 @@ pub(crate) struct Other {
     opened: OnceLock<Result<Store, StoreFailure>>,
 }
 
+/// Whether a store can take what a push stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Yes {
+        /// When listings were compared for this, if they were.
+        compared: Option<Time>,
+    },
+    No,
+}
+
 /// Why a store cannot be used; kept, so that each is tried once in a run.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreFailure(pub(crate) String);
@@ -50,6 +62,12 @@ pub(crate) struct StoreFailure(pub(crate) String);
 impl Other {
     pub(crate) fn new(config: StoreConfig) -> Self {
         Self { config, opened: OnceLock::new() }
+    }
+
+    /// One that is open already.
+    #[cfg(test)]
+    pub(crate) fn opened(config: StoreConfig, store: Store) -> Self {
+        Self { config, opened: OnceLock::from(Ok(store)) }
     }
 
     pub(crate) fn store(&self) -> Result<&Store, &StoreFailure> {
@@ -188,8 +206,37 @@ impl Vault {
     }
 
     /// Whether a store has everything that this run has read from the primary: then what this run stores can go to it at
-    /// once. It has an entry only if it has all that the entry relies on, so the heads speak for the rest.
-    pub(crate) fn is_level(&self, other: &Store) -> Result<bool, StoreError> {
+    /// once. It has an entry only if it has all that the entry relies on, so the heads speak for the rest, with one
+    /// exception: a copy of a source with damage has the entries and not all of their packs. Which packs an entry relies on
+    /// is sealed, so a copy without keys cannot leave out the entry. A copy that this machine made or asked for is
+    /// remembered with its holes; those of others are found by comparing listings, the first time and once a week.
+    pub(crate) fn is_level(&self, other: &Store, cursor: Option<&Cursor>) -> Result<Level, StoreError> {
+        if cursor.is_some_and(|cursor| cursor.holes > 0) || !self.has_heads(other)? {
+            return Ok(Level::No);
+        }
+        let is_fresh = |time: Time| (0..COMPARED).contains(&crate::now().secs.saturating_sub(time.secs));
+        if cursor.and_then(|cursor| cursor.compared).is_some_and(is_fresh) {
+            return Ok(Level::Yes { compared: None });
+        }
+        let now = crate::now();
+        Ok(if self.has_all_objects(other)? { Level::Yes { compared: Some(now) } } else { Level::No })
+    }
+
+    /// Whether a store lists all packs and tables that the primary lists, in their sizes.
+    fn has_all_objects(&self, other: &Store) -> Result<bool, StoreError> {
+        let counts = |name: &ObjectName| name.device().is_some_and(|id| self.roster.devices.contains_key(&id));
+        for prefix in [deltas_prefix(), shards_prefix(), packs_prefix(true), packs_prefix(false)] {
+            let (here, there) = parallel::both(|| self.store.list(&prefix), || other.list(&prefix));
+            let (here, there) = (here?, there?.objects);
+            let mut here = here.objects.iter().filter(|object| counts(&object.name));
+            if !here.all(|object| there.binary_search(object).is_ok()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn has_heads(&self, other: &Store) -> Result<bool, StoreError> {
         let there = other.list(&roster_prefix())?.objects;
         let sound = |(name, bytes): &&(ObjectName, Vec<u8>)| self.hash(bytes) == name.hash().0;
         let has = |name: &ObjectName, size| there.binary_search(&Listed { name: *name, size }).is_ok();
@@ -212,14 +259,35 @@ impl Vault {
         Some(ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object })
     }
 
-    /// A store has everything that this run has read from the primary and written to it.
-    pub(crate) fn remember_level(&self, other: &Other) -> Result<(), VaultError> {
+    /// What this device remembers of the other stores.
+    pub(crate) fn cursors(&self) -> Cursors {
+        if self.ephemeral { Cursors::default() } else { self.home.cursors(self.id()) }
+    }
+
+    /// A store has everything in the past of these heads.
+    pub(crate) fn remember_level(
+        &self,
+        other: &Other,
+        logs: BTreeMap<DeviceId, Vec<LogPin>>,
+        compared: Option<Time>,
+    ) -> Result<(), VaultError> {
+        self.remember(other, |cursor| {
+            (cursor.level, cursor.logs, cursor.holes) = (Some(crate::now()), logs, 0);
+            cursor.compared = compared.or(cursor.compared);
+        })
+    }
+
+    /// A store was filled, and these many objects were not to be had whole.
+    pub(crate) fn remember_holes(&self, other: &Other, holes: u64) -> Result<(), VaultError> {
+        self.remember(other, |cursor| (cursor.holes, cursor.compared) = (holes, None))
+    }
+
+    fn remember(&self, other: &Other, change: impl FnOnce(&mut Cursor)) -> Result<(), VaultError> {
         if self.ephemeral {
             return Ok(());
         }
-        let mut cursors = self.home.cursors(self.id());
-        let cursor = Cursor { time: crate::now(), logs: self.log_pins() };
-        cursors.insert(other.config.plain_url(), cursor);
+        let mut cursors = self.cursors();
+        change(cursors.entry(other.config.plain_url()).or_default());
         Ok(self.home.set_cursors(self.provider, self.id(), &cursors)?)
     }
 
@@ -263,3 +331,6 @@ pub(super) fn kind_number(url: &StoreUrl) -> u8 {
         _ => 0,
     }
 }
+
+/// Seconds after which the listing of a store is compared again.
+const COMPARED: i64 = 7 * 86_400;

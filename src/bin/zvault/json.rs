@@ -151,6 +151,7 @@ struct FollowedDocument {
     objects: u64,
     bytes: u64,
     caught_up: bool,
+    holes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -185,6 +186,7 @@ impl PushSummary {
                     objects: store.objects,
                     bytes: store.bytes,
                     caught_up: store.caught_up,
+                    holes: store.holes,
                     error: store.error.clone(),
                 })
                 .collect(),
@@ -520,6 +522,7 @@ pub(crate) struct StoreStatusDocument<'a> {
     pub(crate) behind: Option<u64>,
     pub(crate) extra: u64,
     pub(crate) level_at: Option<String>,
+    pub(crate) holes: u64,
 }
 
 /// A store of the vault.

@@ -98,7 +98,16 @@ fn one(
     let (from_options, to_options) = (&from.options, &to.options);
     let from = Store::open(&from_url, from_options, OpenMode::Existing).map_err(MirrorError::from)?;
     let to = open_target(&to_url, to_options, args.dry_run)?;
-    let report = copy(args, known(global, &[&from_url, &to_url])?, &from, &to, global, ui)?;
+    let known = known(global, &[&from_url, &to_url])?;
+    let report = copy(args, known, &from, &to, global, ui)?;
+    if let (Some(vault), false) = (known.filter(|known| report.vault == Some(*known)), args.dry_run) {
+        // For the next push of this machine, and for its status. Of no consequence for the copy.
+        let remembered = Home::open(&super::home_path(global)?)
+            .and_then(|home| home.remember_copy(vault, &to_url.to_string(), report.holes()));
+        if let Err(error) = remembered {
+            ui.note(&format!("it is not remembered how this copy ended: {error}"));
+        }
+    }
     tell(&report, from.label(), &to_url.to_string(), args.dry_run, ui)
 }
 

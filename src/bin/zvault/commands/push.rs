@@ -123,7 +123,8 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     }
     for store in &report.stores {
         if let Some(why) = &store.error {
-            ui.warning(&format!("the store {} does not have this snapshot yet: {why}", store.name));
+            let what = if store.holes > 0 { "does not have everything" } else { "does not have this snapshot yet" };
+            ui.warning(&format!("the store {} {what}: {why}", store.name));
         }
     }
     if report.partial {

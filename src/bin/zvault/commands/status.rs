@@ -64,6 +64,7 @@ pub(crate) fn run(args: StatusArgs, global: &Global, ui: &Ui) -> Result<Done, Co
                     behind: store.behind,
                     extra: store.extra,
                     level_at: store.seen.map(json::time),
+                    holes: store.holes,
                 })
                 .collect(),
         })?;
@@ -110,6 +111,11 @@ fn line(store: &StoreStatus) -> String {
     };
     if store.extra > 0 {
         state += &format!(", and has {} of its own", entries(store.extra));
+    }
+    if store.holes > 0 {
+        let objects = count_text(store.holes, "object", "objects");
+        state +=
+            &format!(", with holes: {objects} could not be copied to it; 'zvault mirror' fills what is whole again");
     }
     let mark = if store.primary { "primary" } else { "store" };
     format!("{:<20} {mark:<12} {state}\n", printable(&store.name))

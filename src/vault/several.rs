@@ -1,0 +1,156 @@
+//! Stores beside the primary, from inside: what a person cannot wait for.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crossbeam_channel::bounded;
+use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
+use object_store::ObjectStore;
+use object_store::memory::InMemory;
+use vault_format::{ObjectHash, ObjectName};
+
+use super::follow::{Follower, State};
+use super::{Followed, InitOptions, OpenOptions, Other, Purpose, StoreConfig, UnlockSecret, Vault};
+use crate::keys::Passphrase;
+use crate::push::{PushOptions, PushReport, push};
+use crate::stage::testing::random_bytes;
+use crate::state::Home;
+use crate::store::Store;
+use crate::sync::lock;
+use crate::watch::Watch;
+
+/// A vault on two stores in memory.
+struct World {
+    folder: tempfile::TempDir,
+    objects: [Arc<dyn ObjectStore>; 2],
+}
+
+impl World {
+    fn new() -> Self {
+        lower_kdf_floors_for_tests();
+        let objects: [Arc<dyn ObjectStore>; 2] = [Arc::new(InMemory::new()), Arc::new(InMemory::new())];
+        let world = Self { folder: tempfile::tempdir().expect("a folder"), objects };
+        fs::create_dir(world.source()).expect("made");
+        let home = world.home("home");
+        let options = InitOptions::new(URLS[0], &home, "one", passphrase());
+        Vault::init_on(world.store(0), URLS[0].into(), options).expect("a vault");
+        world
+    }
+
+    fn source(&self) -> PathBuf {
+        self.folder.path().join("source")
+    }
+
+    fn home(&self, name: &str) -> Arc<Home> {
+        Arc::new(Home::open(&self.folder.path().join(name)).expect("a home"))
+    }
+
+    fn store(&self, n: usize) -> Store {
+        Store::from_object_store(self.objects[n].clone(), URLS[n]).expect("a store")
+    }
+
+    /// Opened from the first store as the device in this home, which becomes one if it is none; the other one beside it.
+    fn open(&self, home: &str, purpose: Purpose) -> Vault {
+        let home = self.home(home);
+        let state = home.vaults().expect("listed").first().map(|id| home.device(*id).expect("read"));
+        let mut unlock = |_: &str| Ok(UnlockSecret::Passphrase(passphrase()));
+        let mut options = OpenOptions::new(URLS[0], &home, "another", &mut unlock);
+        options.purpose = purpose;
+        let mut vault = Vault::open_on(self.store(0), URLS[0].into(), state, options).expect("opens");
+        vault.others = vec![Other::opened(StoreConfig::unnamed(URLS[1]), self.store(1))];
+        vault
+    }
+
+    fn push(&self, vault: &mut Vault, seed: u64) -> PushReport {
+        fs::write(self.source().join(format!("file {seed}")), random_bytes(seed, 100_000)).expect("written");
+        let options =
+            PushOptions { paths: vec![self.source()], host: "host".into(), workers: Some(1), ..PushOptions::default() };
+        push(vault, &options, &Watch::new()).expect("pushed")
+    }
+}
+
+fn passphrase() -> Passphrase {
+    Passphrase::new("correct horse").expect("a passphrase")
+}
+
+fn some_object(n: u8) -> (ObjectName, Bytes) {
+    (ObjectName::Roster { n: 1, hash: ObjectHash([n; 32]) }, Bytes::from(vec![n; 10]))
+}
+
+#[test]
+fn what_others_pushed_meanwhile_does_not_count_as_followed() {
+    let world = World::new();
+    let mut vault = world.open("home", Purpose::Push);
+    world.push(&mut vault, 1);
+    drop(vault);
+    let mut vault = world.open("home", Purpose::Push);
+    vault.may_push().expect("it may");
+    vault.start_following();
+    let mut other = world.open("other", Purpose::Read);
+    other.others.clear();
+    world.push(&mut other, 2);
+    let theirs = other.device_id();
+    vault.refresh().expect("read");
+    assert!(vault.log_pins().contains_key(&theirs), "the end of the push knows of it");
+    assert!(!vault.followed_to().contains_key(&theirs), "the second store does not have it");
+    assert_eq!(vault.followed_to(), *lock(&vault.followed_from));
+    vault.finish_following();
+
+    // What this run wrote is there.
+    let report = world.push(&mut vault, 3);
+    let own = vault.followed_to()[&vault.device_id()].clone();
+    assert_eq!(own.first().map(|pin| pin.identity), report.snapshot);
+}
+
+#[test]
+fn a_slow_store_falls_behind_and_the_push_does_not_wait() {
+    let world = World::new();
+    let mut vault = world.open("home", Purpose::Push);
+    vault.follow_patience = Duration::from_millis(5);
+    let (sender, receiver) = bounded(1);
+    let (go, gone) = bounded::<()>(0);
+    let thread = std::thread::spawn(move || {
+        // Takes nothing until it is told to.
+        let _ = gone.recv();
+        let objects = receiver.into_iter().count() as u64;
+        Followed::Level { compared: None, objects, bytes: 0 }
+    });
+    let state = State::Level { sender, thread, patience: vault.follow_patience };
+    *lock(&vault.followers) = vec![Follower { other: 0, state }];
+    let (name, bytes) = some_object(1);
+    vault.follow(name, &bytes);
+    assert!(vault.has_followers(), "its queue had room");
+    vault.follow(name, &bytes);
+    assert!(!vault.has_followers(), "it is waited for no longer");
+    vault.follow(name, &bytes);
+    drop(go);
+    let ended = vault.finish_following();
+    assert_eq!(ended.iter().map(|(_, followed)| followed.clone()).collect::<Vec<_>>(), [Followed::Behind]);
+}
+
+#[test]
+fn waits_for_a_store_add_up() {
+    let world = World::new();
+    let vault = world.open("home", Purpose::Read);
+    let (sender, receiver) = bounded(100);
+    let thread = std::thread::spawn(move || Followed::Failed(receiver.into_iter().count().to_string()));
+    let state = State::Level { sender, thread, patience: vault.follow_patience };
+    *lock(&vault.followers) = vec![Follower { other: 0, state }];
+    let left = || match &lock(&vault.followers)[0].state {
+        State::Level { patience, .. } => *patience,
+        _ => panic!("it follows"),
+    };
+    let mut before = left();
+    for n in 0..3 {
+        let (name, bytes) = some_object(n);
+        vault.follow(name, &bytes);
+        assert!(left() < before, "no time passes for nothing");
+        before = left();
+    }
+    assert_eq!(vault.finish_following()[0].1, Followed::Failed("3".into()));
+}
+
+const URLS: [&str; 2] = ["memory://several-one", "memory://several-two"];
