@@ -86,6 +86,11 @@ impl Base {
         self.head.rows
     }
 
+    /// Packs that rows are in, or were.
+    pub(super) fn packs(&self) -> &[PackRef] {
+        &self.packs
+    }
+
     pub(super) fn covered(&self) -> &BTreeSet<ObjectHash> {
         &self.covered
     }

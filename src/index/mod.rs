@@ -224,6 +224,13 @@ impl Index {
         self.write().condemned = packs;
     }
 
+    /// All packs that rows of tables or of this push are in, and some that none is in any more.
+    pub fn packs(&self) -> Vec<PackRef> {
+        let layers = self.read();
+        let base = layers.base.iter().flat_map(Base::packs);
+        base.chain(layers.recent.packs()).chain(layers.own.packs()).copied().collect()
+    }
+
     /// Packs that are gone from the store: as if they were in no table.
     pub fn set_deleted(&self, packs: HashSet<PackName>) {
         self.write().deleted = packs;

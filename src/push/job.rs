@@ -195,6 +195,7 @@ pub(super) struct Job<'a> {
     options: &'a PushOptions,
     vault: &'a Vault,
     label: &'a [u8],
+    parent: Option<Identity>,
     list_cut_keys: Arc<CutKeys>,
     owners: Owners,
 }
@@ -226,6 +227,7 @@ impl<'a> Job<'a> {
             options,
             vault,
             label: &source.label,
+            parent: source.parent_snapshot,
             list_cut_keys: Arc::new(CutKeys::new(|level| domain.cut_key(scope, Tree::List, level))),
             owners: Owners::new(),
         }
@@ -337,10 +339,10 @@ impl<'a> Job<'a> {
         self.watch.event(Event::Note(&format!("{}: captured, but not checked: {tables}", display_path(&path))));
     }
 
-    /// Whether the content that the parent names can be relied on: always, unless a pack it may lie in is condemned.
+    /// Whether the content that the parent names can be relied on: always, unless a pack it may lie in is condemned or gone.
     pub(super) fn still_there(&self, old: &Entry) -> bool {
         match &old.content {
-            Content::List { .. } => self.vault.parent_content_counts(),
+            Content::List { .. } => self.vault.parent_content_counts(self.parent),
             Content::Empty | Content::Inline(_) => true,
         }
     }

@@ -37,6 +37,10 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     vault.may_push()?;
     let sources = options.sources(vault, watch)?;
     vault.index()?;
+    match vault.check_claims(!options.dry_run)? {
+        0 => {}
+        gone => watch.event(Event::Note(&gone_text(gone))),
+    }
     for table in vault.unusable_tables() {
         watch.event(Event::Note(&format!("{table}; what it named is stored again")));
     }
@@ -133,6 +137,14 @@ fn capture(
         bytes: root.map_or(0, |root| root.bytes),
         missed,
     })
+}
+
+/// What a push says of packs that the index names and the store has lost.
+fn gone_text(gone: u64) -> String {
+    let (packs, them) = if gone == 1 { ("1 pack is", "it") } else { (&*format!("{gone} packs are"), "them") };
+    format!(
+        "{packs} gone from the store: what was in {them} and is still in the sources is stored again; 'zvault check' tells what else is lost"
+    )
 }
 
 /// The stages of one source: a scanner, workers, and the manifest built on this thread.

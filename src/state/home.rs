@@ -1,6 +1,6 @@
 //! The folder of local state.
 
-use super::{Cursors, DeviceState, Pins, StateError, file};
+use super::{Claims, Cursors, DeviceState, Pins, StateError, file};
 use crypto_backends::{Key, Provider, SecretBytes};
 use rustix::fs::{FlockOperation, flock};
 use std::{
@@ -193,6 +193,17 @@ impl Home {
         cursors: &Cursors,
     ) -> Result<(), StateError> {
         self.write(provider, vault, "stores", &super::cursors::encode(cursors))
+    }
+
+    /// What claims rest on; None if that is not known: then the packs are listed.
+    pub fn claims(&self, vault: VaultId) -> Option<Claims> {
+        let (_, plain) = file::open(&self.key, &self.place(vault, "claims")).ok().flatten()?;
+        super::claims::parse(plain.expose())
+    }
+
+    /// Remembers what claims rest on.
+    pub fn set_claims(&self, provider: &'static Provider, vault: VaultId, claims: &Claims) -> Result<(), StateError> {
+        self.write(provider, vault, "claims", &super::claims::encode(claims))
     }
 
     /// Remembers how a copy to a store ended that no opened vault made: `holes` objects were not to be had whole. After one

@@ -9,11 +9,13 @@
 //! vaults/<vault id>/logs    sealed: the log entries that were verified
 //! vaults/<vault id>/roster  sealed: the roster records that were read
 //! vaults/<vault id>/stores  sealed: how far each store has followed the primary
+//! vaults/<vault id>/claims  sealed: which packs the primary listed, and when
 //! vaults/<vault id>/journal sealed: what an interrupted push left behind
 //! ```
 //!
 //! Nothing is in clear but vault ids.
 
+mod claims;
 mod codec;
 mod cursors;
 mod device;
@@ -21,6 +23,7 @@ mod file;
 mod home;
 mod pins;
 
+pub use claims::Claims;
 pub use cursors::{Cursor, Cursors};
 pub use device::DeviceState;
 pub use home::{Home, VaultLock, cache_path, home_path};

@@ -328,7 +328,7 @@ impl Vault {
     }
 
     /// Claims are good for one store only (rule S-4).
-    fn store_tag(&self) -> [u8; 16] {
+    pub(super) fn store_tag(&self) -> [u8; 16] {
         let primary: BTreeMap<_, _> = self.roster.stores.iter().filter(|(_, store)| store.primary).collect();
         primary.keys().next().map_or([0; 16], |id| **id)
     }

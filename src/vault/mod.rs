@@ -1,5 +1,6 @@
 //! An opened vault: its store, its roster, the keys that this device has, its logs and its index.
 mod chunks;
+mod claims;
 mod elsewhere;
 mod error;
 mod follow;
@@ -43,7 +44,7 @@ use crate::log::{Log, LogEntry, LogReader, Opened, SnapshotInfo, SnapshotRef, Un
 use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
 use crate::stage::{dek, open_object};
-use crate::state::{Home, LogPin, VaultLock};
+use crate::state::{Claims, Home, LogPin, VaultLock};
 use crate::store::{Store, Traffic};
 
 /// An opened vault.
@@ -87,6 +88,8 @@ pub struct Vault {
     /// When roster and logs were listed last, if this run held the vault then and has not pushed since.
     listed: Option<Instant>,
     index: OnceLock<index::Loaded>,
+    /// What claims of this push rest on.
+    claims: Mutex<Claims>,
     /// The end of this device's own log, once this run has written to it: (identity, seq).
     own_end: Mutex<Option<(Identity, u64)>>,
     /// What this run has written to its log: it need not be read back.

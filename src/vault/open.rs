@@ -631,6 +631,7 @@ impl Vault {
             log,
             listed: None,
             index: OnceLock::new(),
+            claims: Mutex::default(),
             own_end: Mutex::default(),
             written: Mutex::default(),
             journal: Mutex::default(),

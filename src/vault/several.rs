@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_channel::bounded;
-use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
+use crypto_backends::rustcrypto::{self, lower_kdf_floors_for_tests};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use vault_format::{ObjectHash, ObjectName};
+use vault_format::name::packs_prefix;
+use vault_format::{Identity, ObjectHash, ObjectName};
 
+use super::claims::LISTED;
 use super::follow::{Follower, State};
 use super::{Followed, InitOptions, OpenOptions, Other, Purpose, StoreConfig, UnlockSecret, Vault};
 use crate::keys::Passphrase;
 use crate::push::{PushOptions, PushReport, push};
+use crate::restore::{RestoreOptions, restore};
 use crate::stage::testing::random_bytes;
-use crate::state::Home;
+use crate::state::{Claims, Home};
 use crate::store::Store;
 use crate::sync::lock;
 use crate::watch::Watch;
@@ -65,7 +68,8 @@ impl World {
     }
 
     fn push(&self, vault: &mut Vault, seed: u64) -> PushReport {
-        fs::write(self.source().join(format!("file {seed}")), random_bytes(seed, 100_000)).expect("written");
+        // One chunk.
+        fs::write(self.source().join(format!("file {seed}")), random_bytes(seed, 10_000)).expect("written");
         let options =
             PushOptions { paths: vec![self.source()], host: "host".into(), workers: Some(1), ..PushOptions::default() };
         push(vault, &options, &Watch::new()).expect("pushed")
@@ -151,6 +155,69 @@ fn waits_for_a_store_add_up() {
         before = left();
     }
     assert_eq!(vault.finish_following()[0].1, Followed::Failed("3".into()));
+}
+
+/// The data packs of the primary.
+fn data_packs(world: &World) -> Vec<ObjectName> {
+    world.store(0).list(&packs_prefix(false)).expect("listed").objects.into_iter().map(|object| object.name).collect()
+}
+
+/// All of the newest snapshot comes back from the primary alone.
+fn restores(world: &World) {
+    let mut vault = world.open("fresh", Purpose::Read);
+    vault.others.clear();
+    let target = world.folder.path().join("out");
+    let _ = fs::remove_dir_all(&target);
+    let snapshot = vault.resolve("latest").expect("a snapshot");
+    let report = restore(&vault, &RestoreOptions::new(snapshot, target), &Watch::new()).expect("restores");
+    assert_eq!(report.problems, 0);
+}
+
+#[test]
+fn packs_that_the_store_has_lost_are_stored_again() {
+    let world = World::new();
+    let mut vault = world.open("home", Purpose::Push);
+    vault.others.clear();
+    world.push(&mut vault, 1);
+    let lost = data_packs(&world);
+    for pack in &lost {
+        world.store(0).delete(pack).expect("deleted");
+    }
+    // Listed today already.
+    assert_eq!(world.push(&mut vault, 2).data_chunks, 1);
+
+    let id = vault.id();
+    let set = |change: &dyn Fn(&mut Claims)| {
+        let home = world.home("home");
+        let mut claims = home.claims(id).expect("remembered");
+        change(&mut claims);
+        home.set_claims(rustcrypto::provider(), id, &claims).expect("written");
+    };
+    set(&|claims| claims.listed.secs -= LISTED);
+    let report = world.push(&mut vault, 3);
+    assert_eq!(report.data_chunks, 2, "the lost one, and the new one");
+    restores(&world);
+    // Known from now on: neither claimed, nor a reason to read everything again.
+    assert_eq!(world.home("home").claims(id).expect("remembered").gone.len(), lost.len());
+    assert!(vault.parent_content_counts(report.snapshot));
+    assert_eq!(world.push(&mut vault, 4).data_chunks, 1);
+
+    // A state that knows more than the store shows was restored, or the store was: listed again.
+    let changes: [&dyn Fn(&mut Claims); 4] = [
+        &|claims| claims.roster_heads.push(Identity([9; 32])),
+        &|claims| claims.collectors.push(Identity([9; 32])),
+        &|claims| claims.store = [9; 16],
+        // A clock that was set back.
+        &|claims| claims.listed.secs += LISTED,
+    ];
+    for (n, change) in changes.into_iter().enumerate() {
+        let newest = data_packs(&world).pop().expect("a pack");
+        world.store(0).delete(&newest).expect("deleted");
+        set(change);
+        let report = world.push(&mut vault, 10 + n as u64);
+        assert!(report.data_chunks >= 2, "{n}: what was lost, and the new one");
+        restores(&world);
+    }
 }
 
 const URLS: [&str; 2] = ["memory://several-one", "memory://several-two"];

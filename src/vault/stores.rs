@@ -146,6 +146,7 @@ impl Vault {
         self.tell(&self.store.clone())?;
         if self.behind.take().is_some() {
             self.pin()?;
+            self.drop_claims()?;
         }
         if known.primary {
             return Ok(());

@@ -243,13 +243,6 @@ impl Vault {
         Ok(true)
     }
 
-    /// Whether the content that a parent's entry names may be relied on without claiming it anew: only while nothing is
-    /// condemned, because a cached manifest does not say in which packs its chunks lie (SPEC 10.4, rule 4c), and while all
-    /// tables can be read, because it does not say which of them names its chunks.
-    pub(crate) fn parent_content_counts(&self) -> bool {
-        self.log.condemned(&self.collectors()).is_empty() && lock(&self.unusable_tables).is_empty()
-    }
-
     /// Takes packs of an interrupted push into the index again. Their own footers say what they hold.
     pub(crate) fn find_interrupted(&self) -> Result<u64, VaultError> {
         if self.ephemeral {

@@ -227,3 +227,24 @@ fn a_primary_that_is_lost_is_replaced() {
     go(&world, &["check", "--read-data"]).expect_code(0);
     assert!(!Path::new(&world.path("vault")).exists());
 }
+
+#[test]
+fn a_new_primary_with_a_hole_is_not_claimed_to_be_whole() {
+    let world = level_stores();
+    // The second store has lost the largest pack; nobody has noticed.
+    let packs = tree(&world.path("second/zv1")).into_iter().filter(|(name, _)| name.starts_with("p"));
+    let (lost, _) = packs.max_by_key(|(_, bytes)| bytes.len()).expect("a pack");
+    fs::remove_file(world.path("second/zv1").join(lost)).expect("removed");
+    fs::remove_dir_all(world.path("vault")).expect("the disk broke");
+    go(&world, &["stores", "primary", "second"]).expect_code(0);
+    write_config(&world, &["second"]);
+    let pushed = go(&world, &["push", "data"]).expect_code(0);
+    assert!(pushed.err.contains("1 pack is gone from the store"), "{}", pushed.err);
+    restore(&world).expect_code(0);
+    same(&world, "from the new primary");
+    // That is said once, and all is as it was.
+    let again = go(&world, &["push", "data", "--json"]).expect_code(0);
+    assert!(!again.err.contains("gone"), "{}", again.err);
+    let summary = again.last_json();
+    assert_eq!(summary["files_unmodified"], summary["total_files_processed"], "{summary}");
+}

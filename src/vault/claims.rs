@@ -1,0 +1,107 @@
+//! What a push may rely on: packs that the primary lists.
+//!
+//! Claims come from tables, which log entries name. That the packs are still there is the store's word, and a store can
+//! lose what it has confirmed. So packs are listed when there is reason to, and once a week without any (rule S-4).
+
+use std::collections::{BTreeSet, HashMap};
+
+use vault_format::index::SIZE_UNIT;
+use vault_format::name::packs_prefix;
+use vault_format::{Identity, ObjectName, PackName};
+
+use super::{Vault, VaultError};
+use crate::parallel;
+use crate::state::Claims;
+use crate::sync::lock;
+
+impl Vault {
+    /// Bars claims to packs that the store does not list. Tells how many have gone since they were listed last.
+    ///
+    /// What the last listing showed is relied on for a week, as long as it was of the store that is the primary, and
+    /// roster and logs still have what they had then: after a change of the primary, an accepted loss or a restored state
+    /// the packs are listed again.
+    pub(crate) fn check_claims(&self, remember: bool) -> Result<u64, VaultError> {
+        let known = if self.ephemeral { None } else { self.home.claims(self.id()) };
+        let (claims, new) = match known.as_ref().filter(|known| self.still_holds(known)) {
+            Some(known) => (known.clone(), 0),
+            None => {
+                let same_store = known.filter(|known| known.store == self.store_tag());
+                let (claims, new) = self.list_packs(same_store)?;
+                if remember && !self.ephemeral {
+                    self.home.set_claims(self.provider, self.id(), &claims)?;
+                }
+                (claims, new)
+            }
+        };
+        let mut barred = self.log.condemned(&self.collectors());
+        barred.extend(claims.gone.iter().copied());
+        self.index()?.set_condemned(barred);
+        *lock(&self.claims) = claims;
+        Ok(new)
+    }
+
+    /// The next push lists the packs, whatever the last one has seen.
+    pub(super) fn drop_claims(&self) -> Result<(), VaultError> {
+        Ok(self.home.set_claims(self.provider, self.id(), &Claims::default())?)
+    }
+
+    /// Whether the content that a parent's entry names may be relied on without claiming it anew: only while nothing is
+    /// condemned, because a cached manifest does not say in which packs its chunks lie (SPEC 10.4, rule 4c), while all
+    /// tables can be read, because it does not say which of them names its chunks, and if no pack has gone since.
+    pub(crate) fn parent_content_counts(&self, parent: Option<Identity>) -> bool {
+        let is_newer = |own_seq| {
+            let parent = parent.and_then(|parent| self.log.get(&parent));
+            parent.is_some_and(|parent| parent.seq > own_seq)
+        };
+        let claims = lock(&self.claims);
+        self.log.condemned(&self.collectors()).is_empty()
+            && lock(&self.unusable_tables).is_empty()
+            && (claims.gone.is_empty() || is_newer(claims.own_seq))
+    }
+
+    fn still_holds(&self, claims: &Claims) -> bool {
+        let age = crate::now().secs.saturating_sub(claims.listed.secs);
+        claims.store == self.store_tag()
+            && (0..LISTED).contains(&age)
+            && claims.roster_heads.iter().all(|head| self.roster.knows(*head))
+            && claims.collectors.iter().all(|head| self.log.get(head).is_some())
+    }
+
+    /// Which packs of the index the store lists as they should be; and how many that were not known to be gone are.
+    fn list_packs(&self, before: Option<Claims>) -> Result<(Claims, u64), VaultError> {
+        let index = self.index()?;
+        let listed = crate::now();
+        let (trees, data) =
+            parallel::both(|| self.store.list(&packs_prefix(true)), || self.store.list(&packs_prefix(false)));
+        let mut there = HashMap::new();
+        for object in trees?.objects.into_iter().chain(data?.objects) {
+            if let ObjectName::Pack(pack) = object.name {
+                there.insert(pack, object.size);
+            }
+        }
+        let condemned = self.log.condemned(&self.collectors());
+        let named = index.packs().into_iter().filter(|pack| !condemned.contains(&pack.name));
+        let gone: BTreeSet<PackName> = named
+            .filter(|pack| {
+                let size = there.get(&pack.name).map(|size| size.div_ceil(SIZE_UNIT as u64));
+                size != Some(u64::from(pack.size_units))
+            })
+            .map(|pack| pack.name)
+            .collect();
+        let (known, own_seq) = before.map_or_else(Default::default, |before| (before.gone, before.own_seq));
+        let new = gone.difference(&known).count() as u64;
+        let end = self.log.of(self.device.id).map(|entry| entry.seq).max().unwrap_or(0);
+        let claims = Claims {
+            store: self.store_tag(),
+            listed,
+            roster_heads: self.roster.heads.clone(),
+            collectors: self.collectors().iter().flat_map(|device| self.log.heads(*device)).collect(),
+            gone,
+            own_seq: if new > 0 { end } else { own_seq },
+        };
+        Ok((claims, new))
+    }
+}
+
+/// Seconds for which a listing of the packs is relied on.
+pub(super) const LISTED: i64 = 7 * 86_400;
