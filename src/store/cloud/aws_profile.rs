@@ -1,6 +1,7 @@
 //! Profiles of `~/.aws`: static keys, SSO, assumed roles and `credential_process`, all through the library of AWS.
 
 use super::Environment;
+use super::aws_http::AwsHttp;
 use super::credential::{CredentialError, LOGIN_WAIT, Named};
 use crate::store::BoxError;
 use async_trait::async_trait;
@@ -63,13 +64,18 @@ impl Profile {
     }
 
     /// Its credential, asked for once to see whether there is one. `None`: it holds none, and nobody said that it does.
-    pub(super) async fn credential(&self, region: &str) -> Result<Option<Arc<Named<AwsCredential>>>, CredentialError> {
+    pub(super) async fn credential(
+        &self,
+        region: &str,
+        http: AwsHttp,
+    ) -> Result<Option<Arc<Named<AwsCredential>>>, CredentialError> {
         let failed = |source: BoxError| CredentialError::Failed { credential: self.to_string(), source };
         let Some(files) = self.files() else {
             let files = [&self.config, &self.credentials].map(|path| path.display().to_string()).join(" nor ");
             return Err(failed(format!("there is neither {files}").into()));
         };
         let config = ProviderConfig::without_region().with_region(Some(aws_config::Region::new(region.to_owned())));
+        let config = config.with_http_client(http);
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(&config)
             .profile_files(files)

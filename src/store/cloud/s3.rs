@@ -1,5 +1,6 @@
 //! Amazon S3, and what speaks its protocol.
 
+use super::aws_http::AwsHttp;
 use super::aws_profile::{Cached, Profile};
 use super::credential::{CredentialError, LOGIN_WAIT, METADATA_WAIT, Named, why_not};
 use super::{Environment, OpenError, Opened, below, client_options, transport};
@@ -9,6 +10,7 @@ use crate::store::retry::{self, Health, Pace, Patience};
 use crate::store::transport::reply::{CALL, Call};
 use crate::store::transport::{Transport, UploadCheck};
 use crate::store::url::Bucket;
+use aws_config::provider_config::ProviderConfig;
 use object_store::StaticCredentialProvider;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, Checksum};
 use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody};
@@ -221,7 +223,7 @@ async fn credential(
     }
     match profile {
         Some(profile) => {
-            if let Some(provider) = profile.credential(region).await? {
+            if let Some(provider) = profile.credential(region, AwsHttp(transport.clone())).await? {
                 return Ok((provider, profile.to_string()));
             }
             looked.push(format!("{profile} (holds no credential)"));
@@ -260,7 +262,8 @@ async fn credential(
     let container = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
     match environment.first(&container) {
         Some(_) => {
-            let provider = aws_config::ecs::EcsCredentialsProvider::builder().build();
+            let config = ProviderConfig::default().with_http_client(AwsHttp(transport.clone()));
+            let provider = aws_config::ecs::EcsCredentialsProvider::builder().configure(&config).build();
             let name = "role of the container".to_owned();
             return Ok((Named::new(Arc::new(Cached::new(provider)), &name, LOGIN_WAIT), name));
         }

@@ -90,8 +90,11 @@ pub(in crate::store) enum Kind {
 }
 
 impl Kind {
-    /// Decided by what a request looks like: the three dialects differ in little here.
+    /// Decided by what a request looks like, unless it says so: the three dialects differ in little here.
     pub(in crate::store) fn of(request: &HttpRequest) -> Self {
+        if let Some(known) = request.extensions().get() {
+            return *known;
+        }
         let (uri, method) = (request.uri(), request.method().as_str());
         if is_credential(request) {
             return Self::Other;
