@@ -1,9 +1,8 @@
 //! The requests of the library of AWS, made by the store's transport: its certificates, its limits, its counts, and no
 //! second HTTP client in the program.
 
-use super::client_options;
+use super::credential::ask;
 use crate::store::transport::Transport;
-use crate::store::transport::traffic::Kind;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -12,8 +11,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
-use object_store::client::{HttpConnector as _, HttpError, HttpErrorKind, HttpRequestBody};
+use object_store::client::{HttpError, HttpErrorKind};
 use std::time::Duration;
 
 /// What clients of the library of AWS are given.
@@ -38,7 +36,7 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (transport, within) = (self.transport.clone(), self.within);
         HttpConnectorFuture::new(async move {
-            let asked = ask(&transport, request);
+            let asked = call(&transport, request);
             match within {
                 Some(within) => tokio::time::timeout(within, asked)
                     .await
@@ -49,26 +47,13 @@ impl HttpConnector for Connector {
     }
 }
 
-async fn ask(transport: &Transport, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn call(transport: &Transport, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
-    let (mut head, body) = request.into_parts();
-    // Nothing of what gives out credentials is sent in a stream.
+    let (head, body) = request.into_parts();
+    // Nothing that is said to who gives out credentials is sent in a stream.
     let body = body.bytes().ok_or_else(|| ConnectorError::user("the body of the request is a stream".into()))?;
-    let body = HttpRequestBody::from(Bytes::copy_from_slice(body));
-    head.extensions.insert(Kind::Other);
-    let client = transport.connect(&client_options(false)).map_err(|error| ConnectorError::user(error.into()))?;
-    let reply = client.execute(http::Request::from_parts(head, body)).await.map_err(sort)?;
-    let (head, body) = reply.into_parts();
-    let body = match Limited::new(body, MAX_REPLY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => {
-            return Err(match error.downcast::<HttpError>() {
-                Ok(error) => sort(*error),
-                Err(error) => ConnectorError::other(error, None),
-            });
-        }
-    };
-    let reply = http::Response::from_parts(head, SdkBody::from(body));
+    let request = http::Request::from_parts(head, Bytes::copy_from_slice(body));
+    let reply = ask(transport, request).await.map_err(sort)?.map(SdkBody::from);
     HttpResponse::try_from(reply).map_err(|error| ConnectorError::other(error.into(), None))
 }
 
@@ -80,6 +65,3 @@ fn sort(error: HttpError) -> ConnectorError {
         _ => ConnectorError::other(error.into(), None),
     }
 }
-
-/// Credentials have a few kilobytes.
-const MAX_REPLY: usize = 1 << 20;

@@ -2,7 +2,7 @@
 
 use super::Environment;
 use super::aws_http::AwsHttp;
-use super::credential::{CredentialError, LOGIN_WAIT, Named};
+use super::credential::{Cache, CredentialError, LOGIN_WAIT, Named};
 use crate::store::BoxError;
 use async_trait::async_trait;
 use aws_config::BehaviorVersion;
@@ -16,8 +16,6 @@ use object_store::client::CredentialProvider;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-use tokio::sync::Mutex;
 
 // The library names the type of these only in a crate of its own.
 #[allow(deprecated)]
@@ -81,7 +79,7 @@ impl Profile {
             .profile_files(files)
             .profile_name(&self.name)
             .build();
-        let provider = Arc::new(Cached { provider, last: Mutex::default() });
+        let provider = Arc::new(Cached::new(provider));
         match tokio::time::timeout(LOGIN_WAIT, provider.refresh()).await {
             Ok(Ok(_)) => Ok(Some(Named::new(provider, self.to_string(), LOGIN_WAIT))),
             Ok(Err(CredentialsError::CredentialsNotLoaded(_))) if !self.named => Ok(None),
@@ -117,38 +115,25 @@ impl fmt::Display for Profile {
 /// A provider of the AWS library, asked again shortly before what it gave expires.
 pub(super) struct Cached<P> {
     provider: P,
-    last: Mutex<Option<(Arc<AwsCredential>, Option<SystemTime>)>>,
+    cache: Cache<AwsCredential>,
 }
 
 impl<P: ProvideCredentials> Cached<P> {
     pub(super) fn new(provider: P) -> Self {
-        Self { provider, last: Mutex::default() }
+        Self { provider, cache: Cache::default() }
     }
 
     async fn refresh(&self) -> Result<Arc<AwsCredential>, CredentialsError> {
-        // Held while asking: a second login at the same moment helps nobody.
-        let mut last = self.last.lock().await;
-        let left = |expires: Option<SystemTime>| match expires {
-            Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
-            None => Duration::MAX,
+        let fetch = async {
+            let given = self.provider.provide_credentials().await?;
+            let credential = AwsCredential {
+                key_id: given.access_key_id().to_owned(),
+                secret_key: given.secret_access_key().to_owned(),
+                token: given.session_token().map(str::to_owned),
+            };
+            Ok((credential, given.expiry()))
         };
-        if let Some((credential, _)) = last.as_ref().filter(|(_, expires)| left(*expires) > EARLY) {
-            return Ok(credential.clone());
-        }
-        match (self.provider.provide_credentials().await, &*last) {
-            (Ok(given), _) => {
-                let credential = Arc::new(AwsCredential {
-                    key_id: given.access_key_id().to_owned(),
-                    secret_key: given.secret_access_key().to_owned(),
-                    token: given.session_token().map(str::to_owned),
-                });
-                *last = Some((credential.clone(), given.expiry()));
-                Ok(credential)
-            }
-            // What there is still works for a while.
-            (Err(_), Some((credential, expires))) if !left(*expires).is_zero() => Ok(credential.clone()),
-            (Err(error), _) => Err(error),
-        }
+        self.cache.get(fetch).await
     }
 }
 
@@ -170,6 +155,3 @@ impl<P> fmt::Debug for Cached<P> {
         f.debug_struct("Cached").finish_non_exhaustive()
     }
 }
-
-/// How long before it expires a credential is replaced.
-const EARLY: Duration = Duration::from_secs(300);

@@ -1,13 +1,19 @@
 //! Credentials: how long to wait for one, and what to say where there is none.
 
+use super::client_options;
 use crate::store::BoxError;
 use crate::store::error::io_error;
+use crate::store::transport::Transport;
+use crate::store::transport::traffic::Kind;
 use async_trait::async_trait;
-use object_store::client::{CredentialProvider, HttpError, HttpErrorKind};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use object_store::client::{CredentialProvider, HttpConnector, HttpError, HttpErrorKind, HttpRequestBody};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use tokio::sync::Mutex;
 
 /// Why there is no credential. Holds none.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +143,59 @@ impl<T> fmt::Debug for Named<T> {
     }
 }
 
+/// What a provider gave, until shortly before it expires.
+pub(super) struct Cache<T>(Mutex<Option<(Arc<T>, Option<SystemTime>)>>);
+
+impl<T> Cache<T> {
+    /// What there is, or what `fetch` gives with the time when it expires.
+    pub(super) async fn get<E>(
+        &self,
+        fetch: impl Future<Output = Result<(T, Option<SystemTime>), E>>,
+    ) -> Result<Arc<T>, E> {
+        // Held while asking: a second login at the same moment helps nobody.
+        let mut last = self.0.lock().await;
+        let left = |expires: Option<SystemTime>| match expires {
+            Some(expires) => expires.duration_since(SystemTime::now()).unwrap_or_default(),
+            None => Duration::MAX,
+        };
+        if let Some((credential, _)) = last.as_ref().filter(|(_, expires)| left(*expires) > EARLY) {
+            return Ok(credential.clone());
+        }
+        match (fetch.await, &*last) {
+            (Ok((credential, expires)), _) => {
+                let credential = Arc::new(credential);
+                *last = Some((credential.clone(), expires));
+                Ok(credential)
+            }
+            // What there is still works for a while.
+            (Err(_), Some((credential, expires))) if !left(*expires).is_zero() => Ok(credential.clone()),
+            (Err(error), _) => Err(error),
+        }
+    }
+}
+
+impl<T> Default for Cache<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// A request to a service that gives out credentials: it counts as one, and its reply is whole and not large.
+pub(super) async fn ask(
+    transport: &Transport,
+    request: http::Request<Bytes>,
+) -> Result<http::Response<Bytes>, HttpError> {
+    let other = |error: BoxError| HttpError::new_boxed(HttpErrorKind::Unknown, error);
+    let (mut head, body) = request.into_parts();
+    head.extensions.insert(Kind::Other);
+    let client = transport.connect(&client_options(false)).map_err(|error| other(error.into()))?;
+    let reply = client.execute(http::Request::from_parts(head, HttpRequestBody::from(body))).await?;
+    let (head, body) = reply.into_parts();
+    let body = Limited::new(body, MAX_REPLY).collect().await;
+    let body = body.map_err(|error| error.downcast::<HttpError>().map_or_else(other, |error| *error))?;
+    Ok(http::Response::from_parts(head, body.to_bytes()))
+}
+
 /// In a few words, for the list of what was looked at.
 pub(super) fn why_not(error: &CredentialError) -> String {
     match error {
@@ -178,3 +237,9 @@ pub(super) const METADATA_WAIT: Duration = Duration::from_secs(2);
 
 /// What everything else gets: a program may ask a person, a login service may be far away.
 pub(super) const LOGIN_WAIT: Duration = Duration::from_secs(60);
+
+/// How long before it expires a credential is replaced.
+const EARLY: Duration = Duration::from_secs(300);
+
+/// Credentials have a few kilobytes.
+const MAX_REPLY: usize = 1 << 20;

@@ -1,6 +1,7 @@
 //! Google Cloud Storage.
 
 use super::credential::{CredentialError, LOGIN_WAIT, METADATA_WAIT, Named, why_not};
+use super::gcs_external::External;
 use super::{Environment, OpenError, Opened, below, client_options, transport};
 use crate::store::BoxError;
 use crate::store::options::{Settings, StoreOptions};
@@ -101,13 +102,22 @@ async fn credential(
     }
 }
 
-/// A key of a service account, or what a login of gcloud left.
+/// A key of a service account, what a login of gcloud left, or how to exchange a token of somebody else.
 fn from_file(path: &Path, which: &str, transport: &Transport) -> Result<Found, OpenError> {
     let label = format!("{} {which}", path.display());
     let failed = |source: BoxError| CredentialError::Failed { credential: label.clone(), source };
     let text = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(|error| failed(error.into()))?);
     let file: File = serde_json::from_str(&text).map_err(|_| failed("it is not the JSON of a credential".into()))?;
     let text_path = path.to_str().ok_or_else(|| failed("its path is not UTF-8".into()))?;
+    if file.kind == "external_account" {
+        let provider = External::parse(&text, transport).map_err(failed)?;
+        let name = match provider.account() {
+            Some(account) => format!("workload identity as {account}, {label}"),
+            None => format!("workload identity, {label}"),
+        };
+        let provider = Named::new(Arc::new(provider), &name, LOGIN_WAIT);
+        return Ok(Found { provider, name, endpoint: None });
+    }
     let builder = GoogleCloudStorageBuilder::new().with_bucket_name("any").with_retry(retry::of_the_crate());
     let builder = builder.with_http_connector(transport.clone()).with_client_options(client_options(false));
     let (builder, kind) = match file.kind.as_str() {

@@ -8,6 +8,7 @@ mod aws_profile;
 mod azure;
 mod credential;
 mod gcs;
+mod gcs_external;
 mod s3;
 
 pub use credential::CredentialError;

@@ -279,7 +279,8 @@ async fn google_finds_files_and_tokens() {
 
     for (content, said) in [
         ("s3cr3t", "not the JSON of a credential"),
-        (r#"{"type":"external_account"}"#, "\"external_account\" are not supported"),
+        (r#"{"type":"impersonated_service_account"}"#, "\"impersonated_service_account\" are not supported"),
+        (r#"{"type":"external_account","audience":"s3cr3t"}"#, "lacks what a credential"),
     ] {
         world.set("GOOGLE_APPLICATION_CREDENTIALS", world.file("odd.json", content));
         let error = crate::chain(&world.error("gs://b", &[]).await);
