@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 use vault_format::ids::{ChunkId, DeviceId, Domain, ObjectHash, VaultId};
 use vault_format::index::{PackRef, Row, SegmentRef, Table, TableKind};
+use vault_format::log::IndexName;
 use vault_format::name::PackName;
 use vault_format::pack::ChunkType;
 use zvault::index::{Claim, Index, Tags};
@@ -51,7 +52,7 @@ fn index(c: &mut Criterion) {
             let copy = tempfile::tempdir().expect("a temporary folder");
             std::fs::copy(dir.path().join("base.rows"), copy.path().join("base.rows")).expect("copy");
             let index = load(copy.path());
-            index.absorb(hash(99), &table(rows, 20_000), None).expect("absorb");
+            index.absorb(shard(99), &table(rows, 20_000)).expect("absorb");
             (copy, index)
         };
         b.iter_batched(
@@ -71,7 +72,7 @@ fn build(folder: &Path, rows: u64) {
     let mut first = 0;
     while first < rows {
         let count = ROWS_PER_TABLE.min(rows - first);
-        index.absorb(hash(first), &table(first, count), None).expect("absorb");
+        index.absorb(shard(first), &table(first, count)).expect("absorb");
         first += count;
     }
     index.save().expect("save");
@@ -115,6 +116,10 @@ fn pack(n: u64) -> PackRef {
 
 fn hash(n: u64) -> ObjectHash {
     ObjectHash(id(n ^ (1 << 61)).0)
+}
+
+fn shard(n: u64) -> IndexName {
+    IndexName { shard: true, device: DeviceId([1; 16]), hash: hash(n) }
 }
 
 fn id(n: u64) -> ChunkId {

@@ -5,13 +5,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use vault_format::index::{SegmentRef, Table};
+use vault_format::log::IndexName;
 use vault_format::name::{ObjectName, PackName};
 use vault_format::pack::Footer;
 use vault_format::{ChunkId, Domain, Scope};
 
 use super::damage::Damages;
 use super::parallel::{self, workers};
-use super::structure::{Structure, TableName, path_of};
+use super::structure::{Structure, path_of};
 use super::{CheckError, CheckReport, ReadData};
 use crate::stage::{IdKeys, Opener, PackError, PackHead, verify_pack};
 use crate::store::StoreError;
@@ -86,7 +87,7 @@ struct Finding {
     /// The pack is as its writer made it, and wrong: it was never a good one.
     foreign: bool,
     /// Tables that say something else than the pack, and the segments that they say it of.
-    wrong_tables: Vec<(TableName, BTreeSet<u32>)>,
+    wrong_tables: Vec<(IndexName, BTreeSet<u32>)>,
 }
 
 impl Finding {
@@ -124,7 +125,7 @@ impl Finding {
         }
         for (table, slots) in self.wrong_tables {
             let reason = format!("it says of {path} what is not so");
-            let number = damages.add(&table.object().to_path(), &reason);
+            let number = damages.add(&ObjectName::from(table).to_path(), &reason);
             if let Some(state) = structure.packs.get_mut(&self.pack) {
                 state.damage.get_or_insert(number);
                 state.lost_slots.extend(slots);
@@ -236,8 +237,8 @@ impl Reader<'_> {
         if let Some((_, rows)) = lock(&self.tables).iter().find(|(known, _)| *known == number) {
             return Ok(Arc::clone(rows));
         }
-        let TableName { shard, device, hash } = self.structure.tables[number as usize];
-        let rows = Arc::new(by_pack(&self.vault.open_table(shard, device, hash)?));
+        let name = self.structure.tables[number as usize];
+        let rows = Arc::new(by_pack(&self.vault.open_table(name)?));
         let mut tables = lock(&self.tables);
         if tables.len() > workers() {
             tables.pop_front();

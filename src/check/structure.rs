@@ -8,7 +8,7 @@ use vault_format::index::{SIZE_UNIT, Table, TableKind};
 use vault_format::log::{IndexName, Payload};
 use vault_format::name::{ObjectName, PackName, prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, ObjectHash, sizes};
+use vault_format::{DeviceId, sizes};
 
 use super::damage::{DamageNumber, Damages};
 use super::{CheckError, CheckReport, parallel};
@@ -26,17 +26,9 @@ pub(super) struct Structure {
     /// Packs that are listed and that no table names.
     pub(super) unindexed: Vec<(PackName, u64)>,
     /// The tables that can be opened.
-    pub(super) tables: Vec<TableName>,
+    pub(super) tables: Vec<IndexName>,
     /// Damaged or missing tables, by writer.
     pub(super) lost_tables: Vec<(DeviceId, DamageNumber)>,
-}
-
-/// A delta or shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct TableName {
-    pub(super) shard: bool,
-    pub(super) device: DeviceId,
-    pub(super) hash: ObjectHash,
 }
 
 /// A pack that some table names.
@@ -102,20 +94,24 @@ impl Structure {
     fn take_table(
         &mut self,
         vault: &Vault,
-        name: TableName,
+        name: IndexName,
         listed: &HashMap<ObjectName, u64>,
         watch: &Watch<'_>,
         report: &mut CheckReport,
         damages: &mut Damages<'_>,
     ) -> Result<(), CheckError> {
-        let path = name.object().to_path();
-        let Some(size) = listed.get(&name.object()) else {
+        let path = ObjectName::from(name).to_path();
+        let Some(size) = listed.get(&ObjectName::from(name)) else {
+            if misnamed(vault, name, report) {
+                return Ok(());
+            }
             let number = damages.add(&path, "an entry names it and it is missing");
             self.lost_tables.push((name.device, number));
             return Ok(());
         };
-        let table = match vault.open_table(name.shard, name.device, name.hash) {
+        let table = match vault.open_table(name) {
             Ok(table) => table,
+            Err(VaultError::Table { .. }) if misnamed(vault, name, report) => return Ok(()),
             Err(VaultError::Table { reason, .. }) => {
                 let number = damages.add(&path, &reason);
                 self.lost_tables.push((name.device, number));
@@ -181,17 +177,10 @@ impl Structure {
     }
 }
 
-impl TableName {
-    pub(super) fn object(&self) -> ObjectName {
-        let Self { shard, device, hash } = *self;
-        if shard { ObjectName::Shard { device, hash } } else { ObjectName::Delta { device, hash } }
-    }
-}
-
 /// What the logs say of other objects.
 struct Said {
     /// Tables that entries name and no collection deleted.
-    tables: Vec<TableName>,
+    tables: Vec<IndexName>,
     /// Packs that a collection deleted.
     deleted_packs: HashSet<PackName>,
 }
@@ -203,35 +192,19 @@ impl Said {
             for entry in vault.log().of(collector) {
                 if let Payload::Final(end) = &entry.body.payload {
                     deleted_packs.extend(end.packs.iter().copied());
-                    deleted_tables.extend(end.index.iter().map(|IndexName { shard, device, hash }| TableName {
-                        shard: *shard,
-                        device: *device,
-                        hash: *hash,
-                    }));
+                    deleted_tables.extend(end.index.iter().copied());
                 }
             }
         }
-        // A set names shards by hash alone: whoever wrote one has it under its own prefix.
-        let writers: HashMap<ObjectHash, DeviceId> = listed
-            .keys()
-            .filter_map(|name| match name {
-                ObjectName::Shard { device, hash } => Some((*hash, *device)),
-                _ => None,
-            })
-            .collect();
         let mut tables = BTreeSet::new();
         for entry in vault.log().entries() {
             let device = entry.device;
-            tables.extend(entry.body.deltas.iter().map(|(hash, _)| TableName { shard: false, device, hash: *hash }));
+            tables.extend(entry.body.deltas.iter().map(|(hash, _)| IndexName { shard: false, device, hash: *hash }));
             if let Payload::Index(set) = &entry.body.payload {
-                tables.extend(set.shards.iter().map(|hash| TableName {
-                    shard: true,
-                    device: writers.get(hash).copied().unwrap_or(device),
-                    hash: *hash,
-                }));
+                tables.extend(set.shards.iter().map(|hash| IndexName { shard: true, device, hash: *hash }));
             }
         }
-        tables.retain(|table| !deleted_tables.contains(table) || listed.contains_key(&table.object()));
+        tables.retain(|table| !deleted_tables.contains(table) || listed.contains_key(&ObjectName::from(*table)));
         Self { tables: tables.into_iter().collect(), deleted_packs }
     }
 }
@@ -265,7 +238,7 @@ fn check_names(
     report: &mut CheckReport,
     damages: &mut Damages<'_>,
 ) -> Result<(), CheckError> {
-    let opened: HashSet<ObjectName> = said.tables.iter().map(TableName::object).collect();
+    let opened: HashSet<ObjectName> = said.tables.iter().map(|table| ObjectName::from(*table)).collect();
     let others: Vec<_> = listing
         .objects
         .iter()
@@ -319,8 +292,16 @@ fn report_junk(vault: &Vault, report: &mut CheckReport, damages: &Damages<'_>) {
     }
 }
 
+/// Whether a table is of another device than the one that names it, and was never this one's: nothing of it is lost.
+fn misnamed(vault: &Vault, name: IndexName, report: &mut CheckReport) -> bool {
+    let Some(owner) = vault.owner_of(&name) else { return false };
+    let path = ObjectName::from(name).to_path();
+    report.junk.push(format!("{path}: an entry names it, and it is a table of device {owner:.8}"));
+    true
+}
+
 /// Whether rows of a table point only where they may (SPEC section 8).
-fn fits(vault: &Vault, name: TableName, table: &Table) -> bool {
+fn fits(vault: &Vault, name: IndexName, table: &Table) -> bool {
     let kind = if name.shard { TableKind::Shard } else { TableKind::Delta };
     let reads = vault.roster().devices.get(&name.device).is_some_and(|d| d.capabilities.contains(Capabilities::READ));
     let anywhere = name.shard && reads;

@@ -4,13 +4,14 @@
 //! block 0      head: what and whose this is, counts, length and checksum of the tail
 //! blocks       rows       id 32 | segment u32 | offset u24 | len u24           97 to a block, ascending by id
 //! blocks       segments   pack u32 | slot u32 | offset u32 | frame_len u32 | plain_len u32
-//! tail         packs 51 bytes each | covered hashes 32 each | first key of each block of rows u64 each | filters
+//! tail         packs 51 bytes each | covered tables 49 each | first key of each block of rows u64 each | filters
 //! ```
 //!
 //! The tail is in memory, 27 MiB for 10 million chunks; a lookup that passes the filter reads one block of rows.
 
 use super::file::{
-    Block, BlockWriter, Cursor, PACK_LEN, ROOM, checksum, key, part, read_block, scan, seal_block, write_pack,
+    Block, BlockWriter, Cursor, PACK_LEN, ROOM, TABLE_LEN, checksum, key, part, read_block, scan, seal_block,
+    write_pack, write_table,
 };
 use super::filter::{Builder, Filters};
 use super::memory::Rows;
@@ -21,8 +22,9 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use vault_format::ids::{ChunkId, ObjectHash};
+use vault_format::ids::ChunkId;
 use vault_format::index::{PackRef, SegmentRef};
+use vault_format::log::IndexName;
 use vault_format::name::PackName;
 
 /// An open base file.
@@ -31,7 +33,7 @@ pub(super) struct Base {
     file: File,
     head: Head,
     packs: Vec<PackRef>,
-    covered: BTreeSet<ObjectHash>,
+    covered: BTreeSet<IndexName>,
     /// The key of the first row of each block.
     fences: Vec<u64>,
     filters: Filters,
@@ -91,7 +93,7 @@ impl Base {
         &self.packs
     }
 
-    pub(super) fn covered(&self) -> &BTreeSet<ObjectHash> {
+    pub(super) fn covered(&self) -> &BTreeSet<IndexName> {
         &self.covered
     }
 
@@ -127,7 +129,7 @@ impl Base {
     fn with_tail(file: File, head: Head, tail: &[u8]) -> Option<Self> {
         let mut cursor = Cursor::new(tail);
         let packs = cursor.many(head.packs, PACK_LEN, Cursor::pack)?;
-        let covered = cursor.many(head.covered, ObjectHash::LEN, Cursor::hash)?.into_iter().collect();
+        let covered = cursor.many(head.covered, TABLE_LEN, Cursor::table)?.into_iter().collect();
         let fences = cursor.many(head.rows.div_ceil(ROWS_PER_BLOCK), 8, Cursor::u64)?;
         let filters = Filters::parse(&mut cursor)?;
         cursor.is_at_end().then_some(Self { file, head, packs, covered, fences, filters })
@@ -206,7 +208,7 @@ pub(super) fn merge(
     tags: &Tags,
     old: Option<&Base>,
     new: &Rows,
-    covered: &BTreeSet<ObjectHash>,
+    covered: &BTreeSet<IndexName>,
     condemned: &HashSet<PackName>,
     deleted: &HashSet<PackName>,
 ) -> Result<Base, IndexError> {
@@ -379,13 +381,13 @@ impl<'a> Merge<'a> {
         self.row_blocks.push(&mut self.out, &row.bytes())
     }
 
-    fn finish(mut self, tags: &Tags, old: Option<&Base>, covered: &BTreeSet<ObjectHash>) -> Result<(), IndexError> {
+    fn finish(mut self, tags: &Tags, old: Option<&Base>, covered: &BTreeSet<IndexName>) -> Result<(), IndexError> {
         self.row_blocks.finish(&mut self.out).map_err(IndexError::from_write)?;
         let filters = self.filters.finish();
-        let lens = PACK_LEN * self.packs.len() + ObjectHash::LEN * covered.len() + 8 * self.fences.len();
+        let lens = PACK_LEN * self.packs.len() + TABLE_LEN * covered.len() + 8 * self.fences.len();
         let mut tail = Vec::with_capacity(lens + filters.len());
         self.packs.iter().for_each(|pack| write_pack(pack, &mut tail));
-        covered.iter().for_each(|hash| tail.extend_from_slice(&hash.0));
+        covered.iter().for_each(|name| write_table(name, &mut tail));
         self.fences.iter().for_each(|fence| tail.extend_from_slice(&fence.to_le_bytes()));
         tail.extend_from_slice(&filters);
         drop(filters);
@@ -447,7 +449,7 @@ fn segment_bytes(segment: &SegmentRef) -> [u8; SEGMENT_LEN] {
     bytes
 }
 
-const MAGIC: &[u8; 8] = b"zvindex1";
+const MAGIC: &[u8; 8] = b"zvindex2";
 const ROW_LEN: usize = 42;
 const ROWS_PER_BLOCK: u64 = (ROOM / ROW_LEN) as u64;
 const SEGMENT_LEN: usize = 20;

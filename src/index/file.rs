@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use vault_format::ids::{ChunkId, DeviceId, ObjectHash};
 use vault_format::index::PackRef;
+use vault_format::log::IndexName;
 use vault_format::name::PackName;
 
 /// A block: things of one length, zeros, checksum u64 over the number of the block and all before.
@@ -162,8 +163,9 @@ impl<'a> Cursor<'a> {
         Some(PackRef { name: PackName { tree, device, hash }, size_units })
     }
 
-    pub(super) fn hash(&mut self) -> Option<ObjectHash> {
-        self.array().map(ObjectHash)
+    pub(super) fn table(&mut self) -> Option<IndexName> {
+        let shard = self.u8()? == 1;
+        Some(IndexName { shard, device: DeviceId(self.array()?), hash: ObjectHash(self.array()?) })
     }
 }
 
@@ -173,6 +175,13 @@ pub(super) fn write_pack(pack: &PackRef, out: &mut Vec<u8>) {
     out.push(u8::from(pack.name.tree));
     out.extend_from_slice(&pack.size_units.to_le_bytes());
     out.extend_from_slice(&pack.name.hash.0);
+}
+
+/// As [`Cursor::table`] reads it.
+pub(super) fn write_table(name: &IndexName, out: &mut Vec<u8>) {
+    out.push(u8::from(name.shard));
+    out.extend_from_slice(&name.device.0);
+    out.extend_from_slice(&name.hash.0);
 }
 
 /// The first eight bytes of an id: enough to find it by, in the order of ids.
@@ -191,6 +200,8 @@ pub(super) const BLOCK: usize = 4096;
 pub(super) const ROOM: usize = BLOCK - 8;
 /// Bytes of a pack in a file.
 pub(super) const PACK_LEN: usize = 51;
+/// Bytes of the name of a table in a file.
+pub(super) const TABLE_LEN: usize = 49;
 /// Blocks read at a time by `scan`.
 const SCAN_BLOCKS: usize = 64;
 /// Digits of pi.

@@ -11,7 +11,7 @@ mod memory;
 mod recent;
 mod table;
 
-pub use table::{MAX_DELTAS, MAX_LOCATIONS, MergePlan, TableInfo, merge_plan, merge_tables};
+pub use table::{MAX_DELTAS, MAX_DELTAS_OF_ANOTHER_SET, MAX_LOCATIONS, MergePlan, TableInfo, merge_plan, merge_tables};
 
 use crate::store::{PackReceipt, StoredDelta, StoredPack};
 use base::Base;
@@ -23,9 +23,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::{fs, io};
 use table::TableBuilder;
-use vault_format::ids::{ChunkId, DeviceId, Domain, ObjectHash, VaultId};
+use vault_format::ids::{ChunkId, DeviceId, Domain, VaultId};
 use vault_format::index::{PackRef, SIZE_UNIT, SegmentRef, Table, TableKind};
-use vault_format::log::DeltaPart;
+use vault_format::log::{DeltaPart, IndexName};
 use vault_format::name::PackName;
 use vault_format::pack::{ChunkType, FooterSegment};
 
@@ -176,7 +176,7 @@ impl Index {
     }
 
     /// The deltas and shards whose rows are in here.
-    pub fn covered(&self) -> BTreeSet<ObjectHash> {
+    pub fn covered(&self) -> BTreeSet<IndexName> {
         self.read().covered()
     }
 
@@ -196,12 +196,16 @@ impl Index {
         self.damaged.load(Relaxed)
     }
 
-    /// Adds the rows of a table that counts (SPEC section 8). `writer`: the device that wrote it, if its rows may only
-    /// point into its own packs; `None` for shards of a device with `read`. Returns how many rows were refused for that.
-    pub fn absorb(&self, hash: ObjectHash, table: &Table, writer: Option<DeviceId>) -> Result<u64, IndexError> {
+    /// Adds the rows of a table that counts (SPEC section 8). Those of a delta may only point into packs of its writer, those
+    /// of a shard of a device with `read` anywhere. Returns how many rows were refused for that.
+    pub fn absorb(&self, name: IndexName, table: &Table) -> Result<u64, IndexError> {
+        self.take_in(name, table, (!name.shard).then_some(name.device))
+    }
+
+    fn take_in(&self, name: IndexName, table: &Table, writer: Option<DeviceId>) -> Result<u64, IndexError> {
         let mut layers = self.write();
         let refused = layers.add_table(table, writer);
-        layers.recent_covered.insert(hash);
+        layers.recent_covered.insert(name);
         if self.folder.is_some() && layers.recent.len() > layers.merge_rows() {
             self.merge(&mut layers)?;
         }
@@ -210,7 +214,8 @@ impl Index {
 
     /// What a log entry now names of this push: from here on its rows are kept in the local copy.
     pub fn absorb_own(&self, stored: &StoredDelta, delta: &Delta) -> Result<(), IndexError> {
-        self.absorb(stored.hash(), &delta.table, None)?;
+        let name = IndexName { shard: false, device: stored.device(), hash: stored.hash() };
+        self.take_in(name, &delta.table, None)?;
         let mut queue = lock(&self.queue);
         queue.unnamed = queue.unnamed.saturating_sub(1);
         if queue.unnamed == 0 && queue.packs.is_empty() {
@@ -432,7 +437,7 @@ struct Layers {
     base: Option<Base>,
     /// Rows of tables that count and that the base lacks, and those tables.
     recent: Rows,
-    recent_covered: BTreeSet<ObjectHash>,
+    recent_covered: BTreeSet<IndexName>,
     /// Rows of this push.
     own: Rows,
     condemned: HashSet<PackName>,
@@ -450,7 +455,7 @@ impl Layers {
         self.growth().clamp(MERGE_ROWS, 4 * MERGE_ROWS)
     }
 
-    fn covered(&self) -> BTreeSet<ObjectHash> {
+    fn covered(&self) -> BTreeSet<IndexName> {
         let base = self.base.iter().flat_map(Base::covered);
         base.chain(&self.recent_covered).copied().collect()
     }

@@ -3,20 +3,21 @@
 //!
 //! ```text
 //! magic 8 | tags 64 | packs u64 | segments u64 | rows u64 | covered u64
-//! packs 51 each | segments 20 each | rows 44 each: id | segment u32 | offset u32 | len u32 | covered hashes | checksum u64
+//! packs 51 each | segments 20 each | rows 44 each: id | segment u32 | offset u32 | len u32 | covered tables 49 each | checksum u64
 //! ```
 
-use super::file::{Cursor, PACK_LEN, checksum, part, write_pack};
+use super::file::{Cursor, PACK_LEN, TABLE_LEN, checksum, part, write_pack, write_table};
 use super::memory::Rows;
 use super::{IndexError, Tags};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
-use vault_format::ids::{ChunkId, ObjectHash};
+use vault_format::ids::ChunkId;
 use vault_format::index::SegmentRef;
+use vault_format::log::IndexName;
 
 /// Reads the file; `None` if there is none, or one of another vault, domain or store.
-pub(super) fn load(path: &Path, tags: &Tags) -> Result<Option<(Rows, BTreeSet<ObjectHash>)>, IndexError> {
+pub(super) fn load(path: &Path, tags: &Tags) -> Result<Option<(Rows, BTreeSet<IndexName>)>, IndexError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -38,7 +39,7 @@ pub(super) fn load(path: &Path, tags: &Tags) -> Result<Option<(Rows, BTreeSet<Ob
 }
 
 /// Writes the file in place of the one before.
-pub(super) fn save(path: &Path, tags: &Tags, rows: &Rows, covered: &BTreeSet<ObjectHash>) -> Result<(), IndexError> {
+pub(super) fn save(path: &Path, tags: &Tags, rows: &Rows, covered: &BTreeSet<IndexName>) -> Result<(), IndexError> {
     let mut out = MAGIC.to_vec();
     tags.write(&mut out);
     for count in [rows.packs().len(), rows.segments().len(), rows.len(), covered.len()] {
@@ -61,7 +62,7 @@ pub(super) fn save(path: &Path, tags: &Tags, rows: &Rows, covered: &BTreeSet<Obj
             }
         }
     }
-    covered.iter().for_each(|hash| out.extend_from_slice(&hash.0));
+    covered.iter().for_each(|name| write_table(name, &mut out));
     out.extend_from_slice(&checksum(0, &out).to_le_bytes());
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
@@ -71,7 +72,7 @@ pub(super) fn save(path: &Path, tags: &Tags, rows: &Rows, covered: &BTreeSet<Obj
     write().map(drop).map_err(IndexError::from_write)
 }
 
-fn parse(cursor: &mut Cursor<'_>) -> Option<(Rows, BTreeSet<ObjectHash>)> {
+fn parse(cursor: &mut Cursor<'_>) -> Option<(Rows, BTreeSet<IndexName>)> {
     let (packs, segments, rows, covered) = (cursor.u64()?, cursor.u64()?, cursor.u64()?, cursor.u64()?);
     let packs = cursor.many(packs, PACK_LEN, Cursor::pack)?;
     let segments = cursor.many(segments, 20, |cursor| {
@@ -86,7 +87,7 @@ fn parse(cursor: &mut Cursor<'_>) -> Option<(Rows, BTreeSet<ObjectHash>)> {
     for (id, [segment, offset, len]) in rows {
         result.insert(*segments.get(segment as usize)?, id, offset, len);
     }
-    let covered = cursor.many(covered, ObjectHash::LEN, Cursor::hash)?.into_iter().collect();
+    let covered = cursor.many(covered, TABLE_LEN, Cursor::table)?.into_iter().collect();
     cursor.is_at_end().then_some((result, covered))
 }
 
@@ -95,5 +96,5 @@ fn numbers<const N: usize>(cursor: &mut Cursor<'_>) -> Option<[u32; N]> {
     Some(std::array::from_fn(|n| u32::from_le_bytes(part(&bytes[4 * n..]))))
 }
 
-const MAGIC: &[u8; 8] = b"zvrecen1";
+const MAGIC: &[u8; 8] = b"zvrecen2";
 const DAMAGED: IndexError = IndexError::Damaged { what: "its newest rows" };

@@ -1,18 +1,17 @@
 //! Tables for the vault: deltas from stored packs, shards from many small tables. Pure functions.
 
 use std::collections::{HashMap, HashSet};
-use vault_format::ids::{ChunkId, DeviceId, ObjectHash};
+use vault_format::ids::{ChunkId, DeviceId};
 use vault_format::index::{PackRef, Row, SegmentRef, Table, TableKind, table_len};
 use vault_format::limits;
+use vault_format::log::IndexName;
 use vault_format::name::PackName;
 
 /// A table that counts: what has to be known of it to plan a merge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableInfo {
-    /// Of its stored bytes.
-    pub hash: ObjectHash,
-    /// Delta or shard.
-    pub kind: TableKind,
+    /// Delta or shard, whose, and which.
+    pub name: IndexName,
     /// Stored bytes.
     pub size: u64,
 }
@@ -21,21 +20,21 @@ pub struct TableInfo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MergePlan {
     /// Replaced by new shards: every delta, and small shards.
-    pub merge: Vec<ObjectHash>,
+    pub merge: Vec<IndexName>,
     /// Shards that stay as they are.
-    pub keep: Vec<ObjectHash>,
+    pub keep: Vec<IndexName>,
 }
 
 /// `None` while the deltas are few. Large shards are never rewritten, so that each row is written a few times in its life.
 pub fn merge_plan(tables: &[TableInfo]) -> Option<MergePlan> {
-    let deltas = tables.iter().filter(|table| table.kind == TableKind::Delta).count();
+    let deltas = tables.iter().filter(|table| !table.name.shard).count();
     if deltas <= MAX_DELTAS {
         return None;
     }
-    let stays = |table: &&TableInfo| table.kind == TableKind::Shard && table.size >= LARGE_SHARD;
+    let stays = |table: &&TableInfo| table.name.shard && table.size >= LARGE_SHARD;
     let (keep, merge): (Vec<_>, Vec<_>) = tables.iter().partition(stays);
-    let hashes = |tables: Vec<&TableInfo>| tables.into_iter().map(|table| table.hash).collect();
-    Some(MergePlan { merge: hashes(merge), keep: hashes(keep) })
+    let names = |tables: Vec<&TableInfo>| tables.into_iter().map(|table| table.name).collect();
+    Some(MergePlan { merge: names(merge), keep: names(keep) })
 }
 
 /// Merges tables, newest first, into shards within the limit of a table. Rows in packs that are `deleted` are left out; an id keeps
@@ -149,5 +148,7 @@ impl TableBuilder {
 pub const MAX_LOCATIONS: usize = 4;
 /// More deltas than this are merged by whichever device sees them first.
 pub const MAX_DELTAS: usize = 32;
+/// The same where another device has merged the last set: its large shards would have to be written anew.
+pub const MAX_DELTAS_OF_ANOTHER_SET: usize = 4 * MAX_DELTAS;
 /// Stored bytes from which on a shard stays as it is.
 const LARGE_SHARD: u64 = 2 << 20;

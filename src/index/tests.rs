@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::AtomicUsize;
-use vault_format::ids::Scope;
+use vault_format::ids::{ObjectHash, Scope};
 use vault_format::index::Row;
 use vault_format::pack::FooterChunk;
 
@@ -36,6 +36,16 @@ fn pack_name(device_number: u8, n: u32) -> PackName {
 
 fn hash(n: u64) -> ObjectHash {
     ObjectHash(id(n ^ 0xabcd_0000_0000).0)
+}
+
+/// Its rows may point anywhere.
+fn shard_name(n: u64) -> IndexName {
+    IndexName { shard: true, device: device(9), hash: hash(n) }
+}
+
+/// Of device 1.
+fn delta_name(n: u64) -> IndexName {
+    IndexName { shard: false, device: device(1), hash: hash(n) }
 }
 
 /// A table whose rows are `(id, pack)`, eight chunks to a segment.
@@ -129,7 +139,7 @@ fn a_push_claims_stores_and_names() {
     assert_eq!(index.len(), 100, "rows of this push are rows of a delta now");
     index.save().expect("save");
     let again = load(dir.path());
-    assert_eq!(again.covered(), [hash(1)].into());
+    assert_eq!(again.covered(), [delta_name(1)].into());
     assert_eq!(again.locate(&ids[17]).expect("locate"), [expected]);
     assert!(matches!(again.claim(ids[3], ChunkType::File), Claim::Known));
 }
@@ -140,7 +150,7 @@ fn exactly_one_worker_gets_a_chunk() {
     let store = memory_store("race");
     let index = load(dir.path());
     let known: Vec<_> = (0..500).map(|n| (n, pack_name(2, 1))).collect();
-    index.absorb(hash(1), &table(TableKind::Delta, &known), None).expect("absorb");
+    index.absorb(shard_name(1), &table(TableKind::Delta, &known)).expect("absorb");
     let (mine, stored_packs) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         for worker in 0..8_u32 {
@@ -188,9 +198,9 @@ fn condemned_packs_are_claimed_anew_and_deleted_ones_are_gone() {
     for in_base in [false, true] {
         let index = load(dir.path());
         let rows: Vec<_> = (0..20).map(|n| (n, old)).collect();
-        index.absorb(hash(1), &table(TableKind::Delta, &rows), None).expect("absorb");
+        index.absorb(shard_name(1), &table(TableKind::Delta, &rows)).expect("absorb");
         let rows: Vec<_> = (0..10).map(|n| (n, other)).collect();
-        index.absorb(hash(2), &table(TableKind::Delta, &rows), None).expect("absorb");
+        index.absorb(shard_name(2), &table(TableKind::Delta, &rows)).expect("absorb");
         if in_base {
             index.merge(&mut index.write()).expect("merge");
         }
@@ -204,7 +214,7 @@ fn condemned_packs_are_claimed_anew_and_deleted_ones_are_gone() {
         assert_eq!(packs_of(&index, 13), [new, old]);
 
         let rows = [(13, new)];
-        index.absorb(hash(3), &table(TableKind::Delta, &rows), Some(device(1))).expect("absorb");
+        index.absorb(delta_name(3), &table(TableKind::Delta, &rows)).expect("absorb");
         index.merge(&mut index.write()).expect("merge");
         assert_eq!(packs_of(&index, 13), [new], "of one writer the one that stays");
         index.set_deleted([old].into());
@@ -221,8 +231,8 @@ fn condemned_packs_are_claimed_anew_and_deleted_ones_are_gone() {
 #[test]
 fn rows_into_the_packs_of_others_are_refused() {
     let (index, _) = Index::load(None, tags());
-    let delta = table(TableKind::Delta, &[(1, pack_name(1, 1)), (2, pack_name(2, 2)), (3, pack_name(1, 1))]);
-    assert_eq!(index.absorb(hash(1), &delta, Some(device(1))).expect("absorb"), 1);
+    let rows = table(TableKind::Delta, &[(1, pack_name(1, 1)), (2, pack_name(2, 2)), (3, pack_name(1, 1))]);
+    assert_eq!(index.absorb(delta_name(1), &rows).expect("absorb"), 1);
     assert!(matches!(index.claim(id(2), ChunkType::File), Claim::Mine(_)));
     assert!(matches!(index.claim(id(3), ChunkType::File), Claim::Known));
 }
@@ -256,9 +266,9 @@ fn damage_of_the_local_copy_is_noticed_everywhere() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let index = load(dir.path());
     let rows: Vec<_> = (0..1000).map(|n| (n, pack_name(1, n as u32 / 100))).collect();
-    index.absorb(hash(1), &table(TableKind::Shard, &rows), None).expect("absorb");
+    index.absorb(shard_name(1), &table(TableKind::Shard, &rows)).expect("absorb");
     index.merge(&mut index.write()).expect("merge");
-    index.absorb(hash(2), &table(TableKind::Delta, &[(5000, pack_name(1, 99))]), None).expect("absorb");
+    index.absorb(shard_name(2), &table(TableKind::Delta, &[(5000, pack_name(1, 99))])).expect("absorb");
     index.save().expect("save");
     let (base, recent) = (dir.path().join(BASE), dir.path().join(RECENT));
     let files = [(&base, fs::read(&base).expect("base")), (&recent, fs::read(&recent).expect("recent"))];
@@ -293,7 +303,7 @@ fn damage_of_the_local_copy_is_noticed_everywhere() {
     // Of the two files each stands alone.
     restore();
     fs::remove_file(&recent).expect("remove");
-    assert_eq!(load(dir.path()).covered(), [hash(1)].into());
+    assert_eq!(load(dir.path()).covered(), [shard_name(1)].into());
 }
 
 #[test]
@@ -301,7 +311,7 @@ fn damage_during_a_push_stores_again_and_drops_the_copy() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let index = load(dir.path());
     let rows: Vec<_> = (0..1000).map(|n| (n, pack_name(1, 1))).collect();
-    index.absorb(hash(1), &table(TableKind::Shard, &rows), None).expect("absorb");
+    index.absorb(shard_name(1), &table(TableKind::Shard, &rows)).expect("absorb");
     index.merge(&mut index.write()).expect("merge");
     let file = fs::OpenOptions::new().write(true).open(dir.path().join(BASE)).expect("open");
     file.write_all_at(&vec![0; 11 * 4096], 4096).expect("write");
@@ -315,10 +325,10 @@ fn damage_during_a_push_stores_again_and_drops_the_copy() {
 fn the_copy_of_another_vault_domain_or_store_is_not_taken() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let index = load(dir.path());
-    index.absorb(hash(1), &table(TableKind::Delta, &[(1, pack_name(1, 1))]), None).expect("absorb");
+    index.absorb(shard_name(1), &table(TableKind::Delta, &[(1, pack_name(1, 1))])).expect("absorb");
     index.save().expect("save");
     index.merge(&mut index.write()).expect("merge");
-    index.absorb(hash(2), &table(TableKind::Delta, &[(2, pack_name(1, 1))]), None).expect("absorb");
+    index.absorb(shard_name(2), &table(TableKind::Delta, &[(2, pack_name(1, 1))])).expect("absorb");
     index.save().expect("save");
     assert_eq!(load(dir.path()).len(), 2);
     let others = [
@@ -334,16 +344,16 @@ fn the_copy_of_another_vault_domain_or_store_is_not_taken() {
 
 #[test]
 fn few_small_deltas_are_left_and_large_shards_never_rewritten() {
-    let info = |n: u64, kind, size| TableInfo { hash: hash(n), kind, size };
-    let mut tables: Vec<_> = (0..32).map(|n| info(n, TableKind::Delta, 4096)).collect();
-    tables.push(info(100, TableKind::Shard, 4 << 20));
-    tables.push(info(101, TableKind::Shard, 64 << 10));
+    let info = |name, size| TableInfo { name, size };
+    let mut tables: Vec<_> = (0..32).map(|n| info(delta_name(n), 4096)).collect();
+    tables.push(info(shard_name(100), 4 << 20));
+    tables.push(info(shard_name(101), 64 << 10));
     assert_eq!(merge_plan(&tables), None);
-    tables.push(info(33, TableKind::Delta, 4 << 20));
+    tables.push(info(delta_name(33), 4 << 20));
     let plan = merge_plan(&tables).expect("33 deltas");
-    assert_eq!(plan.keep, [hash(100)]);
+    assert_eq!(plan.keep, [shard_name(100)]);
     assert_eq!(plan.merge.len(), 34);
-    assert!(plan.merge.contains(&hash(101)) && plan.merge.contains(&hash(33)));
+    assert!(plan.merge.contains(&shard_name(101)) && plan.merge.contains(&delta_name(33)));
 }
 
 #[test]
@@ -421,8 +431,8 @@ proptest! {
                 Step::Absorb(rows) => {
                     let rows: BTreeSet<_> = rows.into_iter().map(|(n, device, pack)| (n, pack_name(device, pack))).collect();
                     let rows: Vec<_> = rows.into_iter().collect();
-                    index.absorb(hash(number as u64), &table(TableKind::Delta, &rows), None).expect("absorb");
-                    covered.insert(hash(number as u64));
+                    index.absorb(shard_name(number as u64), &table(TableKind::Delta, &rows)).expect("absorb");
+                    covered.insert(shard_name(number as u64));
                     for (n, pack) in rows {
                         model.entry(n).or_default().insert(pack);
                     }

@@ -44,6 +44,9 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     for table in vault.unusable_tables() {
         watch.event(Event::Note(&format!("{table}; what it named is stored again")));
     }
+    for table in vault.misnamed_tables() {
+        watch.event(Event::Note(&format!("{table}; it counts for that device alone")));
+    }
     if !options.dry_run {
         vault.start_following();
     }

@@ -55,7 +55,7 @@ impl Vault {
         };
         let claims = lock(&self.claims);
         self.log.condemned(&self.collectors()).is_empty()
-            && lock(&self.unusable_tables).is_empty()
+            && !lock(&self.unusable_tables).is_lossy()
             && (claims.gone.is_empty() || is_newer(claims.own_seq))
     }
 

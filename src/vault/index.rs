@@ -1,14 +1,15 @@
 //! The index of an opened vault: which tables count, and reading them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
 use vault_format::index::Table;
-use vault_format::log::{DeltaPart, Heads, IndexSet, Payload};
+use vault_format::log::{DeltaPart, Heads, IndexName, Payload};
 use vault_format::name::ObjectName;
 use vault_format::pack::ChunkType;
-use vault_format::{ChunkId, DeviceId, Domain, Header, Identity, ObjectHash, ObjectType, limits};
+use vault_format::{ChunkId, DeviceId, Domain, Header, Identity, ObjectType, limits};
 
 use super::{Vault, VaultError};
 use crate::index::{Index, Location, Tags};
@@ -20,14 +21,36 @@ use crate::sync::lock;
 
 /// The tables that count for the shared domain (SPEC section 8).
 pub(crate) struct Tables {
-    /// Shards of the set with the greatest frontier, with the device that merged them.
-    pub(crate) shards: Vec<(DeviceId, ObjectHash)>,
-    /// Deltas that the set does not cover, in the order of their entries.
-    pub(crate) deltas: Vec<(DeviceId, ObjectHash)>,
-    /// Deltas that it does.
-    pub(crate) covered: HashSet<ObjectHash>,
-    /// The same with their writers.
-    pub(crate) covered_deltas: Vec<(DeviceId, ObjectHash)>,
+    /// Shards of the set with the greatest frontier of which none is lost, and what is left of greater ones.
+    pub(crate) shards: Vec<IndexName>,
+    /// Who merged that set.
+    pub(crate) merged_by: Option<DeviceId>,
+    /// The entries that it covers.
+    within: HashSet<Identity>,
+    /// Deltas of other entries, in their order.
+    pub(crate) deltas: Vec<IndexName>,
+    /// Deltas of those entries.
+    covered: HashSet<IndexName>,
+}
+
+/// Tables that entries name and that cannot be opened, and why.
+#[derive(Default)]
+pub(super) struct Unusable {
+    /// Missing or damaged: perhaps they come back.
+    lost: BTreeMap<IndexName, String>,
+    /// Tables of other devices, which the one that names them has never had.
+    others: BTreeMap<IndexName, String>,
+}
+
+impl Unusable {
+    fn contains(&self, name: &IndexName) -> bool {
+        self.lost.contains_key(name) || self.others.contains_key(name)
+    }
+
+    /// Whether chunks may be missing from the index because of them.
+    pub(super) fn is_lossy(&self) -> bool {
+        !self.lost.is_empty()
+    }
 }
 
 /// The index, as far as it is in memory or in the local copy, and what is not in it yet.
@@ -39,35 +62,26 @@ pub(super) struct Loaded {
 struct LoadState {
     /// In the order in which they are taken in.
     pending: Vec<Pending>,
-    /// The deltas that the shards were merged from: wanted if one of these is lost.
-    covered: Vec<Pending>,
 }
 
 /// A table that counts and is not in the index yet.
 #[derive(Clone, Copy)]
 struct Pending {
-    shard: bool,
-    device: DeviceId,
-    hash: ObjectHash,
+    name: IndexName,
     /// About how large it is.
     kib: u32,
     part: Option<DeltaPart>,
 }
 
 impl Pending {
-    fn shard(device: DeviceId, hash: ObjectHash) -> Self {
-        Self { shard: true, device, hash, kib: limits::INDEX_STORED as u32 / 1024, part: None }
+    fn shard(name: IndexName) -> Self {
+        Self { name, kib: limits::INDEX_STORED as u32 / 1024, part: None }
     }
 
-    fn delta(device: DeviceId, hash: ObjectHash, parts: &HashMap<ObjectHash, (u32, Option<DeltaPart>)>) -> Self {
-        let (kib, part) = parts.get(&hash).copied().unwrap_or_default();
+    fn delta(name: IndexName, parts: &HashMap<IndexName, (u32, Option<DeltaPart>)>) -> Self {
+        let (kib, part) = parts.get(&name).copied().unwrap_or_default();
         // What an entry says of sizes is not to be relied on.
-        Self { shard: false, device, hash, kib: kib.clamp(1, limits::INDEX_STORED as u32 / 1024), part }
-    }
-
-    /// What it is: a device may name a table of another as its own.
-    fn key(&self) -> (bool, DeviceId, ObjectHash) {
-        (self.shard, self.device, self.hash)
+        Self { name, kib: kib.clamp(1, limits::INDEX_STORED as u32 / 1024), part }
     }
 }
 
@@ -93,57 +107,93 @@ impl Vault {
         }
     }
 
-    /// The tables that count.
+    /// The tables that count, as far as this run knows which of them are lost.
+    ///
+    /// A table is known by its kind, its writer and its hash. A set names hashes, and they are of shards of its own device: who
+    /// names a table of another device as its own names one that is not there.
     pub(crate) fn tables(&self) -> Tables {
         let collectors = self.collectors();
-        let shared = |device: &DeviceId| self.domain_of(*device).is_shared();
-        let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| shared(&entry.device)).collect();
-        let set = entries
+        let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| self.is_shared(entry.device)).collect();
+        let mut sets: Vec<_> = entries
             .iter()
             .filter(|entry| !self.log.is_void(entry, &collectors))
             .filter_map(|entry| match &entry.body.payload {
                 Payload::Index(set) if set.domain == Domain::SHARED => {
-                    Some((self.covered_by(&set.frontier), entry, set))
+                    Some((self.covered_by(&set.frontier), *entry, set))
                 }
                 _ => None,
             })
-            .max_by_key(|(covered, entry, _)| (covered.len(), entry.identity));
-        let (within, shards): (HashSet<Identity>, Vec<_>) = match set {
-            Some((within, entry, IndexSet { shards, .. })) => {
-                (within, shards.iter().map(|hash| (entry.device, *hash)).collect())
+            .collect();
+        sets.sort_by_key(|(covered, entry, _)| Reverse((covered.len(), entry.identity)));
+        let unusable = lock(&self.unusable_tables);
+        let (mut shards, mut merged_by, mut within) = (Vec::new(), None, HashSet::new());
+        for (covered, entry, set) in sets {
+            let named = set.shards.iter().map(|hash| IndexName { shard: true, device: entry.device, hash: *hash });
+            let (lost, left): (Vec<_>, Vec<_>) = named.partition(|name| unusable.contains(name));
+            shards.extend(left);
+            if lost.is_empty() {
+                (merged_by, within) = (Some(entry.device), covered);
+                break;
             }
-            None => Default::default(),
-        };
+        }
+        // Of two places of a chunk the later counts.
+        shards.reverse();
         let (mut deltas, mut covered, mut seen) = (Vec::new(), HashSet::new(), HashSet::new());
-        let mut covered_deltas = Vec::new();
         for entry in entries {
-            for (hash, _) in &entry.body.deltas {
+            for name in deltas_of(entry) {
                 if within.contains(&entry.identity) {
-                    if covered.insert(*hash) {
-                        covered_deltas.push((entry.device, *hash));
-                    }
-                } else if seen.insert((entry.device, *hash)) {
-                    deltas.push((entry.device, *hash));
+                    covered.insert(name);
+                } else if seen.insert(name) {
+                    deltas.push(name);
                 }
             }
         }
-        Tables { shards, deltas, covered, covered_deltas }
+        deltas.retain(|name| !covered.contains(name));
+        Tables { shards, merged_by, within, deltas, covered }
+    }
+
+    /// What a set may cover and merge: all entries and their deltas, without those that name a lost delta and those that follow
+    /// them. What a set covers counts no longer, and a lost delta may be found again.
+    pub(super) fn mergeable(&self, tables: &Tables) -> (Heads, Vec<IndexName>) {
+        let unusable = lock(&self.unusable_tables);
+        let (mut frontier, mut deltas) = (Heads::new(), HashSet::new());
+        for device in self.log.devices().filter(|device| self.is_shared(*device)) {
+            let (mut held, mut heads) = (HashSet::new(), BTreeSet::new());
+            for entry in self.log.of(device) {
+                let is_held = !tables.within.contains(&entry.identity)
+                    && (entry.prev.iter().any(|prev| held.contains(prev))
+                        || deltas_of(entry).any(|name| unusable.lost.contains_key(&name)));
+                if is_held {
+                    held.insert(entry.identity);
+                    continue;
+                }
+                for prev in &entry.prev {
+                    heads.remove(prev);
+                }
+                heads.insert(entry.identity);
+                deltas.extend(deltas_of(entry));
+            }
+            if !heads.is_empty() {
+                frontier.insert(device, heads.into_iter().collect());
+            }
+        }
+        let wanted = |name: &&IndexName| deltas.contains(name) && !unusable.contains(name);
+        (frontier, tables.deltas.iter().filter(wanted).copied().collect())
     }
 
     /// What entries say of the deltas that they name.
-    fn parts(&self) -> HashMap<ObjectHash, (u32, Option<DeltaPart>)> {
+    fn parts(&self) -> HashMap<IndexName, (u32, Option<DeltaPart>)> {
         let deltas = self.log.entries().flat_map(|entry| {
-            entry.body.deltas.iter().map(|(hash, kib)| (*hash, (*kib, entry.body.parts.get(hash).copied())))
+            let parts = &entry.body.parts;
+            let said = entry.body.deltas.iter().map(|(hash, kib)| (*kib, parts.get(hash).copied()));
+            deltas_of(entry).zip(said)
         });
         deltas.collect()
     }
 
     /// Fetches a delta that an entry names, or a shard that a set names, and opens it.
-    pub(crate) fn open_table(&self, shard: bool, device: DeviceId, hash: ObjectHash) -> Result<Table, VaultError> {
-        let (name, object_type) = match shard {
-            true => (ObjectName::Shard { device, hash }, ObjectType::Shard),
-            false => (ObjectName::Delta { device, hash }, ObjectType::Delta),
-        };
+    pub(crate) fn open_table(&self, table: IndexName) -> Result<Table, VaultError> {
+        let name = ObjectName::from(table);
         let bad = |reason: String| VaultError::Table { path: name.to_path(), reason };
         let stored =
             self.store.get(&name, &|bytes| self.provider.hash.hash(&[bytes])).map_err(|error| match error {
@@ -153,16 +203,12 @@ impl Vault {
                 // A store that does not answer says nothing about the table.
                 error => error.into(),
             })?;
-        self.parse_table(name, object_type, device, &stored)
+        self.parse_table(table, &stored)
     }
 
-    fn parse_table(
-        &self,
-        name: ObjectName,
-        object_type: ObjectType,
-        device: DeviceId,
-        stored: &[u8],
-    ) -> Result<Table, VaultError> {
+    fn parse_table(&self, table: IndexName, stored: &[u8]) -> Result<Table, VaultError> {
+        let (name, device) = (ObjectName::from(table), table.device);
+        let object_type = if table.shard { ObjectType::Shard } else { ObjectType::Delta };
         let bad = |reason: String| VaultError::Table { path: name.to_path(), reason };
         if stored.len() > limits::INDEX_STORED {
             return Err(bad("it is larger than a table may be".into()));
@@ -186,46 +232,79 @@ impl Vault {
 
     /// Tables that entries name and that are missing or damaged. Their chunks are stored anew by a push, and cannot be read.
     pub fn unusable_tables(&self) -> Vec<String> {
-        lock(&self.unusable_tables).clone()
+        lock(&self.unusable_tables).lost.values().cloned().collect()
+    }
+
+    /// Tables that a device names as its own and that are another's. They count for that one alone.
+    pub fn misnamed_tables(&self) -> Vec<String> {
+        lock(&self.unusable_tables).others.values().cloned().collect()
     }
 
     /// One bad table, of whichever device, does not keep all others from being used. None: it is noted.
-    fn usable_table(&self, shard: bool, device: DeviceId, hash: ObjectHash) -> Result<Option<Table>, VaultError> {
-        let error = match self.open_table(shard, device, hash) {
+    fn usable_table(&self, name: IndexName) -> Result<Option<Table>, VaultError> {
+        let error = match self.open_table(name) {
             Ok(table) => return Ok(Some(table)),
             Err(error) => error,
         };
         // Who pushes relies on what the primary has: a chunk that only another store locates is stored again.
         if self.lock.is_none() && self.has_others() {
-            let (name, object_type) = match shard {
-                true => (ObjectName::Shard { device, hash }, ObjectType::Shard),
-                false => (ObjectName::Delta { device, hash }, ObjectType::Delta),
-            };
-            let stored = self.table_elsewhere(&name);
-            if let Some(Ok(table)) = stored.map(|stored| self.parse_table(name, object_type, device, &stored)) {
+            let stored = self.table_elsewhere(&name.into());
+            if let Some(Ok(table)) = stored.map(|stored| self.parse_table(name, &stored)) {
                 self.is_borrowed.store(true, Relaxed);
                 return Ok(Some(table));
             }
         }
-        match error {
-            error @ (VaultError::Table { .. } | VaultError::NoEpoch { .. }) => {
-                lock(&self.unusable_tables).push(crate::chain(&error));
-                Ok(None)
-            }
-            error => Err(error),
+        self.note_unusable(name, error).map(|()| None)
+    }
+
+    /// A table of the primary, for a merge. None: it is noted.
+    pub(super) fn table_to_merge(&self, name: IndexName) -> Result<Option<Table>, VaultError> {
+        match self.open_table(name) {
+            Ok(table) => Ok(Some(table)),
+            Err(error) => self.note_unusable(name, error).map(|()| None),
         }
     }
 
+    fn note_unusable(&self, name: IndexName, error: VaultError) -> Result<(), VaultError> {
+        if !matches!(error, VaultError::Table { .. } | VaultError::NoEpoch { .. }) {
+            return Err(error);
+        }
+        match self.owner_of(&name) {
+            Some(owner) => {
+                let IndexName { device, hash, .. } = name;
+                let what =
+                    format!("device {device:.8} names index table {hash:.16} as its own, which is of {owner:.8}");
+                lock(&self.unusable_tables).others.insert(name, what);
+            }
+            None => drop(lock(&self.unusable_tables).lost.insert(name, crate::chain(&error))),
+        }
+        Ok(())
+    }
+
+    /// Whose a table is that is not what `name` says. Its header, and with it its hash, says so: no device can make another's
+    /// table look as if it were not.
+    pub(crate) fn owner_of(&self, name: &IndexName) -> Option<DeviceId> {
+        let mut named = self.named_tables().into_iter();
+        named
+            .find(|other| other.hash == name.hash && other != name && self.open_table(*other).is_ok())
+            .map(|o| o.device)
+    }
+
     /// All tables that any entry names or named.
-    fn named_tables(&self) -> HashSet<ObjectHash> {
-        let mut named = HashSet::new();
-        for entry in self.log.entries().filter(|entry| self.domain_of(entry.device).is_shared()) {
-            named.extend(entry.body.deltas.iter().map(|(hash, _)| *hash));
+    fn named_tables(&self) -> BTreeSet<IndexName> {
+        let mut named = BTreeSet::new();
+        for entry in self.log.entries().filter(|entry| self.is_shared(entry.device)) {
+            named.extend(deltas_of(entry));
             if let Payload::Index(set) = &entry.body.payload {
-                named.extend(set.shards.iter().copied());
+                let device = entry.device;
+                named.extend(set.shards.iter().map(|hash| IndexName { shard: true, device, hash: *hash }));
             }
         }
         named
+    }
+
+    fn is_shared(&self, device: DeviceId) -> bool {
+        self.domain_of(device).is_shared()
     }
 
     fn loaded(&self) -> Result<&Loaded, VaultError> {
@@ -241,7 +320,6 @@ impl Vault {
         let tags = Tags { vault: self.id(), domain: Domain::SHARED, store: self.store_tag() };
         let folder = self.cache.as_ref().map(|cache| cache.join("index"));
         let (mut index, _) = Index::load(folder.as_deref(), tags.clone());
-        let tables = self.tables();
         let named = self.named_tables();
         if index.covered().iter().any(|hash| !named.contains(hash)) {
             // Rows of a table that no entry names, or none that counts any more: to rely on them would lose data.
@@ -253,19 +331,23 @@ impl Vault {
                 index = Index::load(None, tags).0;
             }
         }
-        let known = index.covered();
-        let parts = self.parts();
+        index.set_condemned(self.log.condemned(&self.collectors()));
+        let pending = self.pending(&index);
+        Loaded { index, state: Mutex::new(LoadState { pending }) }
+    }
+
+    /// The tables that count and that the index lacks.
+    fn pending(&self, index: &Index) -> Vec<Pending> {
+        let (tables, known, parts) = (self.tables(), index.covered(), self.parts());
+        let unusable = lock(&self.unusable_tables);
+        let is_missing = |name: &&IndexName| !known.contains(name) && !unusable.contains(name);
         let mut pending = Vec::new();
         // What a set covers is in here by its deltas or by its shards; a fresh copy takes the shards.
-        if !tables.covered.iter().all(|hash| known.contains(hash)) {
-            let table = |(device, hash): &(DeviceId, ObjectHash)| Pending::shard(*device, *hash);
-            pending.extend(tables.shards.iter().filter(|(_, hash)| !known.contains(hash)).map(table));
+        if !tables.covered.is_subset(&known.iter().copied().collect()) {
+            pending.extend(tables.shards.iter().filter(is_missing).map(|name| Pending::shard(*name)));
         }
-        let table = |(device, hash): &(DeviceId, ObjectHash)| Pending::delta(*device, *hash, &parts);
-        pending.extend(tables.deltas.iter().filter(|(_, hash)| !known.contains(hash)).map(table));
-        let covered = tables.covered_deltas.iter().map(table).collect();
-        index.set_condemned(self.log.condemned(&self.collectors()));
-        Loaded { index, state: Mutex::new(LoadState { pending, covered }) }
+        pending.extend(tables.deltas.iter().filter(is_missing).map(|name| Pending::delta(*name, &parts)));
+        pending
     }
 
     /// Takes up to `most` KiB of the newest tables that are `wanted` into the index; whether there were any.
@@ -287,21 +369,18 @@ impl Vault {
         // In the order of their entries: of two places the later counts.
         chosen.sort_unstable();
         let chosen: Vec<Pending> = chosen.into_iter().map(|at| state.pending[at]).collect();
-        let tables = parallel::map(&chosen, parallel::REQUESTS, |table| {
-            self.usable_table(table.shard, table.device, table.hash)
-        })?;
+        let tables = parallel::map(&chosen, parallel::REQUESTS, |table| self.usable_table(table.name))?;
         let mut lost_shard = false;
-        for (Pending { shard, device, hash, .. }, table) in chosen.iter().zip(tables) {
+        for (Pending { name, .. }, table) in chosen.iter().zip(tables) {
             match table {
-                Some(table) => drop(loaded.index.absorb(*hash, &table, (!shard).then_some(*device))?),
-                None => lost_shard |= shard,
+                Some(table) => drop(loaded.index.absorb(*name, &table)?),
+                None => lost_shard |= name.shard,
             }
         }
-        state.pending.retain(|table| !chosen.iter().any(|done| done.key() == table.key()));
+        state.pending.retain(|table| !chosen.iter().any(|done| done.name == table.name));
         if lost_shard {
-            // A set that has lost a shard says less than the deltas it was merged from, as far as these are still there.
-            let covered = std::mem::take(&mut state.covered);
-            state.pending.extend(covered);
+            // A set that has lost a shard says less than the one before it and the deltas since, as far as these are still there.
+            state.pending = self.pending(&loaded.index);
         }
         // A local copy holds what this store has.
         if !self.is_borrowed.load(Relaxed)
@@ -332,6 +411,11 @@ impl Vault {
         let primary: BTreeMap<_, _> = self.roster.stores.iter().filter(|(_, store)| store.primary).collect();
         primary.keys().next().map_or([0; 16], |id| **id)
     }
+}
+
+/// The deltas that an entry names.
+fn deltas_of(entry: &LogEntry) -> impl Iterator<Item = IndexName> {
+    entry.body.deltas.iter().map(|(hash, _)| IndexName { shard: false, device: entry.device, hash: *hash })
 }
 
 /// KiB of tables that are fetched and taken in at once.

@@ -14,6 +14,8 @@ mod requests;
 mod several;
 mod status;
 mod stores;
+#[cfg(test)]
+mod tables;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,7 +101,7 @@ pub struct Vault {
     heads: chunks::PackHeads,
     tree_packs: packs::TreePacks,
     /// Tables that the index could not be filled from.
-    unusable_tables: Mutex<Vec<String>>,
+    unusable_tables: Mutex<index::Unusable>,
     notes: Vec<String>,
     /// For tests of what lies between progress entries: they have a few packs only.
     pub(crate) progress_after_each_pack: bool,

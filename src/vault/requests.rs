@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
 use object_store::memory::InMemory;
+use vault_format::log::IndexName;
 use vault_format::name::ObjectName;
 
 use super::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault};
@@ -204,7 +205,9 @@ fn packs_are_under_way_together_and_tables_come_after_them() {
         for (hash, _) in &entry.body.deltas {
             let delta = ObjectName::Delta { device: entry.device, hash: *hash };
             assert!(when(&delta.to_path(), true) < when(&object.to_path(), false));
-            for pack in vault.open_table(false, entry.device, *hash).expect("opens").packs {
+            for pack in
+                vault.open_table(IndexName { shard: false, device: entry.device, hash: *hash }).expect("opens").packs
+            {
                 packs += 1;
                 assert!(when(&ObjectName::Pack(pack.name).to_path(), true) < when(&delta.to_path(), false));
             }

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use crypto_backends::SecretBytes;
-use vault_format::index::{Table, TableKind};
-use vault_format::log::{Body, IndexSet, Payload, Snapshot, entry_prefix};
+use vault_format::index::Table;
+use vault_format::log::{Body, IndexName, IndexSet, Payload, Snapshot, entry_prefix};
 use vault_format::name::{ObjectName, PackName, shards_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time, sizes};
 
+use super::index::Tables;
 use super::{Vault, VaultError};
 use crate::Trouble;
-use crate::index::{Delta, MAX_DELTAS, TableInfo, merge_plan, merge_tables};
+use crate::index::{Delta, MAX_DELTAS, MAX_DELTAS_OF_ANOTHER_SET, TableInfo, merge_plan, merge_tables};
 use crate::log::LogEntry;
 use crate::parallel;
 use crate::stage::{PackKeys, PackWriter};
@@ -36,7 +37,7 @@ impl Vault {
         *lock(&self.own_end) = None;
         // Claims, rows and condemned packs of an earlier push or of before the refresh count no longer.
         self.index.take();
-        lock(&self.unusable_tables).clear();
+        *lock(&self.unusable_tables) = Default::default();
         lock(&self.journal).clear();
         self.check_push()
     }
@@ -185,42 +186,29 @@ impl Vault {
 
     /// Merges index deltas into shards when there are too many, in a bounded piece: what was merged before stays as it is.
     pub(crate) fn merge_deltas(&mut self) -> Result<bool, VaultError> {
-        let tables = self.tables();
-        if tables.deltas.len() <= MAX_DELTAS {
-            return Ok(false);
-        }
-        // Sizes of shards decide which of them stay; deltas are all merged.
-        let shard_sizes: HashMap<ObjectName, u64> = match tables.shards.is_empty() {
-            true => HashMap::new(),
-            false => {
-                let listing = self.store.list(&shards_prefix())?;
-                listing.objects.into_iter().map(|shard| (shard.name, shard.size)).collect()
+        // A table that cannot be opened is noted, and is no part of the next attempt.
+        let (frontier, plan, merge) = loop {
+            let tables = self.tables();
+            let (frontier, deltas) = self.mergeable(&tables);
+            // Whoever merges rewrites what others have merged: who did it last goes on, as long as that is soon.
+            let other = tables.merged_by.is_some_and(|device| device != self.device.id);
+            if deltas.len() <= if other { MAX_DELTAS_OF_ANOTHER_SET } else { MAX_DELTAS } {
+                return Ok(false);
+            }
+            let Some(plan) = merge_plan(&self.table_infos(&tables, &deltas)?) else { return Ok(false) };
+            let opened = parallel::map(&plan.merge, parallel::REQUESTS, |name| {
+                let Some(mut table) = self.table_to_merge(*name)? else { return Ok(None) };
+                if !name.shard {
+                    // A shard may point anywhere, a delta only into its writer's packs: merging does not launder it.
+                    let Table { packs, segments, rows, .. } = &mut table;
+                    rows.retain(|row| packs[segments[row.segment as usize].pack as usize].name.device == name.device);
+                }
+                Ok::<_, VaultError>(Some(table))
+            })?;
+            if let Some(merge) = opened.into_iter().collect::<Option<Vec<_>>>() {
+                break (frontier, plan, merge);
             }
         };
-        let mut infos = Vec::new();
-        let mut opened = HashMap::new();
-        // Newest first: of two places of a chunk by one writer the later counts, the earlier may be condemned.
-        for (device, hash) in tables.deltas.iter().rev() {
-            infos.push(TableInfo { hash: *hash, kind: TableKind::Delta, size: 0 });
-            opened.insert(*hash, (false, *device));
-        }
-        for (device, hash) in tables.shards.iter().rev() {
-            let name = ObjectName::Shard { device: *device, hash: *hash };
-            let size = shard_sizes.get(&name).copied().unwrap_or(0);
-            infos.push(TableInfo { hash: *hash, kind: TableKind::Shard, size });
-            opened.insert(*hash, (true, *device));
-        }
-        let Some(plan) = merge_plan(&infos) else { return Ok(false) };
-        let merge = parallel::map(&plan.merge, parallel::REQUESTS, |hash| {
-            let (shard, device) = opened[hash];
-            let mut table = self.open_table(shard, device, *hash)?;
-            if !shard {
-                // A shard may point anywhere, a delta only into its writer's packs: merging does not launder it.
-                let Table { packs, segments, rows, .. } = &mut table;
-                rows.retain(|row| packs[segments[row.segment as usize].pack as usize].name.device == device);
-            }
-            Ok::<_, VaultError>(table)
-        })?;
         let merged = merge_tables(&merge, &Default::default());
         drop(merge);
         let stored = parallel::map(&merged, TABLES, |table| {
@@ -231,16 +219,32 @@ impl Vault {
             self.follow(name, &bytes);
             Ok::<_, VaultError>(hash)
         })?;
-        let mut shards: Vec<ObjectHash> = [plan.keep, stored].concat();
+        let mut shards: Vec<ObjectHash> = plan.keep.iter().map(|name| name.hash).chain(stored).collect();
         shards.sort_unstable();
-        let shared = self.log.devices().filter(|device| self.domain_of(*device).is_shared());
-        let frontier = shared.map(|device| (device, self.log.heads(device))).collect();
         let set = IndexSet { domain: Domain::SHARED, shards, frontier };
         let entry = self.entry(crate::now(), Payload::Index(set), &[])?;
         self.put_entry(entry)?;
         self.refresh()?;
         self.pin()?;
         Ok(true)
+    }
+
+    /// What a merge is planned with: deltas, and the shards that count, newest first: of two places of a chunk by one writer the
+    /// later counts, the earlier may be condemned.
+    fn table_infos(&self, tables: &Tables, deltas: &[IndexName]) -> Result<Vec<TableInfo>, VaultError> {
+        // Sizes of shards decide which of them stay; deltas are all merged. A set names shards of its own device only.
+        let is_own = |name: &IndexName| name.device == self.device.id;
+        let mut sizes: HashMap<ObjectName, u64> = HashMap::new();
+        if tables.shards.iter().any(is_own) {
+            let listing = self.store.list(&shards_prefix())?;
+            sizes.extend(listing.objects.into_iter().map(|shard| (shard.name, shard.size)));
+        }
+        let shard = |name: &IndexName| {
+            let size = if is_own(name) { sizes.get(&(*name).into()).copied().unwrap_or(0) } else { 0 };
+            TableInfo { name: *name, size }
+        };
+        let deltas = deltas.iter().rev().map(|name| TableInfo { name: *name, size: 0 });
+        Ok(deltas.chain(tables.shards.iter().rev().map(shard)).collect())
     }
 
     /// Takes packs of an interrupted push into the index again. Their own footers say what they hold.
@@ -334,16 +338,6 @@ impl Vault {
 
     /// Seals and signs an entry that follows all open heads of this device's log.
     fn entry(&self, time: Time, payload: Payload, deltas: &[NewDelta]) -> Result<NewEntry, VaultError> {
-        let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
-        let (prev, seq) = match *lock(&self.own_end) {
-            Some((identity, seq)) => (vec![identity], seq + 1),
-            None => {
-                let mut prev = self.log.heads(self.device.id);
-                prev.truncate(vault_format::limits::ENTRY_PREV);
-                let seq = self.log.next_seq(&prev);
-                (prev, seq)
-            }
-        };
         let others = self.log.devices().filter(|device| *device != self.device.id);
         let body = Body {
             time,
@@ -356,6 +350,20 @@ impl Vault {
             deltas: deltas.iter().map(|delta| (delta.stored.hash(), delta.stored.kib())).collect(),
             parts: deltas.iter().filter_map(|delta| Some((delta.stored.hash(), delta.delta.part()?))).collect(),
             payload,
+        };
+        self.seal_entry(&body)
+    }
+
+    pub(super) fn seal_entry(&self, body: &Body) -> Result<NewEntry, VaultError> {
+        let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
+        let (prev, seq) = match *lock(&self.own_end) {
+            Some((identity, seq)) => (vec![identity], seq + 1),
+            None => {
+                let mut prev = self.log.heads(self.device.id);
+                prev.truncate(vault_format::limits::ENTRY_PREV);
+                let seq = self.log.next_seq(&prev);
+                (prev, seq)
+            }
         };
         let header = self.header(ObjectType::Entry, epoch.id, Mode::Symmetric)?;
         let prefix = entry_prefix(&header, seq, &prev);
@@ -375,7 +383,7 @@ impl Vault {
         Ok(NewEntry { name, entry, bytes })
     }
 
-    fn put_entry(&self, entry: NewEntry) -> Result<(), VaultError> {
+    pub(super) fn put_entry(&self, entry: NewEntry) -> Result<(), VaultError> {
         let bytes = Bytes::from(entry.bytes);
         self.store.put(&entry.name, bytes.clone())?;
         self.follow(entry.name, &bytes);
@@ -397,7 +405,7 @@ pub(crate) struct NewDelta {
 }
 
 /// An entry that is ready to be stored.
-struct NewEntry {
+pub(super) struct NewEntry {
     name: ObjectName,
     entry: LogEntry,
     bytes: Vec<u8>,
