@@ -65,6 +65,27 @@ pub enum VaultError {
         #[source]
         error: RosterError,
     },
+    /// This machine has seen a vault at the place, and the storage there shows none.
+    #[error(
+        "{url} shows no vault, and this machine is a device of vault {vault} there: the store shows less than was seen"
+    )]
+    Gone {
+        /// Where.
+        url: String,
+        /// The vault that was there.
+        vault: VaultId,
+    },
+    /// This machine has seen a vault at the place, and there is no storage.
+    #[error("there is no storage at {url}, where this machine is a device of vault {vault}")]
+    Away {
+        /// Where.
+        url: String,
+        /// The vault that was there.
+        vault: VaultId,
+        /// What it said.
+        #[source]
+        error: StoreError,
+    },
     /// Passphrase or words do not open it.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
@@ -195,6 +216,8 @@ impl VaultError {
             Self::Store(error) => error.trouble(),
             Self::NoVault { error: RosterError::OtherVault { .. }, .. } => Trouble::Integrity,
             Self::NoVault { .. } => Trouble::NoVault,
+            Self::Gone { .. } => Trouble::Integrity,
+            Self::Away { .. } => Trouble::Storage,
             Self::Unlock(error) => match error {
                 UnlockError::Roster(RosterError::OtherVault { .. })
                 | UnlockError::OtherVault { .. }
@@ -237,6 +260,10 @@ impl VaultError {
             Self::NoVault { error: RosterError::NotAVault, .. } => {
                 "make one with 'zvault init', or look at the URL again"
             }
+            Self::Gone { .. } => {
+                "is the disk mounted, and the URL the right one? If both are so, somebody emptied the storage: look for a copy of it"
+            }
+            Self::Away { .. } => "is the disk mounted, does the bucket still exist, and is the URL the right one?",
             Self::NoVault { error: RosterError::TwoVaults { .. }, .. } => "a passphrase tells which of them is yours",
             Self::NoVault { error: RosterError::OtherVault { .. }, .. } | Self::RosterRolledBack { .. } => {
                 "somebody exchanged or rolled back the storage; do not push, and find out who has access to it"

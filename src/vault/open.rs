@@ -304,8 +304,16 @@ impl Vault {
         let home = options.home;
         let url = StoreUrl::parse(&place.url)?;
         let label = url.to_string();
+        // Whoever has seen the vault there is not told that there is none.
+        let seen = match known {
+            Some(vault) if has_seen(home, vault, &label)? => Some(vault),
+            _ => None,
+        };
         let store = Store::open(&url, &place.options, OpenMode::Existing).map_err(|error| match error {
-            StoreError::NotFound { .. } => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
+            error @ StoreError::NotFound { .. } => match seen {
+                Some(vault) => VaultError::Away { url: label.clone(), vault, error },
+                None => VaultError::NoVault { url: label.clone(), error: RosterError::NotAVault },
+            },
             error => error.into(),
         })?;
         let state = match known {
@@ -326,7 +334,16 @@ impl Vault {
             accept_loss: options.accept_loss || away,
             unlock: &mut *options.unlock,
         };
-        Self::open_on(store, label, state, options)
+        Self::open_on(store, label.clone(), state, options).map_err(|error| match (error, seen) {
+            // A bucket that is not there says so when it is listed.
+            (VaultError::Store(error @ StoreError::NotFound { .. }), Some(vault)) => {
+                VaultError::Away { url: label, vault, error }
+            }
+            (VaultError::NoVault { error: RosterError::NotAVault, .. }, Some(vault)) => {
+                VaultError::Gone { url: label, vault }
+            }
+            (error, _) => error,
+        })
     }
 
     /// The same on a store that is open already, as the device in `state`, or with a secret.
@@ -751,6 +768,12 @@ fn forget_unfinished(home: &Home, url: &str) -> Result<(), VaultError> {
     Ok(())
 }
 
+/// Whether this machine has seen the vault at this place: where it met it, or where it has seen to a copy.
+fn has_seen(home: &Home, vault: VaultId, url: &str) -> Result<bool, VaultError> {
+    let is_here = home.device(vault)?.url == url || home.cursors(vault).contains_key(url);
+    Ok(is_here && !home.pins(vault)?.roster_heads.is_empty())
+}
+
 /// Who this machine is in the vault at a place where it has never been: its id says that it is a vault that is known.
 fn met_elsewhere(store: &Store, home: &Home) -> Result<Option<DeviceState>, VaultError> {
     let known = home.vaults()?;
@@ -782,7 +805,7 @@ impl VaultError {
     fn is_away(&self) -> bool {
         match self {
             Self::Store(error) | Self::Log(LogError::Store(error)) => !matches!(error.trouble(), Trouble::Integrity),
-            Self::NoVault { error: RosterError::NotAVault, .. } => true,
+            Self::NoVault { error: RosterError::NotAVault, .. } | Self::Gone { .. } | Self::Away { .. } => true,
             _ => false,
         }
     }

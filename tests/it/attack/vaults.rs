@@ -121,18 +121,55 @@ fn a_vault_that_is_gone() {
     let world = World::with_vault();
     world.write("data/a", noise(100_000, 1));
     world.run(["push", "data"]).expect_code(0);
+    let id = vault_id(&world);
+    let place = world.path("vault").to_str().expect("UTF-8").to_owned();
     fs::rename(world.path("vault"), world.path("away")).expect("moved");
     for args in [&["snapshots"][..], &["push", "data"], &["restore", "-t", "out"]] {
-        world.run(args).expect_code(10).expect_err("hint: ");
+        let ran = world.run(args).expect_code(15).expect_err("hint: ");
+        assert!(ran.err.contains(&id) && ran.err.contains(&place), "{}", ran.err);
     }
+    // Who was never here knows of none.
+    let fresh = |args: &[&str]| run(world.command(args).env("ZVAULT_HOME", world.path("fresh")));
+    fresh(&["snapshots"]).expect_code(10).expect_err("hint: ");
     // An empty folder in its place: a disk that is not mounted. Nothing is begun anew in it.
     fs::create_dir(world.path("vault")).expect("a folder");
     for args in [&["snapshots"][..], &["push", "data"], &["restore", "-t", "out"]] {
-        let ran = world.run(args);
-        assert!(matches!(ran.code, Some(10 | 14)), "{args:?} {:?} {}", ran.code, ran.err);
+        let ran = world.run(args).expect_code(14).expect_err("hint: ").expect_err("less than was seen");
+        assert!(ran.err.contains(&id) && ran.err.contains(&place), "{}", ran.err);
     }
+    fresh(&["snapshots"]).expect_code(10).expect_err("hint: ");
     assert!(tree(&world.path("vault")).is_empty() && !world.path("out").exists());
     exchange(&world, "away");
+    world.run(["push", "data"]).expect_code(0);
+}
+
+/// As a store shows them that flips a bit in what it lists: each digit of a record's name is another one.
+#[test]
+fn roster_names_with_a_flipped_bit() {
+    let world = World::with_vault();
+    world.write("data/a", noise(100_000, 1));
+    world.run(["push", "data"]).expect_code(0);
+    let record = tree(&world.path("vault/zv1/r")).into_keys().next().expect("a record");
+    let name = record.to_str().expect("a name").to_owned();
+    for at in [0, 7, 9, 20, name.len() - 1] {
+        let mut flipped = name.clone().into_bytes();
+        flipped[at] ^= 1;
+        let flipped = String::from_utf8(flipped).expect("text");
+        fs::rename(world.path("vault/zv1/r").join(&name), world.path("vault/zv1/r").join(&flipped)).expect("renamed");
+        // Without the local copy of the records as well.
+        for copy in [true, false] {
+            let kept = world.path(&format!("user/.local/state/zvault/vaults/{}/roster", vault_id(&world)));
+            let bytes = fs::read(&kept).expect("kept");
+            if !copy {
+                fs::remove_file(&kept).expect("removed");
+            }
+            for args in [&["snapshots"][..], &["push", "data"], &["check"]] {
+                world.run(args).expect_code(14).expect_err("hint: ");
+            }
+            fs::write(&kept, bytes).expect("written");
+        }
+        fs::rename(world.path("vault/zv1/r").join(&flipped), world.path("vault/zv1/r").join(&name)).expect("renamed");
+    }
     world.run(["push", "data"]).expect_code(0);
 }
 
@@ -158,6 +195,12 @@ fn a_clock_that_was_set_back() {
     world.write("data/a", "third");
     world.run(["restore", &part, "-t", "again"]).expect_code(0);
     assert_eq!(fs::read(world.path("again/a")).expect("restored"), b"third");
+}
+
+/// The vault that this machine knows.
+fn vault_id(world: &World) -> String {
+    let mut vaults = fs::read_dir(world.path("user/.local/state/zvault/vaults")).expect("listed");
+    vaults.next().expect("one").expect("read").file_name().into_string().expect("text")
 }
 
 /// Puts what is in `name` in the place of the vault.
