@@ -12,6 +12,8 @@ use vault_format::log::{EntryObject, Payload};
 use vault_format::name::{ObjectName, PackName, prefix};
 use vault_format::{ChunkId, Content, DeviceId, Identity, Kind, ObjectHash, Scope, Suite};
 
+use super::spare::Spare;
+use super::upload::Uploader;
 use super::{PushError, PushOptions, PushReport, StreamOptions, push};
 use crate::keys::Passphrase;
 use crate::log::SnapshotInfo;
@@ -306,6 +308,78 @@ fn interrupted_twice_and_nothing_is_stored_twice() {
                 assert!(packed.insert(chunk.id), "{} is stored twice", chunk.id);
             }
         }
+    }
+}
+
+#[test]
+fn a_damaged_pack_of_an_interrupted_push_is_stored_again() {
+    let (world, mut vault) = World::new();
+    world.fill();
+    world.faults.at(Operation::Put, 2, Fault::KillBefore);
+    world.push(&mut vault).expect_err("killed");
+    world.faults.reset();
+    drop(vault);
+    let mut damaged = 0;
+    for name in objects(&world.store()) {
+        if let ObjectName::Pack(_) = name {
+            let mut bytes = world.store().get_unverified(&name).expect("read").to_vec();
+            // Where neither its head nor its end is: a frame of a large file, or what fills it up.
+            let middle = bytes.len() / 3;
+            bytes[middle] ^= 1;
+            world.store().delete(&name).expect("deleted");
+            world.store().put(&name, bytes.into()).expect("put");
+            damaged += 1;
+        }
+    }
+    assert!(damaged > 0);
+    let report = world.push(&mut world.open()).expect("pushed");
+    assert_eq!(report.resumed_packs, 0);
+    world.verify_newest(report.snapshot.expect("a snapshot"));
+}
+
+#[test]
+fn an_uploader_that_panics_ends_the_push() {
+    for n in 1..=3 {
+        let (world, mut vault) = World::new();
+        world.fill();
+        world.faults.at(Operation::Put, n, Fault::Panic);
+        let error = world.push(&mut vault).expect_err("panicked");
+        assert!(matches!(error, PushError::Panicked), "put {n}: {error:?}");
+        world.faults.reset();
+        assert_eq!(world.verify(), 0, "put {n}");
+        drop(vault);
+        let report = world.push(&mut world.open()).expect("pushed");
+        world.verify_newest(report.snapshot.expect("a snapshot"));
+    }
+}
+
+/// One of three uploaders panics. Whoever waits for a buffer is told, and the others end, although packs may still come.
+#[test]
+fn nobody_waits_for_an_uploader_that_panicked() {
+    let (world, vault) = World::new();
+    world.faults.always(Operation::Put, Fault::Panic);
+    // Not ended by the end of the test: what waits for ever must not keep it from failing.
+    let vault: &'static Vault = Box::leak(Box::new(vault));
+    let buffers: &'static Spare = Box::leak(Box::new(Spare::new(1)));
+    let bytes = buffers.take();
+    let (to_store, packs) = crossbeam_channel::bounded(0);
+    let (told, waiting) = std::sync::mpsc::channel();
+    let also = told.clone();
+    std::thread::spawn(move || {
+        let watch: &'static Watch<'static> = Box::leak(Box::new(Watch::new()));
+        let run = || Uploader::new(vault, watch).run(packs, buffers);
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+        also.send(ended.is_err())
+    });
+    std::thread::spawn(move || {
+        buffers.take();
+        told.send(true)
+    });
+    let name = PackName { tree: false, device: vault.device_id(), hash: ObjectHash([1; 32]) };
+    let pack = crate::stage::FullPack { name, bytes, segments: Vec::new() };
+    to_store.send(pack).expect("somebody stores packs");
+    for _ in 0..2 {
+        assert!(waiting.recv_timeout(HANGS).expect("one of the two waits for ever"));
     }
 }
 
@@ -609,3 +683,5 @@ fn objects(store: &Store) -> Vec<ObjectName> {
 }
 
 const URL: &str = "memory://push-tests";
+/// A bound for a failing test; nothing waits for it otherwise.
+const HANGS: std::time::Duration = std::time::Duration::from_secs(60);

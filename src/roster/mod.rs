@@ -13,6 +13,8 @@ pub use state::{
     Setting, Store, StoreId, Void,
 };
 pub use unlock::{UnlockError, Unlocked, unlock};
+#[cfg(test)]
+pub(crate) use write::sign;
 pub use write::{
     EnrollOptions, Enrolled, Founded, FoundingOptions, NewRecord, StoreChange, WriteError, change_stores, enroll,
     found, new_store_id,

@@ -310,7 +310,7 @@ impl Roster {
     }
 
     /// Parents and number of the next record. Of more heads than a record can follow, those with the greatest numbers.
-    pub(super) fn next_place(&self) -> (Vec<Identity>, u32) {
+    pub(crate) fn next_place(&self) -> (Vec<Identity>, u32) {
         let is_head = |r: &&Checked| self.heads.contains(&r.identity);
         let heads: Vec<&Checked> =
             self.graph.records.iter().rev().filter(is_head).take(limits::RECORD_PARENTS).collect();

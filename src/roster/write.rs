@@ -325,7 +325,7 @@ impl<'a> Member<'a> {
 }
 
 /// Encodes, pads, signs and names a record.
-pub(super) fn sign(provider: &Provider, signer: &DeviceKeys, record: &Record) -> Result<NewRecord, WriteError> {
+pub(crate) fn sign(provider: &Provider, signer: &DeviceKeys, record: &Record) -> Result<NewRecord, WriteError> {
     let header = Header {
         suite: provider.suite,
         object_type: ObjectType::Roster,

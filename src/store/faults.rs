@@ -34,7 +34,7 @@ pub enum Fault {
     NoSpace,
     /// It is done, and the reply is lost.
     LoseReply,
-    /// One bit of what is read or written is flipped, without a word.
+    /// One bit of what is read or written is flipped, without a word; of a listing in the end of each name.
     FlipBit,
     /// Half of what is read or written is lost, without a word. Listings fail half way.
     Truncate,
@@ -42,6 +42,8 @@ pub enum Fault {
     KillBefore,
     /// The operation is done, and nothing works from here on.
     KillAfter,
+    /// The thread that asks for it panics.
+    Panic,
 }
 
 /// Decides what a [`FaultyStore`] does. Clones are the same switchboard.
@@ -112,6 +114,10 @@ impl Faults {
         match fault {
             Some(Fault::Fail | Fault::KillBefore) => Err(reset("injected failure")),
             Some(Fault::NoSpace) => Err(generic(io::ErrorKind::StorageFull.into())),
+            Some(Fault::Panic) => {
+                drop(state);
+                panic!("injected panic")
+            }
             fault => Ok(fault),
         }
     }
@@ -160,6 +166,15 @@ impl FaultyStore {
         let fault = self.faults.next(Operation::List)?;
         let mut metas: Vec<ObjectMeta> = self.inner.list(prefix).try_collect().await?;
         metas.retain(|meta| !self.faults.is_hidden(&meta.location));
+        if fault == Some(Fault::FlipBit) {
+            for meta in &mut metas {
+                let mut name = meta.location.to_string().into_bytes();
+                let last = name.last_mut().expect("a name");
+                // Another digit, so that it is still the name of an object.
+                *last ^= if (*last ^ 1).is_ascii_hexdigit() { 1 } else { 2 };
+                meta.location = Path::from(String::from_utf8(name).expect("it stays ASCII"));
+            }
+        }
         let mut metas = reply(fault, metas)?.into_iter().map(Ok).collect::<Vec<_>>();
         if fault == Some(Fault::Truncate) {
             metas.truncate(metas.len() / 2);

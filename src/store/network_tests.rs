@@ -442,6 +442,33 @@ fn large_uploads_of_which_the_reply_is_lost_are_not_sent_again() {
     assert!(matches!(store.put(&name, bytes), Err(StoreError::Damaged { .. })), "another's damage is reported");
 }
 
+#[test]
+fn a_spoilt_upload_is_taken_away_only_if_it_is_still_there() {
+    let server = Server::start();
+    let (name, right) = pack(9, 40_000);
+    let mut wrong = right.to_vec();
+    wrong[20_000] ^= 1;
+    for (there, deletes) in [(right.clone(), 0), (wrong.into(), 1)] {
+        server.reset();
+        let _ = s3(&server).delete(&name);
+        s3(&server).put(&name, there.clone()).expect("stored");
+        server.reset();
+        // The server says that the bytes arrived damaged, each time: what it has then is what counts.
+        let md5 = ("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==".into());
+        server.always(Kind::Put, Act::Say(200, vec![("etag", "x".into()), md5], ""));
+        let check = TransportOptions { check: UploadCheck::ReplyMd5, ..options() };
+        s3_with(&server.url(), &check, ms(300)).put(&name, right.clone()).expect_err("refused to the end");
+        assert_eq!(server.count(Kind::Delete), deletes);
+        assert_eq!(
+            server.objects().values().cloned().collect::<Vec<_>>(),
+            match deletes {
+                0 => vec![there.to_vec()],
+                _ => vec![],
+            }
+        );
+    }
+}
+
 /// `object_store` must be told the length, and a slow link is not a dead one.
 #[test]
 fn uploads_say_how_long_they_are_and_may_be_slow() {

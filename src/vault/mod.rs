@@ -11,6 +11,8 @@ mod records;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod revoked;
+#[cfg(test)]
 mod several;
 mod status;
 mod stores;

@@ -216,6 +216,27 @@ fn packs_are_under_way_together_and_tables_come_after_them() {
     assert!(packs >= 6, "{packs}");
 }
 
+#[test]
+fn a_check_reads_the_store_and_not_the_local_copies() {
+    let world = World::new(Duration::ZERO);
+    for n in 0..300 {
+        world.write(&format!("{n}"), 300);
+    }
+    world.push("home", Some("cache"), &world.at("source"));
+    let trees = |name: &ObjectName| matches!(name, ObjectName::Pack(pack) if pack.tree);
+    let listed = world.store().list(&vault_format::name::prefix()).expect("listed").objects;
+    let name = listed.iter().map(|object| object.name).find(trees).expect("a tree pack");
+    let mut bytes = world.store().get_unverified(&name).expect("read").to_vec();
+    bytes[200..4000].iter_mut().for_each(|byte| *byte ^= 1);
+    world.store().delete(&name).expect("deleted");
+    world.store().put(&name, bytes.into()).expect("put");
+    // A copy is there, and good enough for a restore.
+    world.restore(Some("cache"), "latest");
+    let vault = world.open("home", Some("cache"), Purpose::Check);
+    let report = check(&vault, &CheckOptions::default(), &Watch::new()).expect("checks");
+    assert!(report.damaged.iter().any(|damage| damage.object == name.to_path()), "{:#?}", report.damaged);
+}
+
 /// Prints what the jobs cost on a real tree: `ZVAULT_MEASURE=/usr/src/linux cargo test --lib measure -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]

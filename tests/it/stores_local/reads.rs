@@ -248,3 +248,31 @@ fn a_new_primary_with_a_hole_is_not_claimed_to_be_whole() {
     let summary = again.last_json();
     assert_eq!(summary["files_unmodified"], summary["total_files_processed"], "{summary}");
 }
+
+/// What the second store says of chunks counts while it is read, and not for the next push to the first.
+#[test]
+fn rows_of_another_store_are_not_kept() {
+    for is_away in [false, true] {
+        let world = level_stores();
+        let delta = objects(&world).into_iter().find(|name| name.starts_with("i")).expect("a delta");
+        let path = world.path("vault/zv1").join(&delta);
+        let whole = fs::read(&path).expect("a delta");
+        fs::remove_file(&path).expect("removed");
+        fs::remove_dir_all(world.path("user/.cache")).expect("removed");
+        if is_away {
+            fs::rename(world.path("vault"), world.path("away")).expect("moved");
+        }
+        restore(&world).expect_code(0).expect_err("second");
+        same(&world, "read from the second store");
+        if is_away {
+            fs::rename(world.path("away"), world.path("vault")).expect("moved");
+        }
+        world.write("data/new", noise(1000, 99));
+        go(&world, &["push", "data"]).expect_code(0).expect_err("is stored again");
+        // The first store alone is enough.
+        fs::rename(world.path("second"), world.path("gone")).expect("moved");
+        restore_fresh(&world).expect_code(0);
+        same(&world, "from the first store");
+        fs::write(&path, whole).expect("written");
+    }
+}
