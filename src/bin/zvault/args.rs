@@ -221,7 +221,7 @@ fn rate(text: &str) -> Result<Rate, String> {
 
 fn requests(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(requests @ 1..=256) => Ok(requests),
+        Ok(requests) if PARALLEL_REQUESTS.contains(&requests) => Ok(requests),
         _ => Err("write a number from 1 to 256".into()),
     }
 }
@@ -233,6 +233,8 @@ fn setting(text: &str) -> Result<String, std::convert::Infallible> {
     Ok(text.to_owned())
 }
 
+/// What `--parallel-requests` may be.
+pub(crate) const PARALLEL_REQUESTS: std::ops::RangeInclusive<usize> = 1..=256;
 /// How many `--option` the command line has.
 static SETTINGS_SEEN: AtomicUsize = AtomicUsize::new(0);
 

@@ -46,6 +46,21 @@ fn an_unknown_key_is_an_error() {
 }
 
 #[test]
+fn limits_of_all_stores_are_keys_too() {
+    let world = World::with_vault();
+    let config = |text: &str| drop(world.write("user/.local/state/zvault/zvault.toml", text));
+    config("limit-upload = \"50M\"\nlimit-download = \"0\"\nparallel-requests = 4\nretry-max-time = \"30s\"\n");
+    world.run(["snapshots"]).expect_code(0);
+    config("retry-max-time = \"soon\"\n");
+    world.run(["snapshots"]).expect_code(2).expect_err("zvault.toml").expect_err("retry-max-time: write a time");
+    config("retry-time = \"5s\"\n");
+    let ran = world.run(["snapshots"]).expect_code(2).expect_err("line 1").expect_err("retry-time");
+    for known in ["limit-upload", "limit-download", "parallel-requests", "retry-max-time", "store"] {
+        assert!(ran.err.contains(&format!("`{known}`")), "{known}: {}", ran.err);
+    }
+}
+
+#[test]
 fn the_roster_decides_which_store_is_the_primary() {
     let world = two_stores();
     let listed = go(&world, &["stores", "--json"]).expect_code(0).last_json();

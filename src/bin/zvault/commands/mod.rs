@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::args::{Cli, Global, StoreArgs};
-use crate::config::{self, Config};
+use crate::args::{Cli, Global};
+use crate::config::{self, Config, Limits};
 use crate::error::CommandError;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
@@ -101,10 +101,7 @@ fn stores(global: &Global, ui: &Ui) -> Result<Vec<StoreConfig>, CommandError> {
             options.settings.extend(said.settings.clone());
         }
         options.ca_cert = said.ca_cert.clone().or(options.ca_cert.take());
-        options.limit_upload = said.limit_upload.or(options.limit_upload);
-        options.limit_download = said.limit_download.or(options.limit_download);
-        options.parallel_requests = said.parallel_requests.or(options.parallel_requests);
-        options.retry_max_time = said.retry_max_time.or(options.retry_max_time);
+        Limits::from(&global.store).set(options);
         options.patience = said.patience.clone();
     }
     Ok(stores)
@@ -173,19 +170,16 @@ fn tell_elsewhere(vault: &Vault, ui: &Ui) {
     }
 }
 
-/// How stores are spoken to, as the arguments say.
+/// How a store is spoken to that the configuration does not name: as the arguments say, else as it says for all.
 fn store_options(global: &Global, ui: &Ui) -> Result<StoreOptions, CommandError> {
-    let StoreArgs { option, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time } = &global.store;
     let mut options = StoreOptions {
-        ca_cert: ca_cert.clone(),
-        limit_upload: limit_upload.and_then(|rate| rate.0),
-        limit_download: limit_download.and_then(|rate| rate.0),
-        parallel_requests: *parallel_requests,
-        retry_max_time: *retry_max_time,
+        ca_cert: global.store.ca_cert.clone(),
         patience: ui.patience.clone(),
         ..StoreOptions::default()
     };
-    for setting in option {
+    config(global)?.limits.set(&mut options);
+    Limits::from(&global.store).set(&mut options);
+    for setting in &global.store.option {
         options.set(setting).map_err(|error| CommandError::usage(error.to_string()))?;
     }
     Ok(options)
