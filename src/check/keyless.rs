@@ -14,8 +14,9 @@ use super::{CheckError, parallel};
 use crate::chain;
 use crate::keys::verify_stored;
 use crate::roster::{IgnoredWhy, Roster, RosterError};
-use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl, Traffic};
+use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 use crate::sync::lock;
+use crate::vault::StoreTraffic;
 use crate::watch::{Event, Watch};
 
 /// What a check without keys found: whether everything that is there is what its name says, and who signed it.
@@ -45,9 +46,7 @@ pub struct KeylessReport {
     /// Bytes that were read.
     pub bytes_read: u64,
     /// What was asked of the store.
-    pub traffic: Traffic,
-    /// Whether the store is on the other end of a network.
-    pub is_remote: bool,
+    pub traffic: StoreTraffic,
     /// Temporary files of interrupted writes.
     pub leftovers: u64,
     /// What is there and counts for nothing, or cannot be judged, one line each.
@@ -73,7 +72,7 @@ pub fn keyless(url: &str, options: &StoreOptions, watch: &Watch<'_>) -> Result<K
         error => error.into(),
     })?;
     let report = check_store(&store, watch)?;
-    Ok(KeylessReport { traffic: store.traffic(), is_remote: store.is_remote(), ..report })
+    Ok(KeylessReport { traffic: StoreTraffic::of(&label, &store), ..report })
 }
 
 pub(super) fn check_store(store: &Store, watch: &Watch<'_>) -> Result<KeylessReport, CheckError> {

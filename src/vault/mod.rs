@@ -41,7 +41,7 @@ pub(crate) use follow::Followed;
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
 pub use status::StoreStatus;
 pub(crate) use stores::{Level, Other};
-pub use stores::{StoreConfig, StoreInfo, parse_store_id, store_id_text};
+pub use stores::{StoreConfig, StoreInfo, StoreTraffic, parse_store_id, store_id_text};
 
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
 use crate::log::{Log, LogEntry, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
@@ -49,7 +49,7 @@ use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
 use crate::stage::{dek, open_object};
 use crate::state::{Claims, Home, LogPin, VaultLock};
-use crate::store::{Store, Traffic};
+use crate::store::Store;
 
 /// An opened vault.
 pub struct Vault {
@@ -118,11 +118,6 @@ impl Vault {
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// What was asked of its storage since it was opened, the opening included.
-    pub fn traffic(&self) -> Traffic {
-        self.store.traffic()
     }
 
     /// Whether its storage is on another machine, or may be.

@@ -11,7 +11,7 @@ use super::{Vault, VaultError};
 use crate::parallel;
 use crate::roster::{ReaderKeys, Roster, StoreChange, StoreId, change_stores, new_store_id};
 use crate::state::{Cursor, Cursors, LogPin};
-use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
+use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl, Traffic};
 
 /// A store as this machine's configuration has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +55,23 @@ pub(crate) enum Level {
     No,
 }
 
+/// What was asked of one store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreTraffic {
+    /// What messages call the store.
+    pub name: String,
+    /// Whether it is on another machine, or may be.
+    pub is_remote: bool,
+    /// Since it was opened.
+    pub traffic: Traffic,
+}
+
+impl StoreTraffic {
+    pub(crate) fn of(name: &str, store: &Store) -> Self {
+        Self { name: name.to_owned(), is_remote: store.is_remote(), traffic: store.traffic() }
+    }
+}
+
 /// Why a store cannot be used; kept, so that each is tried once in a run.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreFailure(pub(crate) String);
@@ -78,6 +95,11 @@ impl Other {
         };
         self.opened.get_or_init(open).as_ref()
     }
+
+    /// None: it was not needed.
+    fn traffic(&self) -> Option<StoreTraffic> {
+        Some(StoreTraffic::of(&self.config.name, self.opened.get()?.as_ref().ok()?))
+    }
 }
 
 impl StoreConfig {
@@ -98,6 +120,12 @@ impl StoreConfig {
 }
 
 impl Vault {
+    /// What was asked of each store since the vault was opened, the opening included; of the one that it was opened from first.
+    pub fn traffic(&self) -> Vec<StoreTraffic> {
+        let first = StoreTraffic::of(&self.place.name, &self.store);
+        std::iter::once(first).chain(self.others.iter().filter_map(Other::traffic)).collect()
+    }
+
     /// All stores that the roster names.
     pub fn stores(&self) -> Vec<StoreInfo> {
         let name_of = |id| {

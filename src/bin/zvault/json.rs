@@ -10,7 +10,7 @@ use crate::traffic::TrafficDocument;
 use zvault::log::SnapshotInfo;
 use zvault::mirror::{Amount, MirrorReport};
 use zvault::push::PushReport;
-use zvault::store::Traffic;
+use zvault::vault::StoreTraffic;
 
 /// One line of JSON.
 pub(crate) fn line(document: &impl Serialize) -> String {
@@ -157,7 +157,7 @@ struct FollowedDocument {
 }
 
 impl PushSummary {
-    pub(crate) fn new(report: &PushReport, traffic: &Traffic, dry_run: bool) -> Self {
+    pub(crate) fn new(report: &PushReport, traffic: &[StoreTraffic], dry_run: bool) -> Self {
         Self {
             message_type: "summary",
             dry_run,

@@ -54,6 +54,22 @@ impl Traffic {
     }
 }
 
+impl Add for Traffic {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            list: self.list + more.list,
+            get: self.get + more.get,
+            put: self.put + more.put,
+            head: self.head + more.head,
+            delete: self.delete + more.delete,
+            other: self.other + more.other,
+            retries: self.retries + more.retries,
+        }
+    }
+}
+
 impl Sub for Requests {
     type Output = Self;
 

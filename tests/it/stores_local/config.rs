@@ -61,6 +61,19 @@ fn limits_of_all_stores_are_keys_too() {
 }
 
 #[test]
+fn requests_are_counted_for_each_store() {
+    let world = two_stores();
+    let ran = go(&world, &["push", "data", "--json"]).expect_code(0).last_json();
+    let puts = |document: &serde_json::Value| document["requests"]["put"]["requests"].as_u64().expect("a number");
+    let by_store = &ran["requests_by_store"];
+    assert!(puts(&by_store["vault"]) >= 1 && puts(&by_store["second"]) >= 1, "{ran}");
+    assert_eq!(puts(&ran), puts(&by_store["vault"]) + puts(&by_store["second"]), "{ran}");
+    // A store that is not needed is not asked.
+    let check = go(&world, &["check", "--json"]).expect_code(0).last_json();
+    assert!(check.get("requests_by_store").is_none(), "{check}");
+}
+
+#[test]
 fn the_roster_decides_which_store_is_the_primary() {
     let world = two_stores();
     let listed = go(&world, &["stores", "--json"]).expect_code(0).last_json();

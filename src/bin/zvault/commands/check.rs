@@ -67,7 +67,7 @@ fn tell(report: &CheckReport, vault: &Vault, read_data: ReadData, ui: &Ui) -> Re
             unreferenced: Some(report.unreferenced),
             leftovers: report.leftovers,
             notes: &report.notes,
-            traffic: (&vault.traffic()).into(),
+            traffic: vault.traffic()[..].into(),
             damaged: documents(&report.damaged),
         })?;
         return Ok(ended(&report.damaged));
@@ -94,7 +94,7 @@ fn tell(report: &CheckReport, vault: &Vault, read_data: ReadData, ui: &Ui) -> Re
         text +=
             &format!("{packs}, {}, of pushes that were interrupted or go on\n", bytes_text(report.unreferenced_bytes));
     }
-    text += &traffic::line(&vault.traffic(), vault.is_remote());
+    text += &traffic::line(&vault.traffic());
     ui.say(&text)?;
     for note in &report.notes {
         ui.note(note);
@@ -117,7 +117,7 @@ fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
             unreferenced: None,
             leftovers: report.leftovers,
             notes: &[],
-            traffic: (&report.traffic).into(),
+            traffic: std::slice::from_ref(&report.traffic).into(),
             damaged: documents(&report.damaged),
         })?;
         return Ok(ended(&report.damaged));
@@ -126,7 +126,7 @@ fn tell_keyless(report: &KeylessReport, ui: &Ui) -> Result<Done, CommandError> {
         "compared {} with their names, {}\n{}",
         count_text(report.objects, "object", "objects"),
         bytes_text(report.bytes_read),
-        traffic::line(&report.traffic, report.is_remote),
+        traffic::line(std::slice::from_ref(&report.traffic)),
     ))?;
     finish(&report.damaged, &report.junk, report.leftovers, ui)
 }

@@ -119,7 +119,7 @@ pub(crate) fn run(args: PushArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     if ui.json {
         ui.summary(&json::PushSummary::new(&report, &vault.traffic(), dry_run))?;
     } else {
-        ui.say(&(summary(&report, dry_run) + &traffic::line(&vault.traffic(), vault.is_remote())))?;
+        ui.say(&(summary(&report, dry_run) + &traffic::line(&vault.traffic())))?;
     }
     for store in &report.stores {
         if let Some(why) = &store.error {

@@ -114,10 +114,10 @@ pub(crate) fn run(args: RestoreArgs, global: &Global, ui: &Ui) -> Result<Done, C
             problems: report.problems,
             damaged: report.damaged,
             warnings: report.warnings,
-            traffic: (&vault.traffic()).into(),
+            traffic: vault.traffic()[..].into(),
         })?;
     } else {
-        let requests = traffic::line(&vault.traffic(), vault.is_remote());
+        let requests = traffic::line(&vault.traffic());
         ui.say(&(summary(&report, &info.short(), options.dry_run) + &requests))?;
     }
     if report.problems > 0 {
