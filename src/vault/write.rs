@@ -311,6 +311,9 @@ impl Vault {
         Ok(Some(self.store.confirm_pack(*name, size, segments)?))
     }
 
+    /// Written whole for each pack, which is quadratic only until the next `progress` entry: a delta is full at 80,000 rows, and
+    /// chunks of 128 KiB on average make 125 of them a pack, 16 MiB. So the journal names about 640 packs in 21 KB at most,
+    /// and 10,000 packs, 160 GB, cost 103 MB of it, 0.06 %.
     fn note_in_journal(&self, pack: PackName) -> Result<(), VaultError> {
         if self.ephemeral {
             return Ok(());
