@@ -86,6 +86,14 @@ pub enum VaultError {
         #[source]
         error: StoreError,
     },
+    /// Roster records are there, and none that a vault begins with: it is damaged or was deleted.
+    #[error("the first record of the vault at {url} is damaged or gone: what is there, such as {example}, needs it")]
+    NoBeginning {
+        /// Where.
+        url: String,
+        /// One of the records.
+        example: String,
+    },
     /// Passphrase or words do not open it.
     #[error(transparent)]
     Unlock(#[from] UnlockError),
@@ -218,6 +226,7 @@ impl VaultError {
             Self::NoVault { .. } => Trouble::NoVault,
             Self::Gone { .. } => Trouble::Integrity,
             Self::Away { .. } => Trouble::Storage,
+            Self::NoBeginning { .. } => Trouble::Integrity,
             Self::Unlock(error) => match error {
                 UnlockError::Roster(RosterError::OtherVault { .. })
                 | UnlockError::OtherVault { .. }
@@ -264,6 +273,9 @@ impl VaultError {
                 "is the disk mounted, and the URL the right one? If both are so, somebody emptied the storage: look for a copy of it"
             }
             Self::Away { .. } => "is the disk mounted, does the bucket still exist, and is the URL the right one?",
+            Self::NoBeginning { .. } => {
+                "another store of the vault has that record: 'zvault mirror --from OTHER --to THIS --read-data' puts it right"
+            }
             Self::NoVault { error: RosterError::TwoVaults { .. }, .. } => "a passphrase tells which of them is yours",
             Self::NoVault { error: RosterError::OtherVault { .. }, .. } | Self::RosterRolledBack { .. } => {
                 "somebody exchanged or rolled back the storage; do not push, and find out who has access to it"

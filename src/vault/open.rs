@@ -485,6 +485,13 @@ impl Vault {
         // Nobody is asked for a passphrase where there is no vault.
         match Roster::build(provider, records.all(), options.vault) {
             Ok(_) | Err(RosterError::TwoVaults { .. }) => {}
+            Err(error @ RosterError::NotAVault) => {
+                // Records and no beginning: there was one.
+                return Err(match records.all().first() {
+                    Some((name, _)) => VaultError::NoBeginning { url, example: name.to_path() },
+                    None => VaultError::NoVault { url, error },
+                });
+            }
             Err(error) => return Err(VaultError::NoVault { url, error }),
         }
         let secret = options.unlock.unlock(&url).map_err(VaultError::Secret)?;
@@ -805,7 +812,10 @@ impl VaultError {
     fn is_away(&self) -> bool {
         match self {
             Self::Store(error) | Self::Log(LogError::Store(error)) => !matches!(error.trouble(), Trouble::Integrity),
-            Self::NoVault { error: RosterError::NotAVault, .. } | Self::Gone { .. } | Self::Away { .. } => true,
+            Self::NoVault { error: RosterError::NotAVault, .. }
+            | Self::NoBeginning { .. }
+            | Self::Gone { .. }
+            | Self::Away { .. } => true,
             _ => false,
         }
     }
