@@ -1,5 +1,6 @@
 //! The program and its library on real servers, and on a network that misbehaves.
 mod contract;
+mod damage;
 mod flow;
 mod kill;
 #[allow(dead_code)]
@@ -15,4 +16,5 @@ mod refused;
 #[path = "../it/runner.rs"]
 mod runner;
 mod servers;
+mod several;
 mod suite;

@@ -5,6 +5,7 @@ use crate::servers::azurite::{self, azurite};
 use crate::servers::gcs::{self, gcs};
 use crate::servers::ministack::{Key, ministack};
 use crate::servers::proxy::Proxy;
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -103,12 +104,17 @@ impl Place {
         for option in self.all_options() {
             command.args(["-o", &option]);
         }
-        command.env("ZVAULT_URL", &self.url).env("ZVAULT_PASSPHRASE", "correct horse");
-        command.envs(self.secrets.iter().cloned());
+        command.env("ZVAULT_URL", &self.url);
+        self.add_secrets(&mut command);
+        command
+    }
+
+    /// What the environment of a program has to say that uses this place, and perhaps others beside it.
+    pub(crate) fn add_secrets(&self, command: &mut Command) {
+        command.env("ZVAULT_PASSPHRASE", "correct horse").envs(self.secrets.iter().cloned());
         command.env("ZVAULT_JITTER", "0s");
         // Nobody waits half a minute. Where the machine is busy for a second, one more request is made.
         command.env("ZVAULT_TEST_STALL", "1");
-        command
     }
 
     /// Runs it to its end.
@@ -132,6 +138,29 @@ impl Place {
             Kind::Azure => azurite().put(&self.bucket, name, content),
             Kind::Gcs => gcs().put(&self.bucket, name, content),
         }
+    }
+
+    /// The bytes of an object in the bucket, past all that is tested.
+    pub(crate) fn get(&self, name: &str) -> Vec<u8> {
+        match self.kind {
+            Kind::S3 => ministack().get(&self.bucket, name),
+            Kind::Azure => azurite().get(&self.bucket, name),
+            Kind::Gcs => gcs().get(&self.bucket, name),
+        }
+    }
+
+    /// Takes an object out of the bucket, past all that is tested.
+    pub(crate) fn remove(&self, name: &str) {
+        match self.kind {
+            Kind::S3 => ministack().remove(&self.bucket, name),
+            Kind::Azure => azurite().remove(&self.bucket, name),
+            Kind::Gcs => gcs().remove(&self.bucket, name),
+        }
+    }
+
+    /// All objects in the bucket, at most a page of them.
+    pub(crate) fn objects(&self) -> BTreeMap<String, Vec<u8>> {
+        self.names().into_iter().map(|name| (name.clone(), self.get(&name))).collect()
     }
 }
 

@@ -51,6 +51,16 @@ impl Azurite {
         self.signed("PUT", &format!("{container}/{name}"), &[("x-ms-blob-type", "BlockBlob")], content).expect(201);
     }
 
+    /// A blob's bytes, past all that is tested.
+    pub(crate) fn get(&self, container: &str, name: &str) -> Vec<u8> {
+        self.signed("GET", &format!("{container}/{name}"), &[], b"").expect(200).body
+    }
+
+    /// Takes a blob out of a container, past all that is tested.
+    pub(crate) fn remove(&self, container: &str, name: &str) {
+        self.signed("DELETE", &format!("{container}/{name}"), &[], b"").expect(202);
+    }
+
     /// The names of all blobs in a container, at most a page of them.
     pub(crate) fn list(&self, container: &str) -> Vec<String> {
         let page = self.signed("GET", &format!("{container}?restype=container&comp=list"), &[], b"").expect(200).text();

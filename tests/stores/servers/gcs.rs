@@ -73,6 +73,17 @@ impl Gcs {
         state.buckets.get_mut(bucket).expect("a bucket").insert(name.to_owned(), object);
     }
 
+    /// An object's bytes, past all that is tested.
+    pub(crate) fn get(&self, bucket: &str, name: &str) -> Vec<u8> {
+        let state = lock(&self.state);
+        state.buckets.get(bucket).and_then(|objects| objects.get(name)).expect("an object").content.to_vec()
+    }
+
+    /// Takes an object out of a bucket, past all that is tested.
+    pub(crate) fn remove(&self, bucket: &str, name: &str) {
+        lock(&self.state).buckets.get_mut(bucket).and_then(|objects| objects.remove(name)).expect("an object");
+    }
+
     /// The names of all objects in a bucket.
     pub(crate) fn list(&self, bucket: &str) -> Vec<String> {
         lock(&self.state).buckets.get(bucket).expect("a bucket").keys().cloned().collect()

@@ -87,6 +87,11 @@ impl MiniStack {
         self.as_root("s3", "GET", &format!("/{bucket}/{name}"), b"").expect(200).body
     }
 
+    /// Takes an object out of a bucket, past all that is tested.
+    pub(crate) fn remove(&self, bucket: &str, name: &str) {
+        self.as_root("s3", "DELETE", &format!("/{bucket}/{name}"), b"").expect(204);
+    }
+
     /// The names of all objects in a bucket, at most a page of them.
     pub(crate) fn list(&self, bucket: &str) -> Vec<String> {
         let page = self.as_root("s3", "GET", &format!("/{bucket}?list-type=2"), b"").expect(200).text();

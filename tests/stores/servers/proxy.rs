@@ -6,7 +6,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -195,6 +195,13 @@ impl Proxy {
         let mut state = self.shared.state();
         state.rules = rules.into_iter().collect();
         state.seen.clear();
+        self.shared.up.moved.store(0, Relaxed);
+        self.shared.down.moved.store(0, Relaxed);
+    }
+
+    /// Bytes that went to the server, and to the client, since the rules were set: heads and bodies.
+    pub(crate) fn moved(&self) -> (u64, u64) {
+        (self.shared.up.moved.load(Relaxed), self.shared.down.moved.load(Relaxed))
     }
 
     /// What came since the rules were set.
@@ -280,17 +287,21 @@ impl Shared {
 
 /// Bytes a second, shared by all connections.
 #[derive(Default)]
-struct Pace(Mutex<(Option<u64>, Option<Instant>)>);
+struct Pace {
+    rate: Mutex<(Option<u64>, Option<Instant>)>,
+    moved: AtomicU64,
+}
 
 impl Pace {
     fn set(&self, rate: Option<u64>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (rate, None);
+        *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = (rate, None);
     }
 
     /// Waits until this many bytes may go.
     fn wait(&self, bytes: usize) {
+        self.moved.fetch_add(bytes as u64, Relaxed);
         let until = {
-            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(rate) = state.0 else { return };
             let now = Instant::now();
             let free = state.1.map_or(now, |free| free.max(now));
