@@ -98,6 +98,7 @@ impl Bench<'_> {
                         | E::Tls { .. }
                         | E::PlainHttp { .. }
                         | E::NotAStore { .. }
+                        | E::ProxyLogin { .. }
                 );
                 self.add(of_error("list", &error));
                 Vec::new()

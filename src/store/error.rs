@@ -96,6 +96,12 @@ pub enum StoreError {
         /// What answers.
         what: String,
     },
+    /// The way to the store leads through a proxy, which does not let anybody through.
+    #[error("{at}: the proxy wants a user name and a password, or others than it was given")]
+    ProxyLogin {
+        /// Where.
+        at: String,
+    },
     /// The object is in cold storage, and has to be brought back before it can be read.
     #[error("{at}: in cold storage")]
     Archived {
@@ -210,6 +216,7 @@ impl StoreError {
             }
             Self::PlainHttp { .. } => "use https, or allow it with -o allow-http=true in a network that you trust",
             Self::NotAStore { .. } => "look at the endpoint and the proxy settings, or log in to the network first",
+            Self::ProxyLogin { .. } => "write them into HTTPS_PROXY or HTTP_PROXY: http://NAME:PASSWORD@HOST:PORT",
             Self::Archived { .. } => "have the storage bring it back, wait until it has, and repeat the command",
             Self::PermissionDenied { .. } => {
                 "look at the permissions of the storage and what its policies allow these credentials"
@@ -308,6 +315,7 @@ impl StoreError {
         match failure {
             Failure::Tls(why) => Self::Tls { at, why: why.clone() },
             Failure::Proxy(why) => Self::NotAStore { at, what: format!("a proxy: {why}") },
+            Failure::ProxyLogin => Self::ProxyLogin { at },
             Failure::PlainHttp => Self::PlainHttp { at },
             Failure::NoMetadata => Self::WrongCredentials { at, source: Said(reply).to_string().into() },
             Failure::Garbled | Failure::Other => Self::Other { at, source: Said(reply).to_string().into() },
@@ -326,7 +334,8 @@ impl StoreError {
         let source = || Said(reply).to_string().into();
         match status {
             408 | 425 | 429 | 500 | 502..=504 => Self::Unreachable { at, source: source() },
-            407 | 511 => Self::NotAStore { at, what: "a proxy that wants a login".into() },
+            407 => Self::ProxyLogin { at },
+            511 => Self::NotAStore { at, what: "a network that wants a login".into() },
             _ if reply.html => Self::NotAStore { at, what: "a web page".into() },
             301 | 307 if reply.region.is_some() || reply.location.is_none() => {
                 Self::WrongRegion { at, expected: reply.region.clone() }
@@ -500,9 +509,10 @@ const FULL: [&str; 7] = [
     "XMinioStorageFull",
 ];
 /// Those about checksums mean that bytes were spoilt on the way.
-const TRANSIENT: [&str; 22] = [
+const TRANSIENT: [&str; 23] = [
     "BadDigest",
     "ConditionalRequestConflict",
+    "CrcMismatch",
     "IDPCommunicationError",
     "IncompleteBody",
     "InternalError",

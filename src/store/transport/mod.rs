@@ -427,9 +427,7 @@ fn failure(error: &reqwest::Error) -> Failure {
         }
         // Types that the client does not show.
         match error.to_string().as_str() {
-            "tunnel error: proxy authorization required" => {
-                return Failure::Proxy("it wants a user name and a password");
-            }
+            "tunnel error: proxy authorization required" => return Failure::ProxyLogin,
             "tunnel error: unsuccessful" => return Failure::Proxy("it refuses to connect to the store"),
             "dns error" => is_dns = true,
             _ => {}
@@ -465,7 +463,10 @@ fn of_io(kind: io::ErrorKind) -> Failure {
 fn tls_text(error: &rustls::Error) -> String {
     use rustls::{CertificateError as C, Error as E};
     match error {
-        E::InvalidCertificate(C::UnknownIssuer) => "its certificate is of an unknown authority".into(),
+        // An authority of the same name and another key is another one.
+        E::InvalidCertificate(C::UnknownIssuer | C::BadSignature) => {
+            "its certificate is of an unknown authority".into()
+        }
         E::InvalidCertificate(C::Expired | C::ExpiredContext { .. }) => "its certificate has expired".into(),
         E::InvalidCertificate(C::NotValidYet | C::NotValidYetContext { .. }) => {
             "its certificate is not valid yet".into()

@@ -50,6 +50,8 @@ pub(in crate::store) enum Failure {
     TooSlow,
     /// The proxy refuses.
     Proxy(&'static str),
+    /// The proxy wants to know who asks.
+    ProxyLogin,
     /// No trust, in words.
     Tls(String),
     /// No credentials were set, and there is no service beside this machine that gives some out.
@@ -74,6 +76,7 @@ impl fmt::Display for Failure {
             Self::Stalled => "nothing was moved for too long",
             Self::TooSlow => "the transfer was too slow",
             Self::Proxy(why) => return write!(f, "the proxy is in the way: {why}"),
+            Self::ProxyLogin => "the proxy wants a user name and a password",
             Self::Tls(why) => return write!(f, "TLS failed: {why}"),
             Self::NoMetadata => "no credentials are set, and no metadata service gives some out",
             Self::PlainHttp => "plain HTTP is not allowed",
