@@ -1,13 +1,17 @@
 //! What cannot work is told at once, each in its own words: nobody waits for a wrong password to become right.
 
+use crate::machine::noise;
 use crate::place::{Kind, Place};
 use crate::runner::{Ran, World};
 use crate::servers::azurite;
 use crate::servers::gcs;
 use crate::servers::ministack::{Key, ministack};
 use crate::servers::process::free;
-use crate::servers::proxy::{Fault, Proxy, Reply, Rule};
+use crate::servers::proxy::{Fault, Proxy, Reply, Rule, When};
+use crate::servers::tls::Authority;
+use crate::servers::tunnel::Tunnel;
 use jiff::{Timestamp, ToSpan};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -94,10 +98,7 @@ fn replies_that_waiting_does_not_heal() {
     let proxy = Proxy::to(direct.address());
     let place = direct.through(&proxy);
     let answer = |reply: Reply| {
-        proxy.set([
-            Rule::nth(1, Fault::Reply(reply.clone())),
-            Rule::when(crate::servers::proxy::When::From(2), Fault::Reply(reply)),
-        ])
+        proxy.set([Rule::nth(1, Fault::Reply(reply.clone())), Rule::when(When::From(2), Fault::Reply(reply))])
     };
     let hour = (Timestamp::now() - 1.hour()).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let cases = [
@@ -130,6 +131,99 @@ fn replies_that_waiting_does_not_heal() {
         // Two commands, and the library repeats what it takes for the trouble of a server twice, at once.
         assert!(proxy.count() <= 6, "{reply:?} was asked {} times", proxy.count());
     }
+}
+
+#[test]
+fn credentials_that_expire_in_the_middle_of_a_push() {
+    let s3 = Reply::s3(400, "ExpiredToken");
+    let azure = Reply::status(403).header("x-ms-error-code: AuthenticationFailed").body(
+        "application/xml",
+        "<Error><Code>AuthenticationFailed</Code><Message>Server failed to authenticate the request.</Message>\
+         <AuthenticationErrorDetail>Signature not valid in the specified time frame</AuthenticationErrorDetail></Error>",
+    );
+    let google = Reply::s3(401, "AuthenticationRequired");
+    let cases = [
+        (Kind::S3, s3, &["expired", "get new ones"][..]),
+        (Kind::Azure, azure, &["expired", "get new ones"]),
+        // It has the same word for all that is wrong with a token.
+        (Kind::Gcs, google, &["does not accept the credentials"]),
+    ];
+    for (kind, reply, words) in cases {
+        let direct = Place::new(kind);
+        let proxy = Proxy::to(direct.address());
+        let (place, world) = (direct.through(&proxy), World::new());
+        direct.run(&world, ["init"]).expect_code(0);
+        let mut hits = 0;
+        for from in 1.. {
+            world.write("data/a", noise(200_000, from));
+            proxy.set([Rule::when(When::From(from), Fault::Reply(reply.clone()))]);
+            let ran = quickly(&place, &world, &["push", "data"]);
+            let refused = proxy.seen().iter().filter(|seen| seen.fault.is_some()).count();
+            proxy.set([]);
+            if refused == 0 {
+                ran.expect_code(0);
+                break;
+            }
+            said(&ran, 15, words);
+            // Those that were on their way at the same time, and what a HEAD does not say.
+            assert!(refused <= 4, "{kind:?} from {from} on: asked {refused} times");
+            place.run(&world, ["push", "data"]).expect_code(0);
+            hits += 1;
+        }
+        assert!(hits > 5, "{kind:?}: a push is a few requests: {hits}");
+        direct.run(&world, ["check", "--read-data"]).expect_code(0);
+    }
+}
+
+#[test]
+fn certificates_that_prove_nothing() {
+    let (direct, authority, stranger) = (Place::new(Kind::S3), Authority::new(), Authority::new());
+    let to = direct.address();
+    let world = World::new();
+    let trusted = world.write("ca.pem", &authority.pem).to_str().expect("UTF-8").to_owned();
+    let place = |server: SocketAddr| {
+        direct.with_options(&["region=us-east-1", &format!("endpoint=https://127.0.0.1:{}", server.port())])
+    };
+    let cases = [
+        (authority.serve(to, "127.0.0.1", 2001..2002), "its certificate has expired"),
+        (authority.serve(to, "127.0.0.1", 3001..3002), "its certificate is not valid yet"),
+        (authority.serve(to, "other.example", 2001..3001), "its certificate is for another name"),
+        (stranger.serve(to, "127.0.0.1", 2001..3001), "its certificate is of an unknown authority"),
+    ];
+    for (server, words) in cases {
+        for args in [["init"], ["snapshots"]] {
+            let ran = quickly(&place(server), &World::new(), &[args[0], "--ca-cert", &trusted]);
+            said(&ran, 15, &["no secure connection", words, "--ca-cert"]);
+        }
+    }
+    assert!(direct.names().is_empty(), "nothing was sent to whom nobody trusts");
+    // All is well with one that is right.
+    let right = place(authority.serve(to, "127.0.0.1", 2001..3001));
+    quickly(&right, &world, &["init", "--ca-cert", &trusted]).expect_code(0);
+    said(&quickly(&right, &world, &["snapshots"]), 15, &["no secure connection", "unknown authority"]);
+}
+
+#[test]
+fn a_proxy_that_wants_a_login() {
+    let (direct, authority, tunnel) = (Place::new(Kind::S3), Authority::new(), Tunnel::start());
+    let world = World::new();
+    let trusted = world.write("ca.pem", &authority.pem).to_str().expect("UTF-8").to_owned();
+    let server = authority.serve(direct.address(), "127.0.0.1", 2001..3001);
+    let https = direct.with_options(&["region=us-east-1", &format!("endpoint=https://{server}")]);
+    let args = ["init", "--ca-cert", &trusted];
+    let login = |login: &str| format!("http://{login}{}", tunnel.address);
+    for (place, variable) in [(&https, "HTTPS_PROXY"), (&direct, "HTTP_PROXY")] {
+        for wrong in [login(""), login("user:wrong@")] {
+            let before = tunnel.asked();
+            let ran = quickly(&place.with_secret(variable, &wrong), &world, &args);
+            said(&ran, 15, &["the proxy wants a user name and a password", "HTTPS_PROXY"]);
+            assert!(!ran.err.contains("wrong"), "a password is shown: {}", ran.err);
+            assert!((1..=2).contains(&(tunnel.asked() - before)), "asked {} times", tunnel.asked() - before);
+        }
+    }
+    assert!(direct.names().is_empty());
+    quickly(&https.with_secret("HTTPS_PROXY", &login("user:pass@")), &world, &args).expect_code(0);
+    assert!(!direct.names().is_empty());
 }
 
 #[test]

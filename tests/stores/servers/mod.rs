@@ -8,3 +8,5 @@ pub(crate) mod ministack;
 pub(crate) mod process;
 pub(crate) mod proxy;
 mod proxy_tests;
+pub(crate) mod tls;
+pub(crate) mod tunnel;
