@@ -65,20 +65,13 @@ impl Store {
 
     /// Tries the store, and leaves nothing behind if it may delete.
     pub fn verdict(&self, nonce: [u8; 8]) -> Result<StoreVerdict, StoreError> {
-        let mut retry = self.0.health.retry();
-        loop {
-            let probe = self.probe(nonce);
-            let verdict = probe.list_after_write().and_then(|listed| {
-                let conditional = probe.conditional_create()?;
-                Ok(StoreVerdict { listed, conditional })
-            });
-            probe.clean();
-            // A request that fails says nothing of what the store can do.
-            match verdict {
-                Ok(verdict) => return Ok(verdict),
-                Err(error) => self.run(retry.after(error, &Reply::default()))?,
-            }
-        }
+        let probe = self.probe(nonce);
+        let verdict = probe.list_after_write().and_then(|listed| {
+            let conditional = probe.conditional_create()?;
+            Ok(StoreVerdict { listed, conditional })
+        });
+        probe.clean();
+        verdict
     }
 }
 
@@ -146,8 +139,8 @@ impl Probe {
         let mut seen = 0;
         for round in 0..LIST_ROUNDS {
             let name = format!("listed-{round}");
-            self.put(&name, Bytes::from(name.clone()))?;
-            seen += u32::from(self.list()?.contains(&name));
+            self.again(|| self.put(&name, Bytes::from(name.clone())))?;
+            seen += u32::from(self.again(|| self.list())?.contains(&name));
         }
         Ok((seen, LIST_ROUNDS))
     }
@@ -168,20 +161,18 @@ impl Probe {
 
     /// What conditional creates do: one after the other, then two at the same moment, again and again.
     pub fn conditional_create(&self) -> Result<Conditional, StoreError> {
-        match (
-            self.create("twice", Bytes::from_static(b"first"))?,
-            self.create("twice", Bytes::from_static(b"second"))?,
-        ) {
+        let create = |bytes| self.again(|| self.create("twice", Bytes::from_static(bytes)));
+        match (create(b"first")?, create(b"second")?) {
             (Created::Refused, _) | (_, Created::Refused) => return Ok(Conditional::Refused),
             (_, Created::New) => return Ok(Conditional::Ignored),
             (_, Created::Exists) => {}
         }
         // Whoever says "it exists" must also have kept it.
-        if self.get("twice")?.is_some_and(|kept| kept != b"first"[..]) {
+        if self.again(|| self.get("twice"))?.is_some_and(|kept| kept != b"first"[..]) {
             return Ok(Conditional::Ignored);
         }
         for round in 0..RACES {
-            if self.race(&format!("race-{round}"))? > 1 {
+            if self.again(|| self.race(&format!("race-{round}")))? > 1 {
                 return Ok(Conditional::Racy);
             }
         }
@@ -255,6 +246,18 @@ impl Probe {
             Ok(bytes) => Ok(Some(bytes)),
             Err(Failed { error: LibraryError::NotFound { .. }, reply }) if !reply.is_no_bucket() => Ok(None),
             Err(failed) => Err(self.sort(name, failed)),
+        }
+    }
+
+    /// Repeats what failed: that says nothing of what the store can do. A create whose reply was lost finds its own object
+    /// the next time and counts as one that did not win: that can hide a race, and never makes one up.
+    fn again<T>(&self, request: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let mut retry = self.inner.health.retry();
+        loop {
+            match request() {
+                Err(error) => self.inner.runtime.block_on(retry.after(error, &Reply::default()))?,
+                done => return done,
+            }
         }
     }
 
