@@ -13,48 +13,75 @@ use std::time::{Duration, Instant};
 /// One request goes wrong, and is repeated: what passes is survived.
 #[test]
 fn one_request_of_s3_fails() {
-    every(Kind::S3, &passing());
+    one_fails(Kind::S3, Share::Few);
 }
 
-/// The same where there is another dialect of errors. What a fault does to the program is the same, so here are those
-/// whose replies it has to understand.
 #[test]
 fn one_request_of_azure_fails() {
-    every(Kind::Azure, &understood());
+    one_fails(Kind::Azure, Share::Few);
 }
 
 #[test]
 fn one_request_of_google_fails() {
-    every(Kind::Gcs, &understood());
+    one_fails(Kind::Gcs, Share::Few);
 }
 
 /// From one request on all go wrong, and nothing is repeated: what does not pass is told, and harms nothing.
 #[test]
-fn the_network_is_gone_from_one_request_on() {
-    let kinds = lasting();
-    thread::scope(|scope| {
-        for case in &kinds {
-            scope.spawn(move || {
-                Vault::new(Kind::S3)
-                    .each(case, &["--retry-max-time", "0"], |n| Rule::when(When::From(n), case.fault.clone()));
-            });
-        }
-    });
+fn s3_is_gone_from_one_request_on() {
+    all_fail(Kind::S3, Share::Few);
 }
 
-/// What an init tries the store for is no less important than the vault.
+#[test]
+fn azure_is_gone_from_one_request_on() {
+    all_fail(Kind::Azure, Share::Few);
+}
+
+#[test]
+fn google_is_gone_from_one_request_on() {
+    all_fail(Kind::Gcs, Share::Few);
+}
+
+/// `cargo test --test stores every_fault_at_every_request -- --ignored`
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request() {
+    for kind in [Kind::S3, Kind::Azure, Kind::Gcs] {
+        one_fails(kind, Share::All);
+        all_fail(kind, Share::All);
+    }
+}
+
+/// What an init tries the store for is no less important than the vault: a request that fails is repeated, and neither is
+/// all the rest nor does the store seem to be another.
 #[test]
 fn an_init_that_is_disturbed_while_it_tries_the_store() {
     let direct = Place::new(Kind::S3);
     let proxy = Proxy::to(direct.address());
-    for (n, fault) in [(5, Fault::ResetBefore), (8, Fault::LoseReply), (12, Fault::TruncateReply)] {
-        proxy.set([Rule::nth(n, fault.clone()), Rule::nth(n + 20, fault)]);
-        let (place, world) = (direct.clone().below(&format!("{n}")).through(&proxy), World::new());
-        place.run(&world, ["init"]).expect_code(0);
-        assert!(proxy.seen().iter().any(|seen| seen.fault.is_some()));
+    let init = |name: &str| {
+        let (place, world) = (direct.clone().below(name).through(&proxy), World::new());
+        let ran = place.run(&world, ["init"]).expect_code(0);
+        assert!(!ran.err.contains("this store"), "{name}: {}", ran.err);
+        let seen = proxy.seen();
         proxy.set([]);
         place.run(&world, ["snapshots"]).expect_code(0);
         assert!(direct.names().iter().all(|name| !name.contains("doctor")), "{:?}", direct.names());
+        seen
+    };
+    let undisturbed = init("none").len();
+    for (number, case) in passing(Kind::S3).iter().enumerate().filter(|(_, case)| case.codes.is_empty()) {
+        // Wherever in the row of requests, and twice.
+        let n = 3 + number as u64 * 2;
+        proxy.set([Rule::nth(n, case.fault.clone()), Rule::nth(n + 10, case.fault.clone())]);
+        let seen = init(&format!("{number}"));
+        let hits = seen.iter().filter(|seen| seen.fault.is_some()).count();
+        assert_eq!(hits, 2, "{:?}", case.fault);
+        assert!(
+            seen.len() <= undisturbed + AGAIN * hits,
+            "{:?}: {} requests instead of {undisturbed}",
+            case.fault,
+            seen.len()
+        );
     }
 }
 
@@ -63,64 +90,140 @@ struct Case {
     fault: Fault,
     /// Exit codes beside 0.
     codes: &'static [i32],
-    /// Whether it is tried on inits, too.
-    inits: bool,
-}
-
-impl Case {
-    fn with_inits(self) -> Self {
-        Self { inits: true, ..self }
-    }
 }
 
 fn case(fault: Fault, codes: &'static [i32]) -> Case {
-    Case { fault, codes, inits: false }
+    Case { fault, codes }
 }
 
-fn passing() -> Vec<Case> {
-    let busy = Reply::s3(503, "SlowDown").header("Retry-After: 1");
-    let more = [
+fn passing(kind: Kind) -> Vec<Case> {
+    vec![
+        case(Fault::ReplyAfter(said(kind, Said::Late)), &[]),
+        case(Fault::Reply(said(kind, Said::Busy).header("Retry-After: 1")), &[]),
+        case(Fault::Reply(said(kind, Said::Broken)), &[]),
+        case(Fault::LoseReply, &[]),
+        case(Fault::TruncateReply, &[]),
         case(Fault::Latency(Duration::from_millis(300)), &[]),
-        case(Fault::Reply(busy), &[]),
-        case(Fault::Reply(Reply::s3(500, "InternalError")), &[]),
-        case(Fault::ResetBefore, &[]).with_inits(),
+        case(Fault::ResetBefore, &[]),
         case(Fault::ResetWithin, &[]),
         case(Fault::ResetAfter, &[]),
         case(Fault::StallBefore, &[]),
         case(Fault::StallWithin, &[]),
         case(Fault::FlipRequest, &[]),
-        // A list with a name that is none, and no word of what it was, is seen later, or makes a vault look damaged.
-        case(Fault::FlipReply, &[10, 14, 15]).with_inits(),
-    ];
-    understood().into_iter().map(Case::with_inits).chain(more).collect()
-}
-
-fn understood() -> Vec<Case> {
-    vec![case(Fault::ReplyAfter(Reply::status(500)), &[]), case(Fault::LoseReply, &[]), case(Fault::TruncateReply, &[])]
-}
-
-fn lasting() -> Vec<Case> {
-    vec![
-        case(Fault::ResetBefore, &[15]).with_inits(),
-        case(Fault::LoseReply, &[15]).with_inits(),
-        case(Fault::TruncateReply, &[15]),
-        case(Fault::Reply(Reply::s3(503, "ServiceUnavailable")), &[15]),
-        case(Fault::Reply(Reply::s3(403, "AccessDenied")), &[13]),
-        case(Fault::Reply(Reply::s3(507, "QuotaExceeded")), &[15]),
-        case(Fault::FlipRequest, &[15]),
-        case(Fault::FlipReply, &[10, 14, 15]),
+        // A list with a name that is none, and no word of what it was, is seen later, or makes a vault look damaged or empty.
+        case(Fault::FlipReply, &[2, 10, 14, 15]),
     ]
 }
 
+fn lasting(kind: Kind) -> Vec<Case> {
+    vec![
+        case(Fault::Reply(said(kind, Said::Unavailable)), &[15]),
+        case(Fault::Reply(said(kind, Said::Denied)), &[13]),
+        case(Fault::Reply(said(kind, Said::Full)), &[15]),
+        case(Fault::ResetBefore, &[15]),
+        case(Fault::LoseReply, &[15]),
+        case(Fault::TruncateReply, &[15]),
+        case(Fault::FlipRequest, &[15]),
+        case(Fault::FlipReply, &[2, 10, 14, 15]),
+    ]
+}
+
+/// What a server may have to say.
+#[derive(Clone, Copy)]
+enum Said {
+    /// It did what was asked, and says that it did not.
+    Late,
+    Busy,
+    Broken,
+    Unavailable,
+    Denied,
+    Full,
+}
+
+/// The same in this server's words.
+fn said(kind: Kind, what: Said) -> Reply {
+    let (status, code) = match (what, kind) {
+        (Said::Late, Kind::Azure) => (500, "OperationTimedOut"),
+        (Said::Late, Kind::Gcs) => (503, "ServiceUnavailable"),
+        (Said::Late, Kind::S3) => return Reply::status(500),
+        (Said::Busy | Said::Unavailable, Kind::Azure) => (503, "ServerBusy"),
+        (Said::Busy, Kind::S3) => (503, "SlowDown"),
+        (Said::Busy, Kind::Gcs) => (429, "SlowDown"),
+        // Google's front ends have a page for it.
+        (Said::Broken, Kind::Gcs) => {
+            return Reply::status(502).body("text/html", "<!DOCTYPE html>\n<html><title>Error 502</title></html>");
+        }
+        (Said::Broken, _) => (500, "InternalError"),
+        (Said::Unavailable, _) => (503, "ServiceUnavailable"),
+        (Said::Denied, Kind::Azure) => (403, "AuthorizationPermissionMismatch"),
+        (Said::Denied, _) => (403, "AccessDenied"),
+        (Said::Full, Kind::S3) => (507, "QuotaExceeded"),
+        (Said::Full, _) => (507, "InsufficientStorage"),
+    };
+    let reply = Reply::s3(status, code);
+    // Azure has its word in a header as well, and for a HEAD nowhere else.
+    if kind == Kind::Azure { reply.header(format!("x-ms-error-code: {code}")) } else { reply }
+}
+
+fn one_fails(kind: Kind, share: Share) {
+    every(kind, share, &passing(kind), &["--retry-max-time", "30s"], When::Nth);
+}
+
+fn all_fail(kind: Kind, share: Share) {
+    every(kind, share, &lasting(kind), &["--retry-max-time", "0"], When::From);
+}
+
+/// Which requests a fault is tried at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Share {
+    All,
+    /// All of S3, and most of the others where they have words of their own. What a connection does to the program does not
+    /// depend on the server: there each fault has every fourth request, and each request every fourth fault.
+    Few,
+}
+
 /// Each fault has a vault and a thread of its own: most of the time is waiting.
-fn every(kind: Kind, cases: &[Case]) {
+fn every(kind: Kind, share: Share, cases: &[Case], more: &[&str], when: fn(u64) -> When) {
     thread::scope(|scope| {
-        for case in cases {
-            scope.spawn(move || {
-                Vault::new(kind).each(case, &["--retry-max-time", "30s"], |n| Rule::nth(n, case.fault.clone()));
-            });
+        for (number, case) in cases.iter().enumerate() {
+            let has_words = matches!(case.fault, Fault::Reply(_) | Fault::ReplyAfter(_));
+            let step = match (share, kind) {
+                (Share::All, _) | (_, Kind::S3) => 1,
+                (_, Kind::Azure) if has_words => 1,
+                // It lists in short pages, so that each push makes the next one longer.
+                (_, Kind::Gcs) if has_words => 2,
+                _ => APART,
+            };
+            let at = At { first: 1 + number as u64 % step, step };
+            scope.spawn(move || Vault::new(kind).each(case, at, more, |n| Rule::when(when(n), case.fault.clone())));
         }
     });
+}
+
+/// The first request that a fault is tried at, and how far it is to the next.
+#[derive(Clone, Copy)]
+struct At {
+    first: u64,
+    step: u64,
+}
+
+impl At {
+    /// How many requests there are at least where each is counted.
+    fn least(self, count: u64) -> u64 {
+        if self.step == 1 { count } else { 0 }
+    }
+
+    /// Does it for each of these requests until there is no such one any more. The last one that there was.
+    fn up_to_the_end(self, mut once: impl FnMut(u64) -> bool) -> u64 {
+        let mut last = 0;
+        for n in (self.first..MOST).step_by(self.step as usize) {
+            if !once(n) {
+                return last;
+            }
+            last = n;
+        }
+        panic!("more than {MOST} requests, for a few small files");
+    }
 }
 
 /// A vault behind a proxy, and what must be in it.
@@ -149,16 +252,17 @@ impl Vault {
         Self { world, proxy, bucket, direct, place, done: Vec::new() }
     }
 
-    /// A fault at every request of a restore and of a push, and where the case says so of an init.
-    fn each(mut self, case: &Case, more: &[&str], rule: impl Fn(u64) -> Rule) {
-        if case.inits {
-            self.inits(case, more, &rule);
-        }
+    /// A fault at these requests of an init, a restore and a push.
+    fn each(mut self, case: &Case, at: At, more: &[&str], rule: impl Fn(u64) -> Rule) {
+        let inits = self.inits(case, at, more, &rule);
+        assert!(inits >= at.least(2), "an init is more than one request: {inits}");
         self.direct.run(&self.world, ["init"]).expect_code(0);
         // While there is little to read: pushes make more of it.
         self.direct.run(&self.world, ["push", "data"]).expect_code(0);
-        self.restores(case, more, &rule);
-        self.pushes(case, more, &rule);
+        let restores = self.restores(case, at, more, &rule);
+        assert!(restores > at.least(3), "a restore is at least a list, an entry, a delta and a pack: {restores}");
+        let pushes = self.pushes(case, at, more, &rule);
+        assert!(pushes > at.least(3), "a push is at least a list, a pack, a delta and an entry: {pushes}");
         self.proxy.set([]);
         self.direct.run(&self.world, ["check", "--read-data"]).expect_code(0);
         // What was reported as done is there, all of it. Most differ in one file only, so a few tell.
@@ -177,7 +281,7 @@ impl Vault {
     }
 
     /// Beside the roster, an init tries what the store can do: that is many requests, and counts as one here.
-    fn inits(&self, case: &Case, more: &[&str], rule: &impl Fn(u64) -> Rule) {
+    fn inits(&self, case: &Case, at: At, more: &[&str], rule: &impl Fn(u64) -> Rule) -> u64 {
         let once = |n: u64| {
             // A vault of its own each time.
             let world = World::new();
@@ -195,16 +299,16 @@ impl Vault {
             place.run(&world, ["snapshots"]).expect_code(0);
             was_hit
         };
-        assert!(up_to_the_end(once) > 1, "an init is more than one request");
+        at.up_to_the_end(once)
     }
 
-    fn pushes(&mut self, case: &Case, more: &[&str], rule: &impl Fn(u64) -> Rule) {
+    fn pushes(&mut self, case: &Case, at: At, more: &[&str], rule: &impl Fn(u64) -> Rule) -> u64 {
         let mut done = Vec::new();
         let mut keep = |ran: &Ran| {
             let id = ran.last_json()["snapshot_id"].as_str().expect("an id").to_owned();
             done.push((id, tree(&self.world.path("data"))));
         };
-        let count = up_to_the_end(|n| {
+        let count = at.up_to_the_end(|n| {
             self.world.write("data/changed", noise(50_000, 1000 + n));
             self.proxy.set([rule(n)]);
             let ran = self
@@ -218,13 +322,13 @@ impl Vault {
             }
             was_hit
         });
-        assert!(count > 3, "a push is at least a list, a pack, a delta and an entry: {count}");
         self.done = done;
+        count
     }
 
-    fn restores(&self, case: &Case, more: &[&str], rule: &impl Fn(u64) -> Rule) {
+    fn restores(&self, case: &Case, at: At, more: &[&str], rule: &impl Fn(u64) -> Rule) -> u64 {
         let expected = tree(&self.world.path("data"));
-        let count = up_to_the_end(|n| {
+        at.up_to_the_end(|n| {
             let out = format!("restored {n}");
             self.proxy.set([rule(n)]);
             // A machine that knows nothing: every object is read.
@@ -250,8 +354,7 @@ impl Vault {
             }
             let _ = std::fs::remove_dir_all(folder);
             was_hit
-        });
-        assert!(count > 3, "a restore is at least a list, an entry, a delta and a pack: {count}");
+        })
     }
 
     /// Runs the program, which ends as the case says, and soon.
@@ -276,14 +379,8 @@ impl Vault {
     }
 }
 
-/// Does it for 1, 2, 3 and so on until there was no such request any more; says how many there were.
-fn up_to_the_end(mut once: impl FnMut(u64) -> bool) -> u64 {
-    for n in 1..MOST {
-        if !once(n) {
-            return n - 1;
-        }
-    }
-    panic!("more than {MOST} requests, for a few small files");
-}
-
-const MOST: u64 = 60;
+const MOST: u64 = 100;
+/// How far apart the requests are that a fault is tried at, where not at all.
+const APART: u64 = 4;
+/// Requests that may follow one that went wrong: a few repetitions, and a look at what it did.
+const AGAIN: usize = 6;
