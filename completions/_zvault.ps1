@@ -60,7 +60,7 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Check that the vault is whole: its structure and signatures, and if you like all of its data')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Check that this machine and the storage are fit for a vault')
             [CompletionResult]::new('mirror', 'mirror', [CompletionResultType]::ParameterValue, 'Copy the vault from one store to another: what is missing, and nothing else')
-            [CompletionResult]::new('stores', 'stores', [CompletionResultType]::ParameterValue, 'List the stores of the vault, add one, or change which is the primary')
+            [CompletionResult]::new('stores', 'stores', [CompletionResultType]::ParameterValue, 'List the stores of the vault, add or remove one, or change which is the primary')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Tell how old the newest snapshots are, and how far behind each store is')
             [CompletionResult]::new('version', 'version', [CompletionResultType]::ParameterValue, 'Print what this program is, and which formats and suites it knows; with -v, the algorithms')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a script that lets a shell complete zvault''s commands and options')
@@ -465,6 +465,7 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the stores that the vault has')
             [CompletionResult]::new('add', 'add', [CompletionResultType]::ParameterValue, 'Add a store: an empty place, or one with a copy of this vault')
+            [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Take a store off the vault''s list; never the primary. What is stored there stays')
             [CompletionResult]::new('primary', 'primary', [CompletionResultType]::ParameterValue, 'Make a store the primary; it must have everything that the primary has')
             break
         }
@@ -500,6 +501,37 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
             break
         }
         'zvault;stores;add' {
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')
+            [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')
+            [CompletionResult]::new('--repo', '--repo', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')
+            [CompletionResult]::new('--home', '--home', [CompletionResultType]::ParameterName, 'Folder of this device''s keys and state [default: the platform''s folder for state]')
+            [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'File of configuration: the vault''s stores [default: zvault.toml in the folder of state]')
+            [CompletionResult]::new('--cache-dir', '--cache-dir', [CompletionResultType]::ParameterName, 'Folder of caches; they can be deleted at any time [default: the platform''s folder for caches]')
+            [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]')
+            [CompletionResult]::new('--passphrase-file', '--passphrase-file', [CompletionResultType]::ParameterName, 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]')
+            [CompletionResult]::new('--passphrase-command', '--passphrase-command', [CompletionResultType]::ParameterName, 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]')
+            [CompletionResult]::new('--passphrase-fd', '--passphrase-fd', [CompletionResultType]::ParameterName, 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]')
+            [CompletionResult]::new('--recovery-words-file', '--recovery-words-file', [CompletionResultType]::ParameterName, 'Open the vault with the 24 words of its recovery key, read from a file')
+            [CompletionResult]::new('--progress-interval', '--progress-interval', [CompletionResultType]::ParameterName, 'Print a line of progress every SECONDS, also where the output is no terminal')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated')
+            [CompletionResult]::new('--option', '--option', [CompletionResultType]::ParameterName, 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated')
+            [CompletionResult]::new('--ca-cert', '--ca-cert', [CompletionResultType]::ParameterName, 'Trust the certificates in a file (PEM) beside those of the system')
+            [CompletionResult]::new('--limit-upload', '--limit-upload', [CompletionResultType]::ParameterName, 'Send at most RATE: KiB/s, or a number with K, M or G')
+            [CompletionResult]::new('--limit-download', '--limit-download', [CompletionResultType]::ParameterName, 'Receive at most RATE: KiB/s, or a number with K, M or G')
+            [CompletionResult]::new('--parallel-requests', '--parallel-requests', [CompletionResultType]::ParameterName, 'Have at most N requests to the store under way at once')
+            [CompletionResult]::new('--retry-max-time', '--retry-max-time', [CompletionResultType]::ParameterName, 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once')
+            [CompletionResult]::new('--ephemeral', '--ephemeral', [CompletionResultType]::ParameterName, 'Do not make this machine a device of the vault: use the passphrase for this run only')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON: one document, or one line for each message of a long job')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print nothing but problems and the data that was asked for')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print nothing but problems and the data that was asked for')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Print every new and changed item; twice: every item')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Print every new and changed item; twice: every item')
+            [CompletionResult]::new('--no-progress', '--no-progress', [CompletionResultType]::ParameterName, 'Do not show progress')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'zvault;stores;remove' {
             [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')
             [CompletionResult]::new('--repo', '--repo', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')

@@ -55,7 +55,7 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "ls" -d 'List the file
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "check" -d 'Check that the vault is whole: its structure and signatures, and if you like all of its data'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "doctor" -d 'Check that this machine and the storage are fit for a vault'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "mirror" -d 'Copy the vault from one store to another: what is missing, and nothing else'
-complete -c zvault -n "__fish_zvault_needs_command" -f -a "stores" -d 'List the stores of the vault, add one, or change which is the primary'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "stores" -d 'List the stores of the vault, add or remove one, or change which is the primary'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "status" -d 'Tell how old the newest snapshots are, and how far behind each store is'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "version" -d 'Print what this program is, and which formats and suites it knows; with -v, the algorithms'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "completions" -d 'Print a script that lets a shell complete zvault\'s commands and options'
@@ -319,30 +319,31 @@ complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s q -l quiet -d '
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l json -d 'Print JSON: one document, or one line for each message of a long job'
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s v -l verbose -d 'Print every new and changed item; twice: every item'
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -l no-progress -d 'Do not show progress'
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -f -a "list" -d 'List the stores that the vault has'
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -f -a "add" -d 'Add a store: an empty place, or one with a copy of this vault'
-complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add primary" -f -a "primary" -d 'Make a store the primary; it must have everything that the primary has'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -f -a "list" -d 'List the stores that the vault has'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -f -a "add" -d 'Add a store: an empty place, or one with a copy of this vault'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -f -a "remove" -d 'Take a store off the vault\'s list; never the primary. What is stored there stays'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -f -a "primary" -d 'Make a store the primary; it must have everything that the primary has'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
@@ -385,6 +386,27 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_su
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F

@@ -233,7 +233,11 @@ impl Builder {
                 Op::Grant { id, capabilities } => Act::Grant(*id, *capabilities),
                 Op::Revoke { id, .. } => Act::Revoke(*id),
                 Op::NewRoot { verify_key } => Act::NewRoot(tag(&mut self.tags, verify_key)),
-                Op::Store { .. } | Op::Flags { .. } | Op::Setting { .. } | Op::Unknown { .. } => Act::Administer,
+                Op::Store { .. }
+                | Op::RemoveStore { .. }
+                | Op::Flags { .. }
+                | Op::Setting { .. }
+                | Op::Unknown { .. } => Act::Administer,
             })
             .collect();
         // Who adds a device gives it its boxes; boxes for anybody else are an admin's.

@@ -419,6 +419,8 @@ impl Roster {
                         }
                         self.stores.insert(*id, Store { kind: *kind, primary: *primary, verdict: *verdict });
                     }
+                    // The one that decides stays, whoever removes it.
+                    Op::RemoveStore { id } => self.stores.retain(|known, store| known != id || store.primary),
                     Op::Flags { read, write, prune } => {
                         self.features.read.extend(read.iter().cloned());
                         self.features.write.extend(write.iter().cloned());

@@ -692,7 +692,7 @@ fn one_store_is_primary() {
         let keys = roster.open_as(provider(), signer).map_err(|e| e.to_string()).expect("opens");
         change_stores(provider(), &roster, &keys, signer, changes, NOW)
     };
-    let store = |id, primary, url: Option<&str>| StoreChange {
+    let store = |id, primary, url: Option<&str>| StoreChange::Is {
         id: [id; 16],
         kind: 1,
         primary,
@@ -719,6 +719,24 @@ fn one_store_is_primary() {
     vault.objects.reverse();
     assert_eq!(vault.roster().primary_store(), roster.primary_store());
 
+    // The primary cannot be taken off the list, any other can, and comes back if it is named again.
+    let primary = roster.primary_store().expect("one");
+    for id in [primary, first] {
+        let removed = change(&vault, &founder, &[StoreChange::Removed(id)]).expect("written");
+        vault.store(removed);
+    }
+    let roster = vault.roster();
+    assert!(roster.stores.contains_key(&primary) && !roster.stores.contains_key(&first));
+    assert_eq!(roster.primary_store(), Some(primary));
+    let removed = change(&vault, &founder, &[StoreChange::Removed(primary)]).expect("written");
+    let other = if primary == [2; 16] { 3 } else { 2 };
+    let promoted = change(&vault, &founder, &[store(other, true, None)]).expect("written");
+    // Concurrent: whichever comes first, there is a primary, and it is the one that was named.
+    vault.store(removed);
+    vault.store(promoted);
+    let roster = vault.roster();
+    assert_eq!(roster.primary_store(), Some([other; 16]));
+
     // Whoever is no admin cannot even write it down.
     let sponsor = vault.unlock_by_passphrase();
     let guest = vault.enroll(&sponsor, "guest", caps(RPP));
@@ -729,4 +747,6 @@ fn one_store_is_primary() {
         record.ops = vec![Op::Store { id: [4; 16], kind: 1, primary: true, verdict: 0 }];
     });
     assert_eq!(vault.roster().primary_store(), roster.primary_store());
+    let Err(refused) = change(&vault, &guest, &[StoreChange::Removed([9; 16])]) else { panic!("not refused") };
+    assert!(matches!(refused, WriteError::NotAdmin { .. }), "{refused}");
 }

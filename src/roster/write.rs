@@ -189,20 +189,25 @@ pub fn enroll(
 }
 
 /// What the roster is to say of a store.
-pub struct StoreChange {
-    /// The store.
-    pub id: StoreId,
-    /// What sort of store it is, for programs.
-    pub kind: u8,
-    /// Its lists decide. Ends that of every other store.
-    pub primary: bool,
-    /// What was found out about it.
-    pub verdict: u32,
-    /// Where it is, if that is new.
-    pub url: Option<String>,
+pub enum StoreChange {
+    /// That it is one, or is so from now on.
+    Is {
+        /// The store.
+        id: StoreId,
+        /// What sort of store it is, for programs.
+        kind: u8,
+        /// Its lists decide. Ends that of every other store.
+        primary: bool,
+        /// What was found out about it.
+        verdict: u32,
+        /// Where it is, if that is new.
+        url: Option<String>,
+    },
+    /// That it is none any more.
+    Removed(StoreId),
 }
 
-/// Adds stores, or changes what the roster says of them: an admin's business.
+/// Adds and removes stores, or changes what the roster says of them: an admin's business.
 pub fn change_stores(
     provider: &'static Provider,
     roster: &Roster,
@@ -217,11 +222,15 @@ pub fn change_stores(
         return Err(WriteError::NotAdmin { signer: signer.id });
     }
     let newest = keys.current_epoch().ok_or(WriteError::NoEpoch)?;
-    let op = |change: &StoreChange| {
-        let StoreChange { id, kind, primary, verdict, .. } = *change;
-        Op::Store { id, kind, primary, verdict }
+    let op = |change: &StoreChange| match *change {
+        StoreChange::Is { id, kind, primary, verdict, .. } => Op::Store { id, kind, primary, verdict },
+        StoreChange::Removed(id) => Op::RemoveStore { id },
     };
-    let mut stores: Vec<_> = changes.iter().filter_map(|change| Some((change.id, change.url.clone()?))).collect();
+    let url = |change: &StoreChange| match change {
+        StoreChange::Is { id, url, .. } => Some((*id, url.clone()?)),
+        StoreChange::Removed(_) => None,
+    };
+    let mut stores: Vec<_> = changes.iter().filter_map(url).collect();
     stores.sort();
     let private = match stores.is_empty() {
         true => None,

@@ -171,6 +171,12 @@ pub enum VaultError {
         /// Where.
         url: String,
     },
+    /// The store that decides is not to be taken off the list.
+    #[error("{url} is the primary store of the vault, which cannot be removed")]
+    RemovesPrimary {
+        /// Where, or its id.
+        url: String,
+    },
     /// An index table is missing or damaged.
     #[error("the index table {path} cannot be used: {reason}")]
     Table {
@@ -245,7 +251,7 @@ impl VaultError {
             Self::Write(WriteError::NotAdmin { .. } | WriteError::NotAllowed { .. }) | Self::NotPrimary { .. } => {
                 Trouble::NotAllowed
             }
-            Self::UnknownStore { .. } => Trouble::Usage,
+            Self::UnknownStore { .. } | Self::RemovesPrimary { .. } => Trouble::Usage,
             Self::Open(_) | Self::NotAllowed { .. } | Self::NoCleanEpoch | Self::Features(_) | Self::NoEpoch { .. } => {
                 Trouble::NotAllowed
             }
@@ -296,7 +302,10 @@ impl VaultError {
             Self::Behind { .. } => {
                 "copy it from the primary with 'zvault mirror'; if the primary is lost for good: --accept-loss"
             }
-            Self::UnknownStore { .. } => "add it with 'zvault stores add URL'",
+            Self::UnknownStore { .. } => {
+                "'zvault stores' lists those of the vault, and 'zvault stores add URL' adds one"
+            }
+            Self::RemovesPrimary { .. } => "make another store the primary first: 'zvault stores primary URL'",
             Self::Write(WriteError::NotAdmin { .. }) => {
                 "run it on the device that made the vault, or with the 24 words"
             }

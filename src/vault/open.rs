@@ -748,7 +748,7 @@ fn follows(roster: &Roster, keys: &ReaderKeys, place: &StoreConfig) -> bool {
 
 /// What a store on a network does, for the roster. A folder is what the file system is. A credential that may not write
 /// beside the vault is no reason not to make one.
-fn try_store(provider: &Provider, store: &Store) -> Result<Option<StoreVerdict>, VaultError> {
+pub(super) fn try_store(provider: &Provider, store: &Store) -> Result<Option<StoreVerdict>, VaultError> {
     if !store.is_remote() {
         return Ok(None);
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use vault_format::name::{deltas_prefix, logs_prefix, packs_prefix, roster_prefix, shards_prefix};
 use vault_format::{DeviceId, Identity, ObjectName, Time};
 
+use super::open::try_store;
 use super::{Vault, VaultError};
 use crate::parallel;
 use crate::roster::{ReaderKeys, Roster, StoreChange, StoreId, change_stores, new_store_id};
@@ -148,15 +149,34 @@ impl Vault {
         if let Some(id) = self.id_of(config) {
             return Ok(id);
         }
+        let verdict = try_store(self.provider, &Store::open(&url, &config.options, OpenMode::Create)?)?;
         let id = new_store_id(self.provider)?;
-        self.write_stores(&[StoreChange {
+        self.write_stores(&[StoreChange::Is {
             id,
             kind: kind_number(&url),
             primary: false,
-            verdict: 0,
+            verdict: verdict.map_or(0, |verdict| verdict.bits()),
             url: Some(url.to_string()),
         }])?;
         Ok(id)
+    }
+
+    /// Takes a store off the roster's list: never the primary. Needs an admin. What is stored there stays.
+    pub fn remove_store(&mut self, id: StoreId) -> Result<(), VaultError> {
+        let named = || self.keys.store_urls.get(&id).cloned().unwrap_or_else(|| store_id_text(&id));
+        match self.roster.stores.get(&id) {
+            None => return Err(VaultError::UnknownStore { url: named() }),
+            Some(store) if store.primary => return Err(VaultError::RemovesPrimary { url: named() }),
+            Some(_) => {}
+        }
+        self.check_primary()?;
+        self.write_stores(&[StoreChange::Removed(id)])
+    }
+
+    /// The id that the roster has for the store that a person means: a name of the configuration, a URL, or an id.
+    pub fn store_named(&self, config: &StoreConfig) -> Option<StoreId> {
+        let by_id = parse_store_id(&config.name).filter(|id| self.roster.stores.contains_key(id));
+        by_id.or_else(|| self.id_of(config))
     }
 
     /// Makes the store that this vault was opened from the primary. Needs an admin.
@@ -179,7 +199,7 @@ impl Vault {
         if known.primary {
             return Ok(());
         }
-        self.write_stores(&[StoreChange { id, kind: known.kind, primary: true, verdict: known.verdict, url: None }])
+        self.write_stores(&[StoreChange::Is { id, kind: known.kind, primary: true, verdict: known.verdict, url: None }])
     }
 
     /// Names of objects, records and entries, that `earlier` shows and this vault's store does not: what would be lost if
@@ -333,7 +353,8 @@ impl Vault {
 pub(super) fn id_in(roster: &Roster, keys: &ReaderKeys, config: &StoreConfig) -> Option<StoreId> {
     let by_url = || {
         let url = config.plain_url();
-        keys.store_urls.iter().find(|(_, known)| **known == url).map(|(id, _)| *id)
+        let mut listed = keys.store_urls.iter().filter(|(id, _)| roster.stores.contains_key(*id));
+        listed.find(|(_, known)| **known == url).map(|(id, _)| *id)
     };
     config.id.or_else(by_url).filter(|id| roster.stores.contains_key(id))
 }

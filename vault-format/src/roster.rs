@@ -116,6 +116,11 @@ pub enum Op {
         /// As the key says.
         value: Vec<u8>,
     },
+    /// Takes a store off the list, unless it is the primary then.
+    RemoveStore {
+        /// Which one.
+        id: [u8; 16],
+    },
     /// An operation of a newer version: leaves the vault read-only for this one.
     Unknown {
         /// Its number.
@@ -388,6 +393,11 @@ impl Op {
                 w.text(key);
                 w.bytes(value);
             }
+            Self::RemoveStore { id } => {
+                w.array(2);
+                w.uint(REMOVE_STORE);
+                w.bytes(id);
+            }
             Self::Unknown { bytes, .. } => w.raw(bytes),
         }
     }
@@ -435,6 +445,10 @@ impl Op {
             SETTING => r.tuple(WHAT, 3, |r| {
                 r.u64(WHAT)?;
                 Ok(Self::Setting { key: ascii(r, "setting")?, value: r.bytes("setting", SETTING_VALUE)?.to_vec() })
+            })?,
+            REMOVE_STORE => r.tuple(WHAT, 2, |r| {
+                r.u64(WHAT)?;
+                Ok(Self::RemoveStore { id: r.array_of("store id")? })
             })?,
             code => Self::Unknown { code, bytes: r.raw(WHAT)?.to_vec() },
         })
@@ -797,6 +811,7 @@ const STORE: u64 = 4;
 const FLAGS: u64 = 5;
 const NEW_ROOT: u64 = 6;
 const SETTING: u64 = 7;
+const REMOVE_STORE: u64 = 9;
 const ARGON2ID: u8 = 1;
 const PBKDF2: u8 = 2;
 const WORDS: u8 = 3;
@@ -853,7 +868,8 @@ mod tests {
             (names(), names(), names()).prop_map(|(read, write, prune)| Op::Flags { read, write, prune }),
             any::<u8>().prop_map(|byte| Op::NewRoot { verify_key: vec![byte; SUITE.public_key_len()] }),
             ("[!-~]{1,64}", vec(any::<u8>(), 0..20)).prop_map(|(key, value)| Op::Setting { key, value }),
-            (8..u64::MAX).prop_map(|code| {
+            any::<[u8; 16]>().prop_map(|id| Op::RemoveStore { id }),
+            (REMOVE_STORE + 1..u64::MAX).prop_map(|code| {
                 let mut w = Writer::new();
                 w.array(2);
                 w.uint(code);

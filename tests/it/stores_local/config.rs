@@ -138,3 +138,45 @@ fn the_primary_is_changed_by_an_admin() {
     assert_eq!(look(&world.path("out")), look(&world.path("data")));
     go(&world, &["check", "--read-data"]).expect_code(0);
 }
+
+#[test]
+fn a_store_is_taken_off_the_list() {
+    let world = two_stores();
+    go(&world, &["push", "data"]).expect_code(0);
+    let listed = || go(&world, &["stores", "--json"]).expect_code(0).last_json().as_array().expect("stores").clone();
+    let id_of = |name: &str| {
+        let store = listed().into_iter().find(|store| store["name"] == name).expect("it is configured");
+        store["id"].as_str().map(str::to_owned)
+    };
+    let (first, second) = (id_of("vault").expect("an id"), id_of("second").expect("an id"));
+    // Not the primary, not one that there is not, and not by anybody.
+    for primary in ["vault", &first] {
+        go(&world, &["stores", "remove", primary]).expect_code(2).expect_err("stores primary");
+    }
+    go(&world, &["stores", "remove", "third"]).expect_code(2).expect_err("zvault stores");
+    go(&world, &["stores", "remove", &"0".repeat(32)]).expect_code(2);
+    let guest = ["stores", "remove", &second];
+    run(world.command(guest).env("ZVAULT_HOME", world.path("guest"))).expect_code(13);
+    assert_eq!(listed().len(), 2);
+
+    // Lost for good, it can be removed as well.
+    let before = tree(&world.path("second"));
+    fs::rename(world.path("second"), world.path("away")).expect("unplugged");
+    go(&world, &["stores", "remove", "second"]).expect_code(0).expect_out("zvault.toml");
+    assert_eq!(tree(&world.path("away")), before);
+    fs::rename(world.path("away"), world.path("second")).expect("plugged in");
+    assert_eq!(id_of("second"), None);
+    write_config(&world, &["vault"]);
+    go(&world, &["push", "data"]).expect_code(0);
+    go(&world, &["check"]).expect_code(0);
+    assert_eq!(listed().len(), 1);
+
+    // Back under an id of its own, by its id off again.
+    write_config(&world, &["vault", "second"]);
+    go(&world, &["stores", "add", "second"]).expect_code(0).expect_out("now a store");
+    let again = id_of("second").expect("an id");
+    assert_ne!(again, second);
+    go(&world, &["push", "data"]).expect_code(0);
+    go(&world, &["stores", "remove", &again]).expect_code(0);
+    assert_eq!(id_of("second"), None);
+}

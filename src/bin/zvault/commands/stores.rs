@@ -9,10 +9,10 @@ use crate::ui::{Ui, printable};
 use zvault::Trouble;
 use zvault::mirror::{MirrorError, MirrorOptions, mirror};
 use zvault::store::{OpenMode, Store, StoreUrl};
-use zvault::vault::{Purpose, StoreConfig, Vault, store_id_text};
+use zvault::vault::{Purpose, StoreConfig, Vault, VaultError, parse_store_id, store_id_text};
 use zvault::watch::Watch;
 
-/// List the stores of the vault, add one, or change which is the primary
+/// List the stores of the vault, add or remove one, or change which is the primary
 ///
 /// The vault itself says which stores it has and which of them is the primary: all devices push to that one, and the
 /// others follow. How this machine reaches them is in zvault.toml.
@@ -32,6 +32,12 @@ enum StoresCommand {
         #[arg(value_name = "URL", id = "place")]
         place: String,
     },
+    /// Take a store off the vault's list; never the primary. What is stored there stays
+    Remove {
+        /// Its name in zvault.toml, its id, or where it is
+        #[arg(value_name = "NAME|ID", id = "place")]
+        place: String,
+    },
     /// Make a store the primary; it must have everything that the primary has
     Primary {
         /// Where it is, or its name in zvault.toml
@@ -48,6 +54,7 @@ pub(crate) fn run(args: StoresArgs, global: &Global, ui: &Ui) -> Result<Done, Co
     match args.command.unwrap_or(StoresCommand::List) {
         StoresCommand::List => list(global, ui),
         StoresCommand::Add { place } => add(&named(&place, global, ui)?, global, ui),
+        StoresCommand::Remove { place } => remove(&place, global, ui),
         StoresCommand::Primary { place, accept_loss } => primary(&named(&place, global, ui)?, accept_loss, global, ui),
     }
 }
@@ -114,6 +121,24 @@ fn add(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandErr
         store_id_text(&id),
         printable(if store.name == store.url { "second" } else { &store.name }),
         printable(to.label()),
+    ))?;
+    Ok(Done::Complete)
+}
+
+fn remove(place: &str, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    let mut vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
+    // What reads as an id is one, also where a folder could have that name.
+    let store = match parse_store_id(place) {
+        Some(_) => StoreConfig::unnamed(place),
+        None => named(place, global, ui)?,
+    };
+    let id = vault.store_named(&store).ok_or_else(|| VaultError::UnknownStore { url: store.name.clone() })?;
+    let url = vault.stores().into_iter().find(|known| known.id == id).and_then(|known| known.url);
+    vault.remove_store(id)?;
+    let url = url.unwrap_or_else(|| store_id_text(&id));
+    ui.say(&format!(
+        "{} is no store of the vault any more: take it out of zvault.toml, on every device. What is stored there stays\n",
+        printable(&url)
     ))?;
     Ok(Done::Complete)
 }
