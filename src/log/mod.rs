@@ -6,7 +6,7 @@ mod snapshots;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use thiserror::Error;
-use vault_format::log::{Body, EntryRef, Heads, Payload};
+use vault_format::log::{Accepted, Body, EntryRef, Heads, Payload};
 use vault_format::name::PackName;
 use vault_format::{DeviceId, FormatError, Identity, ObjectHash};
 
@@ -181,6 +181,24 @@ impl Log {
             }
         }
         packs
+    }
+
+    /// Losses that people have accepted, with the device on which they did, as far as they are losses: the head from before
+    /// is not there, and the one of now is that device's, at its place.
+    pub fn accepted(&self) -> Vec<(DeviceId, Accepted)> {
+        let is_lost = |loss: &Accepted| {
+            let now = loss.now.as_ref().map(|now| self.get(now));
+            let is_at_its_place = match now {
+                Some(entry) => entry.is_some_and(|entry| entry.device == loss.device && entry.seq == loss.now_seq),
+                None => loss.now_seq == 0,
+            };
+            is_at_its_place && self.get(&loss.pinned).is_none()
+        };
+        let accepts = self.entries().filter_map(|entry| match &entry.body.payload {
+            Payload::Accept(losses) => Some(losses.iter().map(|loss| (entry.device, *loss))),
+            _ => None,
+        });
+        accepts.flatten().filter(|(_, loss)| is_lost(loss)).collect()
     }
 
     /// Snapshots that a device in `collectors` has told to forget.

@@ -10,13 +10,15 @@ use crossbeam_channel::bounded;
 use crypto_backends::rustcrypto::{self, lower_kdf_floors_for_tests};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
+use vault_format::log::{Accepted, Payload};
 use vault_format::name::packs_prefix;
-use vault_format::{Identity, ObjectHash, ObjectName};
+use vault_format::{DeviceId, Identity, ObjectHash, ObjectName};
 
 use super::claims::LISTED;
 use super::follow::{Follower, State};
 use super::{Followed, InitOptions, OpenOptions, Other, Purpose, StoreConfig, UnlockSecret, Vault};
 use crate::keys::Passphrase;
+use crate::mirror::{MirrorOptions, mirror};
 use crate::push::{PushOptions, PushReport, push};
 use crate::restore::{RestoreOptions, restore};
 use crate::stage::testing::random_bytes;
@@ -57,14 +59,23 @@ impl World {
 
     /// Opened from the first store as the device in this home, which becomes one if it is none; the other one beside it.
     fn open(&self, home: &str, purpose: Purpose) -> Vault {
+        let mut vault = self.open_with(0, home, purpose, false);
+        vault.others = vec![Other::opened(StoreConfig::unnamed(URLS[1]), self.store(1))];
+        vault
+    }
+
+    /// Opened from one store alone.
+    fn open_at(&self, n: usize, home: &str, accept_loss: bool) -> Vault {
+        self.open_with(n, home, Purpose::Read, accept_loss)
+    }
+
+    fn open_with(&self, n: usize, home: &str, purpose: Purpose, accept_loss: bool) -> Vault {
         let home = self.home(home);
         let state = home.vaults().expect("listed").first().map(|id| home.device(*id).expect("read"));
         let mut unlock = |_: &str| Ok(UnlockSecret::Passphrase(passphrase()));
-        let mut options = OpenOptions::new(URLS[0], &home, "another", &mut unlock);
-        options.purpose = purpose;
-        let mut vault = Vault::open_on(self.store(0), URLS[0].into(), state, options).expect("opens");
-        vault.others = vec![Other::opened(StoreConfig::unnamed(URLS[1]), self.store(1))];
-        vault
+        let mut options = OpenOptions::new(URLS[n], &home, "another", &mut unlock);
+        (options.purpose, options.accept_loss) = (purpose, accept_loss);
+        Vault::open_on(self.store(n), URLS[n].into(), state, options).expect("opens")
     }
 
     fn push(&self, vault: &mut Vault, seed: u64) -> PushReport {
@@ -218,6 +229,48 @@ fn packs_that_the_store_has_lost_are_stored_again() {
         assert!(report.data_chunks >= 2, "{n}: what was lost, and the new one");
         restores(&world);
     }
+}
+
+#[test]
+fn an_accepted_loss_is_in_the_log() {
+    let world = World::new();
+    let mut vault = world.open("home", Purpose::Push);
+    world.push(&mut vault, 1);
+    let kept = vault.log_pins()[&vault.device_id()][0];
+    vault.add_store(&StoreConfig::unnamed(URLS[1])).expect("added");
+    mirror(&world.store(0), &world.store(1), &MirrorOptions::default(), &Watch::new()).expect("copied");
+    vault.others.clear();
+    world.push(&mut vault, 2);
+    let lost = vault.log_pins()[&vault.device_id()][0];
+    assert!(vault.log().accepted().is_empty());
+    let device = vault.device_id();
+    drop(vault);
+
+    let mut vault = world.open_at(1, "home", true);
+    assert!(vault.behind().is_some());
+    vault.make_primary(true).expect("it is the primary");
+    let loss =
+        Accepted { device, pinned: lost.identity, pinned_seq: lost.seq, now: Some(kept.identity), now_seq: kept.seq };
+    assert_eq!(vault.log().accepted(), [(device, loss)]);
+    assert_eq!(vault.behind(), None);
+    drop(vault);
+    // Everybody reads it; said once it is not said again.
+    let mut vault = world.open_at(1, "home", true);
+    assert_eq!((vault.behind(), vault.log().accepted().len()), (None, 1));
+    vault.make_primary(true).expect("it is the primary");
+    assert_eq!(vault.log().accepted().len(), 1);
+    assert_eq!(world.open_at(1, "fresh", false).log().accepted(), [(device, loss)]);
+
+    // What is not lost, or not as it is said, is no loss.
+    let lies = [
+        Accepted { pinned: kept.identity, ..loss },
+        Accepted { now_seq: kept.seq + 1, ..loss },
+        Accepted { device: DeviceId([9; 16]), ..loss },
+        Accepted { now: None, now_seq: 7, ..loss },
+    ];
+    vault.append(Payload::Accept(lies.to_vec())).expect("written");
+    vault.refresh().expect("read");
+    assert_eq!(vault.log().accepted(), [(device, loss)]);
 }
 
 const URLS: [&str; 2] = ["memory://several-one", "memory://several-two"];

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
+use vault_format::log::{Accepted, Payload};
 use vault_format::name::{deltas_prefix, logs_prefix, packs_prefix, roster_prefix, shards_prefix};
 use vault_format::{DeviceId, Identity, ObjectName, Time};
 
 use super::open::try_store;
 use super::{Vault, VaultError};
 use crate::parallel;
+use crate::roster::Store as StoreRecord;
 use crate::roster::{ReaderKeys, Roster, StoreChange, StoreId, change_stores, new_store_id};
 use crate::state::{Cursor, Cursors, LogPin};
 use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl, Traffic};
@@ -192,14 +194,46 @@ impl Vault {
         }
         // The records that only this machine still has are stored again: a revocation stays one.
         self.tell(&self.store.clone())?;
-        if self.behind.take().is_some() {
+        if !known.primary {
+            let StoreRecord { kind, verdict, .. } = known;
+            self.write_stores(&[StoreChange::Is { id, kind, primary: true, verdict, url: None }])?;
+        }
+        if self.behind.is_some() {
+            // First what was lost, for everybody, and then nothing here knows of it any more: interrupted in between, the
+            // same command goes on.
+            self.write_accepted()?;
+            self.behind = None;
             self.pin()?;
             self.drop_claims()?;
         }
-        if known.primary {
+        Ok(())
+    }
+
+    /// Says in this device's log which heads that it has seen are lost, and that a person has accepted it (rule L-6).
+    fn write_accepted(&mut self) -> Result<(), VaultError> {
+        if self.lock.is_none() && !self.ephemeral {
+            self.lock = Some(self.home.lock(self.id())?);
+        }
+        let pins = self.home.pins(self.id())?.logs;
+        let lost = pins.iter().flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, pin)));
+        let lost = lost.filter(|(_, pin)| self.log.get(&pin.identity).is_none());
+        let losses: Vec<Accepted> = lost
+            .map(|(device, pin)| {
+                let now = self.log.heads(device).first().and_then(|head| self.log.get(head));
+                Accepted {
+                    device,
+                    pinned: pin.identity,
+                    pinned_seq: pin.seq,
+                    now: now.map(|entry| entry.identity),
+                    now_seq: now.map_or(0, |entry| entry.seq),
+                }
+            })
+            .collect();
+        if losses.is_empty() {
             return Ok(());
         }
-        self.write_stores(&[StoreChange::Is { id, kind: known.kind, primary: true, verdict: known.verdict, url: None }])
+        self.append(Payload::Accept(losses))?;
+        self.refresh()
     }
 
     /// Names of objects, records and entries, that `earlier` shows and this vault's store does not: what would be lost if

@@ -386,6 +386,12 @@ impl Vault {
         Ok(NewEntry { name, entry, bytes })
     }
 
+    /// Writes an entry that names nothing of this run.
+    pub(super) fn append(&self, payload: Payload) -> Result<(), VaultError> {
+        let entry = self.entry(crate::now(), payload, &[])?;
+        self.put_entry(entry)
+    }
+
     pub(super) fn put_entry(&self, entry: NewEntry) -> Result<(), VaultError> {
         let bytes = Bytes::from(entry.bytes);
         self.store.put(&entry.name, bytes.clone())?;
