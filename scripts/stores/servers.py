@@ -247,10 +247,10 @@ use = egg:swift#dlo
 
 
 class Garage(Server):
-    """Garage: distributed by design, ignores conditional writes without saying so."""
+    """Garage: distributed by design, ignores conditional writes without saying so. Names of buckets have three letters."""
 
     name = "garage"
-    hint = "cargo install garage --locked (about 15 minutes), or --install"
+    hint = "cargo install garage --locked (up to half an hour), or --install"
     commands = ("garage",)
 
     def start(self):
