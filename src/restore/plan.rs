@@ -1,6 +1,6 @@
 //! The plan: the manifest, leaf by leaf, turned into reads of packs. Folders and links are made on the way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -216,7 +216,17 @@ impl<'s> Planner<'s> {
                 return Ok(());
             }
         };
-        for (number, piece) in pieces.enumerate() {
+        let mut pieces = pieces.enumerate();
+        let mut ahead = VecDeque::new();
+        loop {
+            if ahead.is_empty() {
+                ahead.extend(pieces.by_ref().take(AHEAD));
+                let ids = ahead.iter().filter_map(|(_, piece)| piece.as_ref().ok()).map(|(_, id, _)| *id);
+                job.vault.locate_soon(&ids.collect::<Vec<_>>()).map_err(ChunkError::from)?;
+            }
+            let Some((number, piece)) = ahead.pop_front() else {
+                return Ok(());
+            };
             let (at, id, len) = match piece {
                 Ok(piece) => piece,
                 Err(error) if is_about_the_store(&error) => return Err(source.part.failed(error).into()),
@@ -255,7 +265,6 @@ impl<'s> Planner<'s> {
                 self.window.large += 1;
             }
         }
-        Ok(())
     }
 
     fn is_full(&self) -> bool {
@@ -490,6 +499,8 @@ const PIECES: usize = 65_536;
 const FIRST_PIECES: usize = 1024;
 /// Files of a window that are open at the same time at worst: some hundred descriptors below the usual limit.
 const LARGE_FILES: usize = 160;
+/// Chunks of a file whose tables are read at the same time.
+const AHEAD: usize = 256;
 /// Windows in memory: one that is written, one that is planned.
 const WINDOWS: usize = 2;
 /// Files without chunks that a worker gets at once.

@@ -107,6 +107,36 @@ impl Vault {
         }
     }
 
+    /// Reads the tables that [`Vault::locate`] would read for each of these data chunks, all at the same time. What is not in
+    /// them it looks for as ever.
+    pub(crate) fn locate_soon(&self, ids: &[ChunkId]) -> Result<(), VaultError> {
+        let loaded = self.loaded()?;
+        if lock(&loaded.state).pending.is_empty() {
+            return Ok(());
+        }
+        let mut missing = Vec::new();
+        for id in ids {
+            if loaded.index.locate(id)?.is_empty() {
+                missing.push(*id);
+            }
+        }
+        let mut wanted = HashSet::new();
+        let state = lock(&loaded.state);
+        for id in &missing {
+            let mut sum = 0;
+            let may_hold = |table: &&Pending| table.part.is_none_or(|part| part.may_hold(id, false));
+            for table in state.pending.iter().rev().filter(may_hold) {
+                sum += table.kib;
+                if sum > FIRST_TABLES && sum > table.kib {
+                    break;
+                }
+                wanted.insert(table.name);
+            }
+        }
+        drop(state);
+        self.load(loaded, |table| wanted.contains(&table.name), TABLES).map(drop)
+    }
+
     /// The tables that count, as far as this run knows which of them are lost.
     ///
     /// A table is known by its kind, its writer and its hash. A set names hashes, and they are of shards of its own device: who

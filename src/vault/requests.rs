@@ -9,6 +9,7 @@ use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
 use object_store::memory::InMemory;
 use vault_format::log::IndexName;
 use vault_format::name::ObjectName;
+use vault_format::pack::ChunkType;
 
 use super::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault};
 use crate::check::{CheckOptions, check};
@@ -150,6 +151,26 @@ fn one_small_file_without_an_index_costs_little() {
     let restored = world.restore(None, "latest").join(source.strip_prefix("/").expect("an absolute path"));
     assert_eq!(fs::read(restored.join("large")).expect("it"), fs::read(source.join("large")).expect("it"));
     assert_eq!(fs::read(restored.join("39/39")).expect("it"), fs::read(source.join("39/39")).expect("it"));
+}
+
+#[test]
+fn the_tables_of_several_chunks_are_read_together() {
+    let world = World::new(Duration::from_millis(300));
+    for n in 0..21_000 {
+        world.write(&format!("{}/{n}", n % 40), 300);
+    }
+    world.push("home", Some("cache"), &world.at("source"));
+    let vault = world.open("home", None, Purpose::Read);
+    let tables = vault.tables().deltas.into_iter();
+    let tables = tables.map(|table| vault.open_table(table).expect("opens"));
+    let ids: Vec<_> = tables.filter(|table| !table.packs[0].name.tree).map(|table| table.rows[0].id).collect();
+    assert!(ids.len() >= 3, "{}", ids.len());
+    let (seen, _) = world.cost(|_| vault.locate_soon(&ids).expect("looked up"));
+    assert_eq!(seen.gets, ids.len() as u64, "{seen:?}");
+    assert!(seen.most_at_once >= 2, "{seen:?}");
+    let found = |id| !vault.locate(id, ChunkType::File).expect("looked up").is_empty();
+    let (seen, _) = world.cost(|_| assert!(ids.iter().all(found)));
+    assert_eq!(seen.gets, 0, "{seen:?}");
 }
 
 #[test]
