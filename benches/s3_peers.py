@@ -3,14 +3,17 @@
 
     scripts/servers && cargo build --release && cargo build --release --example fault_proxy
     benches/s3_peers.py --tree DIR --file PATH/IN/TREE --work DIR [--tools zvault,restic,rustic] [--runs 3] [--latency 50ms]
+        [--mbit 100]
 
-Steps: a first push of the tree, a push of the unchanged tree, and one small file restored without any local cache. The
-server is MiniStack (scripts/servers installs it), the delay comes from the fault proxy of the tests; both listen on
+Steps: a first push of the tree, a push of the unchanged tree, the whole tree restored and one small file restored, both
+without any local cache. --mbit limits the link in both directions, and a column tells which share of it the first push
+and the whole restore filled, with the bytes of the repository over the time of the whole program. The server is MiniStack (scripts/servers installs it), the delay comes from the fault proxy of the tests; both listen on
 loopback only. Runs are interleaved tool by tool and the medians printed: wall seconds, CPU seconds, peak memory.
 Tools come from PATH, or from ZVAULT, RUSTIC, RESTIC.
 """
 
 import argparse
+import html
 import http.client
 import os
 import pathlib
@@ -27,21 +30,21 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 TOOLS = {name: os.environ.get(name.upper(), name) for name in ("zvault", "restic", "rustic")}
 PASSPHRASE = "benchmark-passphrase"
-STEPS = ("first", "unchanged", "one file")
+STEPS = ("first", "unchanged", "whole", "one file")
 
 
 def main():
     args = arguments()
     args.work.mkdir(parents=True, exist_ok=True)
     stack, at, key = ministack(args.work)
-    proxy, through = fault_proxy(at, args.latency)
+    proxy, through = fault_proxy(at, args.latency, args.mbit)
     rows = {}
     try:
         for run in range(args.runs):
             for tool in args.tools.split(","):
                 bucket = f"bench-{tool}-{run}"
                 as_root(at, "s3", "PUT", f"/{bucket}")
-                for step, figures in steps(tool, bucket, through, key, args, run):
+                for step, figures in steps(tool, bucket, (at, through), key, args, run):
                     rows.setdefault((tool, step), []).append(figures)
                     print(run, tool, step, " ".join(f"{figure:.2f}" for figure in figures), flush=True)
     finally:
@@ -51,25 +54,57 @@ def main():
     table(rows, args.tools.split(","))
 
 
-def steps(tool, bucket, through, key, args, run):
+def steps(tool, bucket, servers, key, args, run):
     """Does the work with one tool, and gives (step, figures) for each step."""
+    at, through = servers
     home = args.work / f"home-{tool}-{run}"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir()
-    program, env, init, push, one = commands(tool, bucket, through, key, args, home)
+    program, env, init, push, whole, one = commands(tool, bucket, through, key, args, home)
     measure([program, *init], env)
-    yield "first", measure([program, *push], env)
-    yield "unchanged", measure([program, *push], env)
-    for cache in (home / "cache", home / "zvault-cache"):
-        shutil.rmtree(cache, ignore_errors=True)
+
+    def fresh():
+        for folder in (home / "cache", home / "zvault-cache", out):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def share(figures):
+        """Of the link."""
+        return figures + ((size(at, bucket) * 8 / (args.mbit * 1e6) / figures[0]) if args.mbit else float("nan"),)
+
     out = args.work / "out"
-    shutil.rmtree(out, ignore_errors=True)
-    figures = measure([program, *one(out)], env)
+    yield "first", share(measure([program, *push], env))
+    yield "unchanged", measure([program, *push], env) + (float("nan"),)
+    fresh()
+    figures = share(measure([program, *whole(out)], env))
+    if files(out) != files(args.tree):
+        sys.exit(f"{tool} did not restore the tree")
+    yield "whole", figures
+    fresh()
+    figures = measure([program, *one(out)], env) + (float("nan"),)
     found = [path for path in out.rglob(args.file.name) if path.is_file()]
     if len(found) != 1 or found[0].read_bytes() != (args.tree / args.file).read_bytes():
         sys.exit(f"{tool} did not restore {args.file}")
     yield "one file", figures
     shutil.rmtree(home)
+    shutil.rmtree(out)
+
+
+def files(tree):
+    """How many there are, and their bytes. Whether what is in them is right is for tests, and for the one file."""
+    sizes = [path.lstat().st_size for path in tree.rglob("*") if path.is_file() and not path.is_symlink()]
+    return len(sizes), sum(sizes)
+
+
+def size(at, bucket):
+    """Bytes in a bucket."""
+    total, after = 0, ""
+    while True:
+        page = as_root(at, "s3", "GET", f"/{bucket}?list-type=2&start-after={urllib.parse.quote(after, safe='')}")
+        keys = re.findall("<Key>(.*?)</Key>", page)
+        total += sum(map(int, re.findall("<Size>(\\d+)</Size>", page)))
+        if not keys or "<IsTruncated>true" not in page:
+            return total
+        after = html.unescape(keys[-1])
 
 
 def commands(tool, bucket, through, key, args, home):
@@ -87,8 +122,9 @@ def commands(tool, bucket, through, key, args, home):
     endpoint = f"http://{through}"
     if tool == "restic":
         env |= {"RESTIC_REPOSITORY": f"s3:{endpoint}/{bucket}", "RESTIC_PASSWORD": PASSPHRASE}
+        whole = lambda out: ["restore", "latest", "--target", str(out)]
         one = lambda out: ["--no-cache", "restore", "latest", "--target", str(out), "--include", str(path)]
-        return program, env, ["init"], ["backup", str(tree)], one
+        return program, env, ["init"], ["backup", str(tree)], whole, one
     if tool == "rustic":
         profile = home / ".config" / "rustic" / "rustic.toml"
         profile.parent.mkdir(parents=True)
@@ -107,8 +143,9 @@ secret_access_key = "{key[1]}"
 """
         )
         env |= {"RUSTIC_NO_PROGRESS": "true"}
+        whole = lambda out: ["restore", f"latest:{tree}", str(out)]
         one = lambda out: ["--no-cache", "restore", f"latest:{path}", str(out / args.file.name)]
-        return program, env, ["init"], ["backup", str(tree)], one
+        return program, env, ["init"], ["backup", str(tree)], whole, one
     env |= {
         "ZVAULT_URL": f"s3://{bucket}/vault",
         "ZVAULT_PASSPHRASE": PASSPHRASE,
@@ -117,8 +154,9 @@ secret_access_key = "{key[1]}"
         "ZVAULT_NO_PROGRESS": "1",
         "AWS_ENDPOINT_URL": endpoint,
     }
+    whole = lambda out: ["restore", "latest", "--target", str(out)]
     one = lambda out: ["restore", f"latest:{path}", "--target", str(out)]
-    return program, env, ["init"], ["push", str(tree)], one
+    return program, env, ["init"], ["push", str(tree)], whole, one
 
 
 def measure(argv, env):
@@ -133,12 +171,12 @@ def measure(argv, env):
 
 
 def table(rows, tools):
-    print(f"\n{'step':10} {'tool':8} {'wall s':>8} {'CPU s':>8} {'peak MiB':>9} {'zvault / it':>12}")
+    print(f"\n{'step':10} {'tool':8} {'wall s':>8} {'CPU s':>8} {'peak MiB':>9} {'of the link':>11} {'zvault / it':>12}")
     for step in STEPS:
         ours = statistics.median(row[0] for row in rows[("zvault", step)]) if "zvault" in tools else float("nan")
         for tool in tools:
-            wall, cpu, peak = (statistics.median(column) for column in zip(*rows[(tool, step)]))
-            print(f"{step:10} {tool:8} {wall:8.2f} {cpu:8.2f} {peak:9.0f} {ours / wall:12.2f}")
+            wall, cpu, peak, share = (statistics.median(column) for column in zip(*rows[(tool, step)]))
+            print(f"{step:10} {tool:8} {wall:8.2f} {cpu:8.2f} {peak:9.0f} {share:11.2f} {ours / wall:12.2f}")
 
 
 def ministack(work):
@@ -193,8 +231,10 @@ def as_root(at, service, method, path, body=""):
     return text
 
 
-def fault_proxy(at, latency):
+def fault_proxy(at, latency, mbit):
     argv = [TARGET / "release" / "examples" / "fault_proxy", "--to", at, "--latency", latency]
+    if mbit:
+        argv += ["--limit-up", str(mbit * 125_000), "--limit-down", str(mbit * 125_000)]
     proxy = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     return proxy, proxy.stdout.readline().strip()
 
@@ -213,6 +253,7 @@ def arguments():
     parser.add_argument("--tools", default="zvault,restic,rustic")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--latency", default="50ms")
+    parser.add_argument("--mbit", type=int)
     args = parser.parse_args()
     args.tree, args.work = args.tree.resolve(), args.work.resolve()
     return args

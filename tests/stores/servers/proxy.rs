@@ -304,7 +304,8 @@ impl Pace {
             let mut state = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(rate) = state.0 else { return };
             let now = Instant::now();
-            let free = state.1.map_or(now, |free| free.max(now));
+            // A link has a queue, so that a sender who comes a little late leaves it no gap.
+            let free = state.1.map_or(now, |free| free.max(now.checked_sub(QUEUE).unwrap_or(now)));
             let until = free + Duration::from_secs_f64(bytes as f64 / rate.max(1) as f64);
             state.1 = Some(until);
             until
@@ -638,6 +639,8 @@ impl Framing {
 }
 
 const PIECE: usize = 16 << 10;
+/// What a link has waiting to be sent.
+const QUEUE: Duration = Duration::from_millis(25);
 const MOST_HEAD: usize = 1 << 20;
 /// Azurite closes what is idle for 5 s, and says so to nobody.
 const KEPT: Duration = Duration::from_secs(2);
