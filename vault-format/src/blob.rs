@@ -28,6 +28,8 @@ pub enum BlobType {
     EpochSecretKey = 20,
     /// The secrets of all earlier epochs.
     History = 21,
+    /// What a sponsor gives a joiner besides Noise.
+    Welcome = 22,
 }
 
 /// A blob: slot 0, last.
@@ -120,6 +122,24 @@ pub fn history_context(suite: Suite, vault: &VaultId, epoch: &EpochId) -> Vec<u8
     start_of_epoch(suite, BlobType::History, vault, epoch)
 }
 
+/// Context of the sealed part of a welcome; `handshake` is the hash after message 2 (SPEC section 18.4).
+pub fn welcome_context(
+    suite: Suite,
+    vault: &VaultId,
+    handshake: &[u8; 32],
+    device: &DeviceId,
+    kem_key: &[u8],
+    kem_ciphertext: &[u8],
+) -> Vec<u8> {
+    let mut out = start(suite, BlobType::Welcome);
+    out.extend_from_slice(&vault.0);
+    out.extend_from_slice(handshake);
+    out.extend_from_slice(&device.0);
+    put_lp(&mut out, kem_key);
+    put_lp(&mut out, kem_ciphertext);
+    out
+}
+
 fn start_of_epoch(suite: Suite, blob_type: BlobType, vault: &VaultId, epoch: &EpochId) -> Vec<u8> {
     let mut out = start(suite, blob_type);
     out.extend_from_slice(&vault.0);
@@ -159,6 +179,8 @@ mod tests {
         assert_eq!(private_context(Suite::Default, &VAULT, &EPOCH, &[7; 32]), [&epoch(19)[..], &[7; 32]].concat());
         assert_eq!(epoch_secret_context(Suite::Default, &VAULT, &EPOCH, b"pk"), [&epoch(20)[..], b"\x02pk"].concat());
         assert_eq!(history_context(Suite::Default, &VAULT, &EPOCH), epoch(21));
+        let context = welcome_context(Suite::Default, &VAULT, &[9; 32], &DeviceId([0xcc; 16]), b"kem", b"ct");
+        assert_eq!(context, [&start(22)[..], &VAULT.0, &[9; 32], &[0xcc; 16], b"\x03kem\x02ct"].concat());
         assert_eq!(history_context(Suite::Fips, &VAULT, &EPOCH)[14], 2);
     }
 

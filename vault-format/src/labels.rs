@@ -70,6 +70,16 @@ purposes! {
     Box "box";
     /// Password key or words, slot salt, context -> DEK of a slot.
     Slot "slot";
+    /// Secret of a pairing -> what the handshake begins with.
+    PairPsk "pair psk";
+    /// Secret of a pairing -> the name of its mailbox.
+    PairSession "pair session";
+    /// Secret of a pairing -> what is announced on the local network.
+    PairMdns "pair mdns";
+    /// Secret of a pairing, step -> the name of a presigned mailbox object.
+    PairPlace "pair place";
+    /// KEM shared secret, handshake, context -> DEK of the sealed part of a welcome.
+    Welcome "welcome";
 }
 
 #[cfg(test)]
@@ -90,6 +100,6 @@ mod tests {
                 assert!(table.contains(&format!("`{text}`")), "{text}");
             }
         }
-        assert_eq!(seen.len(), 44);
+        assert_eq!(seen.len(), 54);
     }
 }

@@ -17,11 +17,13 @@ pub mod log;
 pub mod manifest;
 pub mod name;
 pub mod pack;
+pub mod pairing;
 mod read;
 pub mod roster;
 pub mod signed;
 pub mod sizes;
 pub mod suite;
+pub mod ticket;
 
 pub use entry::{Capture, Chunking, Content, Entry, Kind, Time, path_cmp};
 pub use error::FormatError;

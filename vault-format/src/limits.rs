@@ -86,3 +86,27 @@ pub const ENTRY_PREV: usize = 8;
 pub const SLOTS_TRIED: usize = 8;
 /// Bytes of a slot blob (SPEC section 11.4).
 pub const SLOT_BLOB: usize = 8 << 10;
+/// Bytes of a flight of a pairing: what a mailbox object holds beside its header and a length (SPEC section 18.5).
+pub const FLIGHT: usize = MAIL_STORED - 120 - 4;
+/// Bytes of what a ticket says besides its secret.
+pub const TICKET_EXTRAS: usize = 16 << 10;
+/// Addresses in a ticket.
+pub const TICKET_ADDRESSES: usize = 8;
+/// Bytes of a presigned URL.
+pub const PRESIGNED_URL: usize = 2048;
+/// Bytes of the URL of a store.
+pub const STORE_URL: usize = 4096;
+/// Settings of a store, and credentials in a welcome.
+pub const PAIR_NAMED: usize = 16;
+/// Bytes of the name of one of them.
+pub const PAIR_NAME: usize = 64;
+/// Bytes of a setting of a store in a ticket or a welcome.
+pub const STORE_SETTING: usize = 1024;
+/// Bytes of a credential.
+pub const CREDENTIAL: usize = 4096;
+/// Stores in a welcome.
+pub const WELCOME_STORES: usize = 16;
+/// Log heads in a welcome.
+pub const WELCOME_LOG_HEADS: usize = 512;
+/// Flights that a receiver looks at in one step of a pairing.
+pub const PAIR_CANDIDATES: usize = 64;
