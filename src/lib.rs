@@ -7,6 +7,7 @@ pub mod log;
 pub mod ls;
 pub mod manifest;
 pub mod mirror;
+pub mod pairing;
 mod parallel;
 pub mod push;
 pub mod restore;

@@ -1,11 +1,13 @@
 //! Who is in a vault: signed records, merged the same way by everyone (SPEC section 11).
 
+mod admit;
 mod graph;
 mod rank;
 mod state;
 mod unlock;
 mod write;
 
+pub use admit::{Addition, AdmitOptions, admit};
 pub use graph::{Ignored, IgnoredWhy};
 pub use rank::Standing;
 pub use state::{
@@ -19,6 +21,8 @@ pub use write::{
     EnrollOptions, Enrolled, Founded, FoundingOptions, NewRecord, StoreChange, WriteError, change_stores, enroll,
     found, new_store_id,
 };
+
+pub(crate) use write::names as capability_names;
 
 #[cfg(test)]
 mod tests;

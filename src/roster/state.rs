@@ -42,8 +42,8 @@ pub struct Roster {
     pub void: Vec<Void>,
     /// Objects that are no well-formed records of this vault.
     pub ignored: Vec<Ignored>,
-    graph: Graph,
-    standing: Vec<Standing>,
+    pub(super) graph: Graph,
+    pub(super) standing: Vec<Standing>,
     root_key: Option<rank::KeyTag>,
 }
 
@@ -619,7 +619,7 @@ struct OpenedEpochs {
     kem_secrets: BTreeMap<EpochId, SecretBytes>,
 }
 
-fn effective<'a>(graph: &'a Graph, standing: &'a [Standing]) -> impl Iterator<Item = &'a Checked> {
+pub(super) fn effective<'a>(graph: &'a Graph, standing: &'a [Standing]) -> impl Iterator<Item = &'a Checked> {
     graph.records.iter().zip(standing).filter(|(_, s)| **s == Standing::Effective).map(|(record, _)| record)
 }
 

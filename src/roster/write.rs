@@ -352,7 +352,7 @@ pub(crate) fn sign(provider: &Provider, signer: &DeviceKeys, record: &Record) ->
     Ok(NewRecord { name, bytes })
 }
 
-fn check_writable(roster: &Roster) -> Result<(), WriteError> {
+pub(super) fn check_writable(roster: &Roster) -> Result<(), WriteError> {
     // This version has no features to know.
     if roster.has_unknown_operations || !roster.features.read.is_empty() || !roster.features.write.is_empty() {
         return Err(WriteError::ReadOnly);
@@ -366,7 +366,8 @@ fn random<const N: usize>(provider: &Provider) -> Result<[u8; N], CryptoError> {
     Ok(bytes)
 }
 
-fn names(capabilities: Capabilities) -> String {
+/// Capabilities, for people.
+pub(crate) fn names(capabilities: Capabilities) -> String {
     let all = [
         (Capabilities::READ, "read"),
         (Capabilities::PUSH, "push"),

@@ -4,14 +4,14 @@ use crypto_backends::SecretBytes;
 use zeroize::Zeroizing;
 
 /// Collects fields. Grows by moving into a larger buffer and wiping the old one, since some fields are secret.
-pub(super) struct Writer(Zeroizing<Vec<u8>>);
+pub(crate) struct Writer(Zeroizing<Vec<u8>>);
 
 impl Writer {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Zeroizing::new(Vec::with_capacity(16 << 10)))
     }
 
-    pub(super) fn fixed(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn fixed(&mut self, bytes: &[u8]) -> &mut Self {
         if self.0.capacity() - self.0.len() < bytes.len() {
             let mut larger = Zeroizing::new(Vec::with_capacity(2 * self.0.capacity() + bytes.len()));
             larger.extend_from_slice(&self.0);
@@ -21,53 +21,53 @@ impl Writer {
         self
     }
 
-    pub(super) fn number(&mut self, value: u64) -> &mut Self {
+    pub(crate) fn number(&mut self, value: u64) -> &mut Self {
         self.fixed(&value.to_le_bytes())
     }
 
-    pub(super) fn string(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn string(&mut self, bytes: &[u8]) -> &mut Self {
         self.number(bytes.len() as u64).fixed(bytes)
     }
 
-    pub(super) fn finish(mut self) -> SecretBytes {
+    pub(crate) fn finish(mut self) -> SecretBytes {
         SecretBytes::new(std::mem::take(&mut *self.0))
     }
 }
 
 /// Takes fields apart again. `None`: the bytes end too early.
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (head, rest) = self.0.split_at_checked(len)?;
         self.0 = rest;
         Some(head)
     }
 
-    pub(super) fn fixed<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn fixed<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.take(N)?.try_into().ok()
     }
 
-    pub(super) fn number(&mut self) -> Option<u64> {
+    pub(crate) fn number(&mut self) -> Option<u64> {
         self.fixed().map(u64::from_le_bytes)
     }
 
-    pub(super) fn string(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn string(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.number()?).ok()?;
         self.take(len)
     }
 
     /// How many items follow, each of at least `least` bytes: never more than the bytes could hold.
-    pub(super) fn count(&mut self, least: usize) -> Option<usize> {
+    pub(crate) fn count(&mut self, least: usize) -> Option<usize> {
         let count = usize::try_from(self.number()?).ok()?;
         (count <= self.0.len() / least).then_some(count)
     }
 
-    pub(super) fn end(self) -> Option<()> {
+    pub(crate) fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())
     }
 }

@@ -16,7 +16,7 @@
 //! Nothing is in clear but vault ids.
 
 mod claims;
-mod codec;
+pub(crate) mod codec;
 mod cursors;
 mod device;
 mod file;
