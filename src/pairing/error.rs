@@ -112,12 +112,12 @@ pub enum PairError {
     /// The joiner's keys are not its own, or not made in this session.
     #[error("the new device did not prove that its keys are its own")]
     NotProven,
-    /// The roster gives the joiner something else than it was offered.
-    #[error("the roster gives this device {}, and it was offered {}", capability_names(*.given), capability_names(*.offered))]
+    /// The joiner gets something else than it was offered.
+    #[error("this device was given {}, and offered {}", capability_names(*.given), capability_names(*.offered))]
     CapabilitiesDiffer {
         /// What it was offered.
         offered: Capabilities,
-        /// What the record gives.
+        /// What the welcome or the record gives.
         given: Capabilities,
     },
     /// A record adds the joiner that does not come from its pairing.

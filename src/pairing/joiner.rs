@@ -360,7 +360,8 @@ impl Run<'_> {
             self.refuse_in(&mut transport, Reason::Failed);
             return Err(PairError::Keep(error));
         }
-        let flight = transport.write(&self.encode(&Message::Ready)?)?;
+        let proof = message::proof(self.provider, &joined.keys.w, &hash);
+        let flight = transport.write(&self.encode(&Message::Ready(*proof.expose()))?)?;
         // From here on the sponsor may write the record, so silence is no reason to forget.
         if self.channel.send(Step::Ready, &flight, self.watch).is_err() {
             return if self.watch.stopped() { Err(PairError::Cancelled) } else { Ok(joined) };
@@ -429,7 +430,9 @@ impl Run<'_> {
     /// The record, if the sponsor can still tell.
     fn done(&mut self, transport: &mut Transport, host: &mut dyn JoinerHost) -> Result<Option<Identity>, PairError> {
         let step = Step::Done;
-        let payload = match self.await_payload(step, Instant::now() + PATIENCE, |flight| transport.read(flight).ok()) {
+        // Longer than the sponsor waits for ready, so that it is the sponsor who gives up, and says so.
+        let until = Instant::now() + 2 * PATIENCE;
+        let payload = match self.await_payload(step, until, |flight| transport.read(flight).ok()) {
             Ok(payload) => payload,
             Err(PairError::Cancelled) => return Err(PairError::Cancelled),
             Err(_) => return Ok(None),

@@ -114,6 +114,11 @@ pub(super) fn open_secrets(
     Ok((Key::new(secrets.0.w), credentials.into_iter().map(|(name, v)| (name, SecretBytes::new(v))).collect()))
 }
 
+/// What only who opened the welcome can say: it proves the KEM key, as the signatures prove the signing keys.
+pub(super) fn proof(provider: &Provider, w: &Key, handshake: &[u8; 32]) -> Key {
+    provider.kdf.derive(Purpose::PairProof.label(provider.suite), w.expose(), handshake, &[])
+}
+
 fn welcome_dek(provider: &Provider, shared: &Key, handshake: &[u8; 32], context: &[u8]) -> Key {
     let c = provider.hash.hash(&[context]);
     provider.kdf.derive(Purpose::Welcome.label(provider.suite), shared.expose(), handshake, &[&c])

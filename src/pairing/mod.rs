@@ -67,3 +67,6 @@ pub const LIFETIME: Duration = Duration::from_secs(10 * 60);
 
 /// How long each waits for the other's next flight once they have found each other, where no person has to decide.
 pub const PATIENCE: Duration = Duration::from_secs(2 * 60);
+
+#[cfg(test)]
+mod tests;

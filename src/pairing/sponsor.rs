@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crypto_backends::{Key, Provider, SecretBytes};
+use crypto_backends::{Key, Provider, SecretBytes, ct_eq};
 use vault_format::{
     ObjectName, Time,
     ids::{DeviceId, Identity, VaultId},
@@ -247,10 +247,15 @@ impl Run<'_> {
         self.send(Step::Welcome, &flight)?;
 
         let mut transport = handshake.finish()?;
-        if let Err(error) = self.ready(&mut transport, &sessions, &hello) {
-            if let PairError::Cancelled = error {
-                self.refuse(&mut |payload| transport.write(payload), Step::Done, Reason::Cancelled);
-            }
+        let proof = message::proof(self.invitation.provider, &w, &hash);
+        if let Err(error) = self.ready(&mut transport, &sessions, &hello, &proof) {
+            // There will be no record any more: the joiner, if it hears this, forgets what it kept.
+            let reason = match error {
+                PairError::Cancelled => Reason::Cancelled,
+                PairError::NotProven => Reason::NotProven,
+                _ => Reason::Expired,
+            };
+            self.refuse(&mut |payload| transport.write(payload), Step::Done, reason);
             return Err(error);
         }
         let admission = Admission {
@@ -283,9 +288,7 @@ impl Run<'_> {
             let flight = match self.receive(Step::Hello, deadline) {
                 Ok(flight) => flight,
                 Err(ChannelError::TimedOut) => return Err(PairError::Expired { junk }),
-                // Who hangs up now was nobody; a listener goes on listening.
-                Err(ChannelError::Closed) => return Err(PairError::Expired { junk }),
-                Err(error) => return Err(channel_error(error)),
+                Err(error) => return Err(lost(error, Step::Hello, junk)),
             };
             // The clock decides, however late a channel gives up.
             if Instant::now() >= deadline {
@@ -313,10 +316,17 @@ impl Run<'_> {
         }
     }
 
-    fn ready(&mut self, transport: &mut Transport, sessions: &[Session], hello: &[u8]) -> Result<(), PairError> {
+    fn ready(
+        &mut self,
+        transport: &mut Transport,
+        sessions: &[Session],
+        hello: &[u8],
+        proof: &Key,
+    ) -> Result<(), PairError> {
         let read = |flight: &[u8]| transport.read(flight).ok();
         match self.await_message(Step::Ready, sessions, hello, read)? {
-            Message::Ready => Ok(()),
+            Message::Ready(shown) if ct_eq(&shown, proof.expose()) => Ok(()),
+            Message::Ready(_) => Err(PairError::NotProven),
             Message::Refused(reason) => Err(PairError::Refused(reason)),
             _ => Err(PairError::Protocol { step: Step::Ready, source: Some(UNEXPECTED) }),
         }
@@ -459,5 +469,13 @@ pub(super) fn channel_error(error: ChannelError) -> PairError {
     match error {
         ChannelError::Stopped => PairError::Cancelled,
         error => PairError::Channel(error),
+    }
+}
+
+#[cfg(test)]
+impl Invitation {
+    /// A sponsor that has a secret which it should not have.
+    pub(super) fn replace_ticket(&mut self, ticket: Ticket) {
+        self.ticket = ticket;
     }
 }

@@ -78,6 +78,8 @@ purposes! {
     PairMdns "pair mdns";
     /// Secret of a pairing, step -> the name of a presigned mailbox object.
     PairPlace "pair place";
+    /// W, handshake -> what shows that the sealed part of a welcome was opened.
+    PairProof "pair proof";
     /// KEM shared secret, handshake, context -> DEK of the sealed part of a welcome.
     Welcome "welcome";
 }
@@ -100,6 +102,6 @@ mod tests {
                 assert!(table.contains(&format!("`{text}`")), "{text}");
             }
         }
-        assert_eq!(seen.len(), 54);
+        assert_eq!(seen.len(), 56);
     }
 }

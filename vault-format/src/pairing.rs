@@ -39,8 +39,8 @@ pub enum Message {
     Join(Join),
     /// What a member needs to know.
     Welcome(Welcome),
-    /// Everything is on the joiner's disk.
-    Ready,
+    /// Everything is on the joiner's disk; shows that the sealed part of the welcome was opened.
+    Ready([u8; 32]),
     /// The roster has this record.
     Done(Identity),
     /// It ends here.
@@ -179,7 +179,7 @@ impl Message {
             Self::Offer(offer) => offer.write(map),
             Self::Join(join) => join.write(map),
             Self::Welcome(welcome) => welcome.write(map),
-            Self::Ready => {}
+            Self::Ready(proof) => map.field(0, |w| w.bytes(proof)),
             Self::Done(record) => map.field(0, |w| w.bytes(&record.0)),
             Self::Refused(reason) => map.field(0, |w| w.uint(reason.code())),
         });
@@ -200,10 +200,7 @@ impl Message {
                 OFFER => Self::Offer(Offer::read(r)?),
                 JOIN => Self::Join(Join::read(r, suite)?),
                 WELCOME => Self::Welcome(Welcome::read(r, suite)?),
-                READY => {
-                    r.map(WHAT, |r, key| r.unknown(WHAT, key))?;
-                    Self::Ready
-                }
+                READY => Self::Ready(only(r, |r| r.array_of("proof"))?),
                 DONE => Self::Done(Identity(only(r, |r| r.array_of("identity of the record"))?)),
                 REFUSED => Self::Refused(Reason::from_code(only(r, |r| r.u8("reason"))?)),
                 other => return Err(FormatError::NewerFormat { field: WHAT, value: other }),
@@ -218,7 +215,7 @@ impl Message {
             Self::Offer(_) => OFFER,
             Self::Join(_) => JOIN,
             Self::Welcome(_) => WELCOME,
-            Self::Ready => READY,
+            Self::Ready(_) => READY,
             Self::Done(_) => DONE,
             Self::Refused(_) => REFUSED,
         }

@@ -1,0 +1,1 @@
+//! Known answers: files that any implementation can be tried on.
