@@ -16,8 +16,10 @@ use std::path::Path;
 use vault_format::cbor::Reader;
 use vault_format::genesis::Genesis;
 use vault_format::log::{Body, EntryContent, EntryObject, entry_prefix};
+use vault_format::pairing::{Message, WelcomeSecrets, mail_object, parse_mail};
 use vault_format::roster::{PrivatePart, Record, RecordObject, SlotPlain, record_unsigned};
 use vault_format::signed::clear_object;
+use vault_format::ticket::Extras;
 use vault_format::{FormatError, Suite};
 
 #[test]
@@ -128,6 +130,10 @@ fn parse(structure: &str, suite: Suite, bytes: &[u8]) -> Result<Option<Vec<u8>>,
             Some(signed(unsigned, bytes, object.signed_len))
         }
         "slot" => Some(SlotPlain::parse(bytes)?.encode(suite)?),
+        "ticket extras" => Extras::parse(bytes)?.encode().ok(),
+        "pairing message" => Message::parse(bytes, suite)?.encode(suite).ok(),
+        "welcome secrets" => WelcomeSecrets::parse(bytes)?.encode().ok(),
+        "mail object" => mail_object(suite, parse_mail(suite, bytes)?).ok(),
         "private" => Some(PrivatePart::parse(bytes)?.encode()?),
         other => panic!("no structure {other}"),
     })
@@ -137,6 +143,18 @@ fn signed(unsigned: Vec<u8>, stored: &[u8], signed_len: usize) -> Vec<u8> {
     [&unsigned, &stored[signed_len..]].concat()
 }
 
-const FOLDERS: [&str; 6] = ["cbor", "genesis", "log", "private", "roster", "slot"];
-const STRUCTURES: [&str; 8] =
-    ["cbor", "genesis", "log body", "log object", "private", "roster body", "roster object", "slot"];
+const FOLDERS: [&str; 8] = ["cbor", "extras", "genesis", "log", "pairing", "private", "roster", "slot"];
+const STRUCTURES: [&str; 12] = [
+    "cbor",
+    "genesis",
+    "log body",
+    "log object",
+    "mail object",
+    "pairing message",
+    "private",
+    "roster body",
+    "roster object",
+    "slot",
+    "ticket extras",
+    "welcome secrets",
+];

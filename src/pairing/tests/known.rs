@@ -1,1 +1,136 @@
-//! Known answers: files that any implementation can be tried on.
+//! Known answers, as files that any implementation can be tried on: tickets, words, and a handshake with fixed randomness.
+//!
+//! `ZVAULT_WRITE=1` writes them again; a difference is a change of the format.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crypto_backends::testing::{Replay, provider as replaying};
+use crypto_backends::{Key, Provider, Secret};
+use vault_format::{Suite, ids::VaultId, ticket::Extras};
+
+use super::super::noise::{Handshake, StrictX25519};
+use super::*;
+
+#[test]
+fn tickets_are_those_of_the_files() {
+    let extras = Extras {
+        vault: VaultId([0x11; 32]),
+        roster: [0x22; 32],
+        expires: 1_790_000_600,
+        addresses: places().addresses,
+        store: Some(URL.into()),
+        mdns: true,
+        presigned: Vec::new(),
+        settings: places().settings,
+    };
+    let least =
+        Extras { addresses: Vec::new(), store: None, mdns: false, settings: Vec::new(), expires: 0, ..extras.clone() };
+    for (name, byte, extras) in [("full", 0x7f, extras), ("least", 0, least)] {
+        let ticket = Ticket::new(Suite::Default, Key::new([byte; 32]), extras.clone()).expect("a ticket");
+        let text = ticket.to_text();
+        let mut fields = vec![
+            ("secret", hex::encode([byte; 32])),
+            ("extras", hex::encode(extras.encode().expect("extras"))),
+            ("text", text.to_string()),
+        ];
+        fields.extend(session_fields(&ticket.session(provider())));
+        compare("ticket", name, &fields);
+        let read = Ticket::parse(&text).expect("a ticket");
+        assert_eq!(read.extras, extras);
+    }
+}
+
+#[test]
+fn words_are_those_of_the_files() {
+    for (name, byte) in [("zeros", 0), ("7f", 0x7f), ("ones", 0xff)] {
+        let words = PairWords::from_entropy(&Secret::new([byte; 16]));
+        let text = words.iter().collect::<Vec<_>>().join(" ");
+        let mut fields = vec![("secret", hex::encode([byte; 16])), ("words", text.clone())];
+        let read = PairWords::parse(&text).expect("words");
+        fields.extend(session_fields(&read.session(provider())));
+        compare("words", name, &fields);
+    }
+}
+
+/// Each side draws: static X25519 key 32, static ML-KEM seed 64; for a message its ephemeral X25519 key 32 and ML-KEM seed 64, and 32 for
+/// each ciphertext, in the order of the tokens.
+#[test]
+fn the_handshake_is_that_of_the_file() {
+    let words = PairWords::from_entropy(&Secret::new([0x7f; 16]));
+    let session = words.session(provider());
+    let random = [1u8, 2].map(|side| (0..256u32).map(|i| (i * 7) as u8 ^ (side << 6)).collect::<Vec<u8>>());
+    let sides = random.clone().map(|stream| {
+        let replay: &'static Replay = Box::leak(Box::new(Replay::new(stream)));
+        let provider: &'static Provider = Box::leak(Box::new(replaying(replay)));
+        (replay, provider)
+    });
+    let mut joiner = Handshake::<StrictX25519>::joiner(sides[0].1, &session).expect("a handshake");
+    let mut sponsor = Handshake::<StrictX25519>::sponsor(sides[1].1, &session).expect("a handshake");
+    let mut fields = vec![
+        ("protocol", "Noise_hybridXXpsk0_25519+MLKEM768_ChaChaPoly_BLAKE2s".to_owned()),
+        ("psk", hex::encode(session.psk.expose())),
+        ("prologue", hex::encode(&session.prologue)),
+    ];
+    let mut flights = Vec::new();
+    for (i, payload) in [&b""[..], b"offer", b"join", b"welcome"].into_iter().enumerate() {
+        let (from, to) = if i % 2 == 0 { (&mut joiner, &mut sponsor) } else { (&mut sponsor, &mut joiner) };
+        let flight = from.write(payload).expect("a message");
+        assert_eq!(**to.read(&flight).expect("authentic"), *payload);
+        flights.push(hex::encode(flight));
+        if i == 1 {
+            assert_eq!(joiner.hash(), sponsor.hash());
+            fields.push(("h", hex::encode(joiner.hash())));
+        }
+    }
+    let (mut joiner, mut sponsor) = (joiner.finish().expect("a session"), sponsor.finish().expect("a session"));
+    let ready = joiner.write(b"ready").expect("a message");
+    assert_eq!(**sponsor.read(&ready).expect("authentic"), *b"ready");
+    let done = sponsor.write(b"done").expect("a message");
+    assert_eq!(**joiner.read(&done).expect("authentic"), *b"done");
+    flights.extend([hex::encode(ready), hex::encode(done)]);
+    for (name, (stream, (replay, _))) in ["joiner random", "sponsor random"].into_iter().zip(random.iter().zip(sides)) {
+        fields.push((name, hex::encode(&stream[..replay.drawn()])));
+    }
+    fields.push(("payloads", ", offer, join, welcome, ready, done".to_owned()));
+    fields.extend(flights.into_iter().map(|flight| ("flight", flight)));
+    compare("handshake", "words", &fields);
+}
+
+/// Randomness that ends is an error, and nothing is made from zeros.
+#[test]
+fn failing_randomness_is_an_error() {
+    let session = PairWords::from_entropy(&Secret::new([1; 16])).session(provider());
+    for len in [0, 31, 95, 96, 127, 191] {
+        let replay: &'static Replay = Box::leak(Box::new(Replay::of_seed(1, len)));
+        let provider: &'static Provider = Box::leak(Box::new(replaying(replay)));
+        let made = Handshake::<StrictX25519>::joiner(provider, &session).and_then(|mut joiner| joiner.write(&[]));
+        assert!(matches!(made, Err(crypto_backends::CryptoError::Random(_))), "{len} bytes");
+    }
+}
+
+fn session_fields(session: &Session) -> Vec<(&'static str, String)> {
+    vec![
+        ("psk", hex::encode(session.psk.expose())),
+        ("session", hex::encode(session.id())),
+        ("mdns", session.mdns_instance()),
+        ("prologue", hex::encode(&session.prologue)),
+        ("place 0", session.presigned_name(Step::Hello).to_path()),
+        ("place 5", session.presigned_name(Step::Done).to_path()),
+    ]
+}
+
+fn compare(structure: &str, name: &str, fields: &[(&str, String)]) {
+    let mut text = format!("structure: {structure}\noutcome: ok\n");
+    for (name, value) in fields {
+        writeln!(text, "{name}: {value}").expect("a string grows");
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vault-format/testdata/v1").join(structure);
+    let path = folder.join(name).with_extension("txt");
+    if std::env::var_os("ZVAULT_WRITE").is_some() {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(&path, &text).expect("written");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(committed, text, "{}", path.display());
+}
