@@ -362,10 +362,9 @@ impl Run<'_> {
         }
         let proof = message::proof(self.provider, &joined.keys.w, &hash);
         let flight = transport.write(&self.encode(&Message::Ready(*proof.expose()))?)?;
-        // From here on the sponsor may write the record, so silence is no reason to forget.
-        if self.channel.send(Step::Ready, &flight, self.watch).is_err() {
-            return if self.watch.stopped() { Err(PairError::Cancelled) } else { Ok(joined) };
-        }
+        // From here on the sponsor may write the record, so silence is no reason to forget. Where ready cannot be sent because the
+        // sponsor hung up, its reason may have arrived all the same.
+        let _ = self.channel.send(Step::Ready, &flight, self.watch);
         joined.record = self.done(&mut transport, host)?;
         Ok(joined)
     }

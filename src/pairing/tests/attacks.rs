@@ -263,11 +263,17 @@ fn man_in_the_middle_with_a_recorded_session() {
         }
         let hub = Hub::honest(2);
         recorded.iter().for_each(|flight| hub.inject(1, flight.clone()));
-        hub.end(1).close();
         let mut host = SponsorSide::new(&vault);
-        let result = sponsor(invitation, &mut hub.end(0), &mut host, &Watch::new());
-        let step = if same_secret { Step::Join } else { Step::Hello };
-        assert!(matches!(result, Err(PairError::Tampered { step: s, .. }) if s == step), "{result:?}");
+        let (hub, until) = (&hub, Instant::now() + 2 * LIFETIME);
+        let result = std::thread::scope(|scope| {
+            // Somebody who listens, and has nothing more to say.
+            scope.spawn(move || while hub.end(1).receive(Step::Offer, until, &Watch::new()).is_ok() {});
+            sponsor(invitation, &mut hub.end(0), &mut host, &Watch::new())
+        });
+        match same_secret {
+            true => assert!(matches!(result, Err(PairError::Tampered { step: Step::Join, junk: 2 })), "{result:?}"),
+            false => assert!(matches!(result, Err(PairError::Expired { junk: 3 })), "{result:?}"),
+        }
         assert!(host.requests.is_empty());
         assert_eq!(vault.records(), 2);
     }

@@ -97,6 +97,9 @@ impl Channel for End<'_, '_> {
     fn send(&mut self, step: Step, flight: &[u8], _: &Watch<'_>) -> Result<(), ChannelError> {
         let mut state = self.hub.lock();
         state.sent.push((self.party, step, flight.to_vec()));
+        if state.closed[self.answer_to] {
+            return Err(ChannelError::Closed);
+        }
         for arrives in (state.fault)(self.party, step, flight) {
             let to = self.answer_to;
             state.inbox[to].push_back((self.party, arrives));
