@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crypto_backends::{Key, Provider, SecretBytes, ct_eq};
+use crypto_backends::{CryptoError, Key, Provider, SecretBytes, ct_eq};
 use vault_format::{
     ObjectName, Time,
     ids::{DeviceId, Identity, VaultId},
@@ -12,6 +12,7 @@ use vault_format::{
     roster::Capabilities,
     ticket::Extras,
 };
+use zeroize::Zeroizing;
 
 use super::message::{self, UNEXPECTED};
 use super::noise::{Handshake, Transport};
@@ -211,6 +212,9 @@ struct Run<'a> {
     watch: &'a Watch<'a>,
 }
 
+/// Makes the next message of a handshake or session.
+type Write<'a> = dyn FnMut(&[u8]) -> Result<Vec<u8>, CryptoError> + 'a;
+
 /// A session in which somebody has shown the secret.
 struct Met {
     handshake: Handshake,
@@ -338,7 +342,7 @@ impl Run<'_> {
         step: Step,
         sessions: &[Session],
         hello: &[u8],
-        mut read: impl FnMut(&[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>>,
+        mut read: impl FnMut(&[u8]) -> Option<Zeroizing<Vec<u8>>>,
     ) -> Result<Message, PairError> {
         let until = Instant::now() + PATIENCE;
         let mut junk = 0;
@@ -434,12 +438,7 @@ impl Run<'_> {
     }
 
     /// Says why it ends, if anybody still listens.
-    fn refuse(
-        &mut self,
-        write: &mut dyn FnMut(&[u8]) -> Result<Vec<u8>, crypto_backends::CryptoError>,
-        step: Step,
-        reason: Reason,
-    ) {
+    fn refuse(&mut self, write: &mut Write<'_>, step: Step, reason: Reason) {
         let flight = self.encode(&Message::Refused(reason)).ok().and_then(|payload| write(&payload).ok());
         if let Some(flight) = flight {
             // The watch may be stopped: that is what is to be told.

@@ -3,6 +3,9 @@
 use super::*;
 use vault_format::limits;
 
+/// What arrives instead of a flight.
+type Change = fn(&[u8]) -> Vec<Vec<u8>>;
+
 /// One flight goes through `change`; the others arrive as they are.
 fn change_at<'a>(at: Step, change: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'a) -> Fault<'a> {
     Box::new(move |_, step, flight| if step == at { change(flight) } else { vec![flight.to_vec()] })
@@ -24,7 +27,7 @@ fn assert_clean_end(vault: &Vault, outcome: &Outcome, at: Step, records: usize, 
 #[test]
 fn flipped_cut_or_replaced() {
     let vault = Vault::new();
-    let changes: [(&str, fn(&[u8]) -> Vec<Vec<u8>>); 10] = [
+    let changes: [(&str, Change); 10] = [
         ("first byte", |flight| vec![flip(flight, 0)]),
         ("32nd byte", |flight| vec![flip(flight, 31.min(flight.len() - 1))]),
         ("a third", |flight| vec![flip(flight, flight.len() / 3)]),
