@@ -18,11 +18,10 @@ pub use unlock::{UnlockError, Unlocked, unlock};
 #[cfg(test)]
 pub(crate) use write::sign;
 pub use write::{
-    EnrollOptions, Enrolled, Founded, FoundingOptions, NewRecord, StoreChange, WriteError, change_stores, enroll,
-    found, new_store_id,
+    Author, EnrollOptions, Enrolled, Founded, FoundingOptions, Merged, NewRecord, Revoked, SlotOptions, Slotted,
+    StoreChange, WriteError, capability_names, change_stores, enroll, found, new_store_id,
 };
 
-pub(crate) use write::names as capability_names;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use crypto_backends::{Key, Provider, SecretBytes};
 use std::collections::{BTreeMap, BTreeSet};
 use vault_format::{
     FormatError, ObjectName,
+    entry::Time,
     ids::{DeviceId, Domain, EpochId, Identity, VaultId},
     limits,
     roster::{BoxPart, Capabilities, EpochPart, Op, Record, Slot},
@@ -62,6 +63,10 @@ pub struct Device {
     pub slot: Option<Slot>,
     /// The number of the first record that added it.
     pub added_n: u32,
+    /// When that was, as its signer says.
+    pub added: Time,
+    /// Who signed it.
+    pub added_by: DeviceId,
     /// Empty: it is a member.
     pub revocations: Vec<Revocation>,
 }
@@ -84,6 +89,10 @@ pub struct Revocation {
     pub record: Identity,
     /// The last entry of the device's log that counts, as far as the revoker knew.
     pub last: Option<Identity>,
+    /// Who signed it.
+    pub by: DeviceId,
+    /// When that was, as its signer says.
+    pub time: Time,
 }
 
 /// An epoch, as everybody sees it.
@@ -319,6 +328,15 @@ impl Roster {
         (parents, heads.iter().map(|r| r.n + 1).max().unwrap_or(0))
     }
 
+    /// Members without the box of an epoch that their capabilities ask for: they were added beside it.
+    pub(super) fn without_box(&self, epoch: EpochId) -> Vec<DeviceId> {
+        let has_box = |id: DeviceId, device: &Device| {
+            let pusher = device.capabilities.is_push_only();
+            self.boxes_for(id, pusher).any(|part| part.epoch == epoch)
+        };
+        self.members().filter(|(id, device)| !has_box(*id, device)).map(|(id, _)| id).collect()
+    }
+
     fn merge(graph: Graph, ignored: Vec<Ignored>) -> Self {
         let ground = Ground { founder: graph.founder, root: graph.root, keys: graph.keys.clone() };
         let verdict = rank::evaluate(&ground, &graph.nodes, &graph.pasts);
@@ -381,6 +399,8 @@ impl Roster {
                     rank,
                     slot: None,
                     added_n: record.n,
+                    added: record.record.time,
+                    added_by: record.signer,
                     revocations: Vec::new(),
                 });
                 if device.slot.is_none() {
@@ -395,7 +415,8 @@ impl Roster {
                 if let Op::Revoke { id, last } = op
                     && id == target
                 {
-                    let revocation = Revocation { record: record.identity, last: *last };
+                    let Checked { identity, signer, record, .. } = record;
+                    let revocation = Revocation { record: *identity, last: *last, by: *signer, time: record.time };
                     if !device.revocations.contains(&revocation) {
                         device.revocations.push(revocation);
                     }

@@ -17,6 +17,8 @@ use vault_format::{
     sizes,
 };
 
+mod members;
+
 type Objects = Vec<(ObjectName, Vec<u8>)>;
 
 const NOW: Time = Time { secs: 1_790_000_000, nanos: 5 };

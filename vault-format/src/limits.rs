@@ -76,6 +76,8 @@ pub const TAG: usize = 255;
 pub const LABEL: usize = 255;
 /// Nesting of CBOR maps and arrays.
 pub const CBOR_DEPTH: usize = 8;
+/// Members of a vault, virtual devices included: a record that starts an epoch holds a box for each.
+pub const MEMBERS: usize = 512;
 /// Parents of a roster record.
 pub const RECORD_PARENTS: usize = 16;
 /// Operations of a roster record.

@@ -1,5 +1,17 @@
 //! New roster records.
 
+mod author;
+mod epoch;
+mod grant;
+mod revoke;
+mod settings;
+mod slots;
+
+pub use author::Author;
+pub use epoch::Merged;
+pub use revoke::Revoked;
+pub use slots::{SlotOptions, Slotted};
+
 use super::{
     graph::name_of,
     state::{OpenError, Rank, ReaderKeys, Roster, RosterError, StoreId},
@@ -164,6 +176,7 @@ pub fn enroll(
     if !allowed.contains(options.capabilities) || options.capabilities == Capabilities::NONE {
         return Err(WriteError::NotAllowed { signer: signer.id, asked: options.capabilities, allowed });
     }
+    check_room(roster, 1)?;
     let device = DeviceKeys::generate(provider, roster.vault)?;
     let member = Member::new(device.duplicate(), options.capabilities, options.name, None);
     // One history does not hold the epochs of another branch, so the device gets every head that the signer has.
@@ -263,7 +276,7 @@ pub fn new_store_id(provider: &Provider) -> Result<StoreId, WriteError> {
 #[non_exhaustive]
 pub enum WriteError {
     /// The signer may not do this.
-    #[error("device {signer} may hand on {}, and was asked for {}", names(*allowed), names(*asked))]
+    #[error("device {signer} may hand on {}, and was asked for {}", capability_names(*allowed), capability_names(*asked))]
     NotAllowed {
         /// Who was to sign.
         signer: DeviceId,
@@ -278,9 +291,77 @@ pub enum WriteError {
         /// Who was to sign.
         signer: DeviceId,
     },
+    /// Only root, the holder of the 24 words, may do this.
+    #[error("device {device:.8} is an admin, and only the recovery key reaches admins")]
+    NeedsRoot {
+        /// Who was to be reached.
+        device: DeviceId,
+    },
+    /// Root is replaced, and never just removed.
+    #[error("device {device:.8} is the vault's recovery key: it can be replaced and not removed")]
+    IsRoot {
+        /// The virtual device.
+        device: DeviceId,
+    },
+    /// Nobody would be left to change the roster.
+    #[error("device {device:.8} is the last one that may change the vault's devices")]
+    LastAdmin {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Nothing but devices would open the vault.
+    #[error("{device:.8} is the only passphrase or recovery key of the vault")]
+    LastSlot {
+        /// The virtual device.
+        device: DeviceId,
+    },
+    /// Nobody added the device, or somebody revoked it.
+    #[error("device {device:.8} is no member of the vault")]
+    NotAMember {
+        /// The device.
+        device: DeviceId,
+    },
+    /// A passphrase or recovery key is no machine, and a machine is no passphrase.
+    #[error("{device:.8} is {}", if *is_slot { "a passphrase or recovery key, and no machine" } else { "no passphrase or recovery key" })]
+    WrongSort {
+        /// The device.
+        device: DeviceId,
+        /// What it is.
+        is_slot: bool,
+    },
+    /// The change would change nothing.
+    #[error("device {device:.8} has this already")]
+    NothingNew {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Who added the device kept to itself what its boxes are sealed with.
+    #[error("nothing can be sealed to device {device:.8}: whoever added it did not say how")]
+    NoSecret {
+        /// The device.
+        device: DeviceId,
+    },
+    /// Not what a person can read.
+    #[error("a device's name has 1 to {NAME} bytes, and none of them is a control character")]
+    Name,
+    /// A record that starts an epoch must hold a box for everyone.
+    #[error("a vault has at most {MEMBERS} devices, passphrases and recovery keys together")]
+    TooManyDevices,
+    /// No more of them would be tried when the vault is opened.
+    #[error("a vault has at most {} passphrases", vault_format::limits::SLOTS_TRIED)]
+    TooManySlots,
+    /// The signed record does not count where it is read.
+    #[error("the record would not have the effect it was made for; please report this")]
+    NoEffect,
     /// The roster has operations or features that this version does not know.
     #[error("the vault uses features of a newer version and is read-only for this one: update zvault")]
     ReadOnly,
+    /// Another admin started an epoch beside this one's device.
+    #[error("device {signer:.8} lacks the keys of an epoch that was started beside it")]
+    HeadEpoch {
+        /// Who was to sign.
+        signer: DeviceId,
+    },
     /// The signer opens no epoch.
     #[error("the signing device has no keys of the vault's newest epoch")]
     NoEpoch,
@@ -296,11 +377,11 @@ pub enum WriteError {
     /// Sealing failed.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// The new vault's own record does not verify.
-    #[error("the new vault does not verify: this machine computes wrongly")]
+    /// The new record does not verify.
+    #[error("the new record does not verify: this machine computes wrongly")]
     Roster(#[from] RosterError),
-    /// The new vault's own device cannot open it.
-    #[error("the new vault does not open: this machine computes wrongly")]
+    /// Its own signer cannot open what it leads to.
+    #[error("the new record does not open: this machine computes wrongly")]
     Open(#[from] OpenError),
 }
 
@@ -360,14 +441,19 @@ pub(super) fn check_writable(roster: &Roster) -> Result<(), WriteError> {
     Ok(())
 }
 
+/// Whether so many more members fit into the records that start epochs (SPEC section 12).
+fn check_room(roster: &Roster, more: usize) -> Result<(), WriteError> {
+    if roster.members().count() + more > MEMBERS { Err(WriteError::TooManyDevices) } else { Ok(()) }
+}
+
 fn random<const N: usize>(provider: &Provider) -> Result<[u8; N], CryptoError> {
     let mut bytes = [0; N];
     provider.random.fill(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Capabilities, for people.
-pub(crate) fn names(capabilities: Capabilities) -> String {
+/// What a person calls them: `read, push`.
+pub fn capability_names(capabilities: Capabilities) -> String {
     let all = [
         (Capabilities::READ, "read"),
         (Capabilities::PUSH, "push"),
@@ -379,6 +465,10 @@ pub(crate) fn names(capabilities: Capabilities) -> String {
     if held.is_empty() { "nothing".into() } else { held.join(", ") }
 }
 
+/// Members of a vault (SPEC section 12): a box is 1.3 KB, and all of them go into one record.
+const MEMBERS: usize = vault_format::limits::MEMBERS;
+/// Bytes of a device's name.
+const NAME: usize = vault_format::roster::DEVICE_NAME;
 /// What a passphrase may do where a recovery key is root: enrol machines, and no more (SPEC section 11.4). It holds push because a
 /// device hands on only what it has.
 const PASSPHRASE: Capabilities = Capabilities::READ.union(Capabilities::PUSH).union(Capabilities::PAIR);
