@@ -81,6 +81,7 @@ impl World {
             cache: None,
             device_name: "test".into(),
             enroll: true,
+            seen: Vec::new(),
             accept_loss: false,
             purpose: Purpose::Read,
             unlock: &mut Silent,

@@ -61,13 +61,20 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         // Handed over, not queued: each pack that waits is 16 MiB.
         let (to_store, full_packs) = bounded(0);
         let new_pack = |tree, buffer| Ok(vault.new_pack(tree, buffer)?);
-        let packs = Packs::new(&new_pack, &buffers, (!options.dry_run).then_some(to_store));
+        let renew_pack = |tree, pack| Ok(vault.renew_pack(tree, pack)?);
+        let packs = Packs::new(&new_pack, &renew_pack, &buffers, (!options.dry_run).then_some(to_store));
         let uploads = scope.spawn(|| uploader.run(full_packs, &buffers));
         let captured = sources.iter().try_for_each(|source| {
             records.push(capture(vault, options, source, &packs, &counts, watch)?);
             Ok(())
         });
-        let finished = captured.and_then(|()| packs.finish());
+        let finished = captured.and_then(|()| {
+            // The last packs, the index and the entry are sealed under the epoch of now (rule A16).
+            if !options.dry_run && packs.has_added() {
+                vault.look_at_roster()?;
+            }
+            packs.finish()
+        });
         let added = packs.into_added();
         // The uploader's own error is the cause of every `Stopped` before it.
         let uploaded = uploads.join().unwrap_or(Err(PushError::Panicked));
@@ -96,7 +103,14 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         watch.event(Event::Phase("writing the snapshot"));
         let time = options.time.unwrap_or_else(crate::now);
         let deltas = vault.store_deltas()?;
-        report.snapshot = Some(vault.append_snapshot(time, snapshot, &deltas)?);
+        report.snapshot = Some(vault.append_snapshot(time, snapshot, deltas)?);
+        report.packs_under_ended_epoch = vault.packs_under_ended_epochs();
+        if report.packs_under_ended_epoch > 0 {
+            let packs = report.packs_under_ended_epoch;
+            watch.event(Event::Note(&format!(
+                "a device was revoked meanwhile: {packs} packs were sealed under the epoch that ended, and it can read them if it can read the storage"
+            )));
+        }
         // The snapshot is made. Tables that are not merged cost the next run some time, and it tries again.
         if let Err(error) = vault.merge_deltas() {
             watch.event(Event::Note(&format!("the index was not merged: {}", crate::chain(&error))));

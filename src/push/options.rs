@@ -141,6 +141,8 @@ pub struct PushReport {
     pub problems: u64,
     /// Packs of an interrupted push that were found again.
     pub resumed_packs: u64,
+    /// Packs that were stored before a device was revoked, under the epoch that ended with it.
+    pub packs_under_ended_epoch: u64,
     /// Some source or file is missing from the snapshot.
     pub partial: bool,
     /// How long it took.

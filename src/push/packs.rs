@@ -15,9 +15,13 @@ use crate::sync::lock;
 /// Makes the writer of a fresh pack: a new salt and so a new key each time.
 pub(super) type NewPack<'a> = dyn Fn(bool, Vec<u8>) -> Result<PackWriter, PushError> + Sync + 'a;
 
+/// Seals a pack that is about to be stored anew if its epoch has ended.
+pub(super) type RenewPack<'a> = dyn Fn(bool, PackWriter) -> Result<PackWriter, PushError> + Sync + 'a;
+
 /// The open packs of a push.
 pub(super) struct Packs<'a> {
     new_pack: &'a NewPack<'a>,
+    renew_pack: &'a RenewPack<'a>,
     /// Buffers of packs that are stored: reused, so that the process holds a few of them and no more.
     spare: &'a Spare,
     lanes: [Mutex<Option<Arc<OpenPack>>>; 2],
@@ -53,8 +57,20 @@ struct OpenState {
 }
 
 impl<'a> Packs<'a> {
-    pub(super) fn new(new_pack: &'a NewPack<'a>, spare: &'a Spare, uploads: Option<Sender<FullPack>>) -> Self {
-        Self { new_pack, spare, lanes: [Mutex::new(None), Mutex::new(None)], uploads, added: Added::default() }
+    pub(super) fn new(
+        new_pack: &'a NewPack<'a>,
+        renew_pack: &'a RenewPack<'a>,
+        spare: &'a Spare,
+        uploads: Option<Sender<FullPack>>,
+    ) -> Self {
+        Self {
+            new_pack,
+            renew_pack,
+            spare,
+            lanes: [Mutex::new(None), Mutex::new(None)],
+            uploads,
+            added: Added::default(),
+        }
     }
 
     /// Seals a segment into the open pack of its kind, opens it again and recomputes every id, and only then lets it count.
@@ -77,7 +93,7 @@ impl<'a> Packs<'a> {
         let mut state = lock(&pack.state);
         state.writer.as_mut().expect("a pack is finished only when all its slots are filled").fill(sealed)?;
         state.sealing -= 1;
-        self.finish_if_done(state)
+        self.finish_if_done(tree, state)
     }
 
     /// Data that does not compress fills a pack to the last chunk: takes as much off the front of `segment` as the open
@@ -92,6 +108,11 @@ impl<'a> Packs<'a> {
         segment.split_off_front(|chunks| writer.room(chunks))
     }
 
+    /// Whether anything was added.
+    pub(super) fn has_added(&self) -> bool {
+        self.added.data_chunks.load(Relaxed) + self.added.tree_chunks.load(Relaxed) > 0
+    }
+
     /// What was added in all.
     pub(super) fn into_added(self) -> Added {
         self.added
@@ -99,10 +120,10 @@ impl<'a> Packs<'a> {
 
     /// Finishes the open packs, as the last of their kind.
     pub(super) fn finish(&self) -> Result<(), PushError> {
-        for lane in &self.lanes {
+        for (tree, lane) in [false, true].into_iter().zip(&self.lanes) {
             if let Some(pack) = lock(lane).take() {
                 let writer = lock(&pack.state).writer.take().expect("an open pack has its writer");
-                self.upload(writer.finish(false)?)?;
+                self.upload((self.renew_pack)(tree, writer)?.finish(false)?)?;
             }
         }
         Ok(())
@@ -126,17 +147,17 @@ impl<'a> Packs<'a> {
             }
             state.closed = true;
             *lane = None;
-            self.finish_if_done(state)?;
+            self.finish_if_done(tree, state)?;
         }
     }
 
-    fn finish_if_done(&self, mut state: MutexGuard<'_, OpenState>) -> Result<(), PushError> {
+    fn finish_if_done(&self, tree: bool, mut state: MutexGuard<'_, OpenState>) -> Result<(), PushError> {
         if !state.closed || state.sealing > 0 {
             return Ok(());
         }
         let Some(writer) = state.writer.take() else { return Ok(()) };
         drop(state);
-        self.upload(writer.finish(true)?)
+        self.upload((self.renew_pack)(tree, writer)?.finish(true)?)
     }
 
     fn upload(&self, pack: FullPack) -> Result<(), PushError> {

@@ -114,6 +114,7 @@ impl World {
             cache,
             device_name: "other".into(),
             enroll: false,
+            seen: Vec::new(),
             accept_loss: false,
             purpose: Purpose::Read,
             unlock,

@@ -85,6 +85,7 @@ impl<'a> Uploader<'a> {
             let _one = lock(&self.progress);
             // Another may have done it while this one waited.
             if is_time()? {
+                self.vault.look_at_roster()?;
                 let deltas = self.vault.store_deltas()?;
                 self.vault.append_progress(&deltas)?;
             }

@@ -224,6 +224,14 @@ impl Roster {
         self.graph.records.iter().any(|r| r.identity == record)
     }
 
+    /// How many records that count are neither among these nor in the past of one of them.
+    pub fn records_after(&self, known: &[Identity]) -> u64 {
+        let places = (0..self.graph.records.len()).filter(|i| known.contains(&self.graph.records[*i].identity));
+        let places: Vec<usize> = places.collect();
+        let is_after = |i: &usize| !places.iter().any(|place| place == i || self.graph.pasts.sees(*place, *i));
+        (0..self.standing.len()).filter(|i| self.standing[*i] == Standing::Effective).filter(is_after).count() as u64
+    }
+
     /// The store whose lists decide (rule S-1).
     pub fn primary_store(&self) -> Option<StoreId> {
         self.stores.iter().find(|(_, store)| store.primary).map(|(id, _)| *id)

@@ -1,6 +1,6 @@
 //! Frames, sealed and opened (SPEC section 5.2).
 use crypto_backends::{CryptoError, Key, Provider, ct_eq};
-use vault_format::frame::{SYN_LEN, overhead, parse_text, write_text};
+use vault_format::frame::{SYN_LEN, Text, overhead, parse_text, write_text};
 use vault_format::{Codec, FormatError, Frame, Purpose};
 use zeroize::Zeroize;
 use zstd::zstd_safe::{DCtx, find_frame_compressed_size};
@@ -168,10 +168,7 @@ impl Opener {
         frame: &[u8],
         max_plain: usize,
     ) -> Result<&'a [u8], SealError> {
-        let frame = Frame::split(keys.provider.suite, frame)?;
-        self.text.clear();
-        self.text.extend_from_slice(frame.ciphertext);
-        keys.open_text(slot, last, &frame, &mut self.text)?;
+        self.open_frame(keys, slot, last, frame)?;
         let text = parse_text(&self.text)?;
         let plain_len = text.plain_len as usize;
         if plain_len > max_plain {
@@ -196,6 +193,27 @@ impl Opener {
                 }
             }
         }
+    }
+}
+
+impl Opener {
+    /// The text of a frame, still compressed, to be sealed again as it is.
+    pub(super) fn open_text(
+        &mut self,
+        keys: &ObjectKeys,
+        slot: u32,
+        last: bool,
+        frame: &[u8],
+    ) -> Result<Text<'_>, SealError> {
+        self.open_frame(keys, slot, last, frame)?;
+        Ok(parse_text(&self.text)?)
+    }
+
+    fn open_frame(&mut self, keys: &ObjectKeys, slot: u32, last: bool, frame: &[u8]) -> Result<(), SealError> {
+        let frame = Frame::split(keys.provider.suite, frame)?;
+        self.text.clear();
+        self.text.extend_from_slice(frame.ciphertext);
+        keys.open_text(slot, last, &frame, &mut self.text)
     }
 }
 

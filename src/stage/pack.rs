@@ -133,6 +133,43 @@ impl PackWriter {
         self.segments.is_empty()
     }
 
+    /// The epoch that it is sealed under.
+    pub fn epoch(&self) -> EpochId {
+        self.header.epoch
+    }
+
+    /// The same segments under other keys of the same sort: for a pack whose epoch ended before it was stored. Every frame is
+    /// opened again and compared.
+    pub fn reseal(mut self, keys: PackKeys) -> Result<PackWriter, PackError> {
+        if let Some(slot) = self.filled.iter().position(|filled| !filled) {
+            return Err(PackError::NotFilled { slot: slot as u32 });
+        }
+        let mut fresh = PackWriter::new(keys)?;
+        let (mut old, mut new) = (Opener::new(), Opener::new());
+        for (slot, segment) in self.segments.iter().enumerate() {
+            let (slot, at) = (slot as u32, segment.offset as usize);
+            let part = Part::Segment(slot);
+            let frame = |source| PackError::Frame { part, source };
+            let range = at..at + segment.frame_len as usize;
+            let text = old.open_text(&self.keys, slot, false, &self.bytes[range.clone()]).map_err(frame)?;
+            if fresh.bytes.len() != at {
+                return Err(PackError::ForeignTicket);
+            }
+            let text_len = segment.frame_len as usize - overhead(self.keys.provider().suite);
+            fresh
+                .keys
+                .seal_frame(slot, false, text.codec, text.plain_len, text.body, text_len, &mut fresh.bytes)
+                .map_err(frame)?;
+            let again = new.open_text(&fresh.keys, slot, false, &fresh.bytes[range]).map_err(frame)?;
+            if (again.codec, again.plain_len, again.body) != (text.codec, text.plain_len, text.body) {
+                return Err(frame(SealError::Syn { slot }));
+            }
+        }
+        fresh.segments = std::mem::take(&mut self.segments);
+        (fresh.filled, fresh.footer_len) = (std::mem::take(&mut self.filled), self.footer_len);
+        Ok(fresh)
+    }
+
     /// Ends the pack: at exactly 16 MiB if `full`, else, for the last of its kind in a push, at the next size of SPEC section 13.
     pub fn finish(mut self, full: bool) -> Result<FullPack, PackError> {
         if let Some(slot) = self.filled.iter().position(|filled| !filled) {

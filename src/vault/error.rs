@@ -116,11 +116,28 @@ pub enum VaultError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// The store shows less of the roster than this device has seen.
-    #[error("the store no longer shows roster record {head:.16}, which this device has seen")]
+    #[error("the store no longer shows roster record {head:.16}, which was seen before")]
     RosterRolledBack {
         /// The record.
         head: Identity,
     },
+    /// A device cannot be found by what was typed.
+    #[error("the vault has no device '{text}'")]
+    UnknownDevice {
+        /// What was typed.
+        text: String,
+    },
+    /// Several devices go by what was typed.
+    #[error("several devices go by '{text}': {found}")]
+    WhichDevice {
+        /// What was typed.
+        text: String,
+        /// Beginnings of their ids.
+        found: String,
+    },
+    /// Nobody is root.
+    #[error("the vault has no recovery key, and nothing that could make one")]
+    NoRoot,
     /// A snapshot cannot be found by what was typed.
     #[error("{0}")]
     Snapshot(String),
@@ -224,7 +241,11 @@ impl VaultError {
     /// What kind of trouble this is.
     pub fn trouble(&self) -> Trouble {
         match self {
-            Self::Url(_) | Self::WhichVault(_) | Self::Snapshot(_) => Trouble::Usage,
+            Self::Url(_)
+            | Self::WhichVault(_)
+            | Self::Snapshot(_)
+            | Self::UnknownDevice { .. }
+            | Self::WhichDevice { .. } => Trouble::Usage,
             Self::Exists { .. } | Self::Known { .. } | Self::NotEmpty { .. } | Self::Race { .. } => Trouble::Failed,
             Self::Store(StoreError::NotFound { .. }) => Trouble::NoVault,
             Self::Store(error) => error.trouble(),
@@ -248,9 +269,22 @@ impl VaultError {
             Self::RosterRolledBack { .. } | Self::Table { .. } | Self::Unread(_) | Self::Behind { .. } => {
                 Trouble::Integrity
             }
-            Self::Write(WriteError::NotAdmin { .. } | WriteError::NotAllowed { .. }) | Self::NotPrimary { .. } => {
-                Trouble::NotAllowed
-            }
+            Self::Write(
+                WriteError::NotAdmin { .. }
+                | WriteError::NotAllowed { .. }
+                | WriteError::NeedsRoot { .. }
+                | WriteError::IsRoot { .. }
+                | WriteError::LastAdmin { .. }
+                | WriteError::LastSlot { .. }
+                | WriteError::HeadEpoch { .. },
+            )
+            | Self::NotPrimary { .. } => Trouble::NotAllowed,
+            Self::Write(
+                WriteError::NotAMember { .. }
+                | WriteError::WrongSort { .. }
+                | WriteError::NothingNew { .. }
+                | WriteError::Name,
+            ) => Trouble::Usage,
             Self::UnknownStore { .. } | Self::RemovesPrimary { .. } => Trouble::Usage,
             Self::Open(_) | Self::NotAllowed { .. } | Self::NoCleanEpoch | Self::Features(_) | Self::NoEpoch { .. } => {
                 Trouble::NotAllowed
@@ -291,7 +325,22 @@ impl VaultError {
                 "check the keyboard layout and caps lock; the 24 words of the recovery key work as well"
             }
             Self::Unlock(UnlockError::OtherVault { .. }) => "do not restore from this place and do not push to it",
-            Self::NoCleanEpoch => "an admin's device must run once",
+            Self::NoCleanEpoch => {
+                "an admin's device must run once: any command that opens the vault, such as 'zvault devices'"
+            }
+            Self::UnknownDevice { .. } | Self::WhichDevice { .. } => "'zvault devices' lists them with their ids",
+            Self::NoRoot => "'zvault key add' makes another passphrase; a recovery key is made with the vault",
+            Self::Open(OpenError::Revoked { .. }) => {
+                "somebody who may has ended this device; what it pushed before stays in the vault"
+            }
+            Self::Write(WriteError::NeedsRoot { .. }) => "run it with the 24 words: --recovery-words-file FILE",
+            Self::Write(WriteError::IsRoot { .. }) => "'zvault recovery new' puts another one in its place",
+            Self::Write(WriteError::LastAdmin { .. }) => "make another device an admin first: 'zvault devices grant'",
+            Self::Write(WriteError::LastSlot { .. }) => "add another one first: 'zvault key add'",
+            Self::Write(WriteError::HeadEpoch { .. }) => "run any command on the device of another admin first",
+            Self::Write(WriteError::TooManyDevices | WriteError::TooManySlots) => {
+                "remove one that is not used any more"
+            }
             Self::NotPrimary { id, .. } => {
                 return vec![
                     "name the primary first in zvault.toml; nothing can be pushed to another store".into(),

@@ -5,6 +5,10 @@ mod elsewhere;
 mod error;
 mod follow;
 mod index;
+mod members;
+#[cfg(test)]
+mod members_tests;
+mod now;
 mod open;
 mod packs;
 mod records;
@@ -38,6 +42,7 @@ pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub(crate) use follow::Followed;
+pub use members::{DeviceInfo, DeviceKind, RevokedDevice, RevokedInfo, VoidEntry, WithheldEntry};
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
 pub use status::StoreStatus;
 pub(crate) use stores::{Level, Other};
@@ -79,6 +84,9 @@ pub struct Vault {
     records: records::Records,
     roster: Roster,
     keys: ReaderKeys,
+    /// What a push seals under since the roster has changed under it.
+    now: Mutex<now::Now>,
+    packs_under: Mutex<now::PacksUnder>,
     domain: DomainKeys,
     /// Who this run acts as: the device of this machine, or a virtual one in an ephemeral run.
     device: DeviceKeys,

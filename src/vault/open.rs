@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, Suite, VaultId};
+use vault_format::{DeviceId, Domain, Identity, Suite, VaultId};
 
 use super::elsewhere::Elsewhere;
 use super::records::Records;
@@ -69,6 +69,7 @@ impl<'a> OpenOptions<'a> {
             cache: None,
             device_name,
             enroll: true,
+            seen: Vec::new(),
             purpose: Purpose::Read,
             accept_loss: false,
             unlock,
@@ -108,6 +109,9 @@ pub struct OpenOptions<'a> {
     pub device_name: String,
     /// Whether this machine becomes a device of the vault if it is none.
     pub enroll: bool,
+    /// Roster records that somebody has seen, such as those on a recovery sheet: a store that lacks one of them shows an
+    /// older state, and is refused.
+    pub seen: Vec<Identity>,
     /// What it is opened for: spares requests.
     pub purpose: Purpose,
     /// Take what the store shows for what there is, also if this machine has seen more, as long as it is an earlier state
@@ -330,6 +334,7 @@ impl Vault {
             device_name: options.device_name.clone(),
             // Who joins says so to the primary.
             enroll: options.enroll && !away,
+            seen: options.seen.clone(),
             purpose: options.purpose,
             accept_loss: options.accept_loss || away,
             unlock: &mut *options.unlock,
@@ -469,6 +474,9 @@ impl Vault {
             vault.tree_packs = super::packs::TreePacks::new(None);
         }
         vault.pin()?;
+        if options.purpose != Purpose::Check {
+            vault.settle();
+        }
         Ok(vault)
     }
 
@@ -502,6 +510,9 @@ impl Vault {
         let unlocked = unlock(provider, records.all(), options.vault, slot)?;
         let roster = unlocked.roster;
         check_readable(&roster)?;
+        if let Some(head) = options.seen.iter().find(|head| !roster.knows(**head)) {
+            return Err(VaultError::RosterRolledBack { head: *head });
+        }
         let keys = roster.open_as(provider, &unlocked.device)?;
         let logs = LogListing::read_whole(&store)?;
         let reading = Reading { provider, roster: &roster, keys: &keys };
@@ -600,7 +611,13 @@ impl Vault {
     ) -> Self {
         let mut notes = Vec::new();
         if !roster.void.is_empty() {
-            notes.push(format!("{} roster records do not count; 'zvault check' names them", roster.void.len()));
+            notes.push(format!("{} roster records do not count; 'zvault devices' names them", roster.void.len()));
+        }
+        if roster.settings.values().any(|setting| !setting.lost.is_empty()) {
+            notes.push("two admins changed the same setting at once; 'zvault devices' shows what was lost".into());
+        }
+        if roster.root_is_frozen {
+            notes.push("two recovery keys were made at the same moment, and neither of them counts as one".into());
         }
         // Noise that anybody can plant, or a snapshot that is lost: only a check tells them apart.
         let unread = roster.ignored.len() + log.junk().len();
@@ -644,6 +661,8 @@ impl Vault {
             records,
             roster,
             keys,
+            now: Mutex::default(),
+            packs_under: Mutex::default(),
             domain,
             device,
             device_name,
@@ -713,17 +732,26 @@ impl Vault {
 
     pub(super) fn refresh_roster(&mut self, listing: &Listing) -> Result<(), VaultError> {
         let records = Records::fetch(self.provider, &self.store, listing, &self.records)?;
-        let roster = Roster::build(self.provider, records.all(), Some(self.id()))
-            .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
-        if let Some(head) = self.roster.heads.iter().find(|head| !roster.knows(**head)) {
-            return Err(VaultError::RosterRolledBack { head: *head });
-        }
+        let roster = self.build_newer(&records)?;
         if roster.heads != self.roster.heads {
             check_readable(&roster)?;
             self.keys = roster.open_as(self.provider, &self.device)?;
         }
+        self.follow_records(&records);
         (self.roster, self.records) = (roster, records);
+        self.is_now();
         Ok(())
+    }
+
+    /// The roster of these records, which has all heads that this run has seen.
+    pub(super) fn build_newer(&self, records: &Records) -> Result<Roster, VaultError> {
+        let roster = Roster::build(self.provider, records.all(), Some(self.id()))
+            .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
+        let seen = self.heads_now();
+        match self.roster.heads.iter().chain(&seen).find(|head| !roster.knows(**head)) {
+            Some(head) => Err(VaultError::RosterRolledBack { head: *head }),
+            None => Ok(roster),
+        }
     }
 }
 

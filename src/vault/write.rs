@@ -12,6 +12,7 @@ use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time, sizes};
 
 use super::index::Tables;
+use super::now::PacksUnder;
 use super::{Vault, VaultError};
 use crate::Trouble;
 use crate::index::{Delta, MAX_DELTAS, MAX_DELTAS_OF_ANOTHER_SET, TableInfo, merge_plan, merge_tables};
@@ -25,7 +26,7 @@ use crate::sync::lock;
 impl Vault {
     /// Checks that this device may push, and holds the vault for this run: two pushes of one device do not run at once.
     pub(crate) fn may_push(&mut self) -> Result<(), VaultError> {
-        self.check_push()?;
+        self.check_pusher()?;
         if self.lock.is_none() && !self.ephemeral {
             self.lock = Some(self.home.lock(self.id())?);
         }
@@ -39,10 +40,17 @@ impl Vault {
         self.index.take();
         *lock(&self.unusable_tables) = Default::default();
         lock(&self.journal).clear();
+        *lock(&self.packs_under) = PacksUnder::default();
+        self.settle();
         self.check_push()
     }
 
     fn check_push(&self) -> Result<(), VaultError> {
+        self.check_pusher()?;
+        self.keys.current_epoch().map(|_| ()).ok_or(VaultError::NoCleanEpoch)
+    }
+
+    fn check_pusher(&self) -> Result<(), VaultError> {
         let device = self.roster.devices.get(&self.device.id);
         let unknown: Vec<_> = self.roster.features.write.iter().cloned().collect();
         if !unknown.is_empty() || self.roster.has_unknown_operations {
@@ -52,22 +60,35 @@ impl Vault {
             Some(device) if device.is_member() && device.capabilities.contains(Capabilities::PUSH) => {}
             _ => return Err(VaultError::NotAllowed { device: self.device.id, what: "push" }),
         }
-        self.check_primary()?;
-        self.keys.current_epoch().map(|_| ()).ok_or(VaultError::NoCleanEpoch)
+        self.check_primary()
     }
 
     /// A fresh pack of this device under the current epoch.
     pub(crate) fn new_pack(&self, tree: bool, buffer: Vec<u8>) -> Result<PackWriter, VaultError> {
-        let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
-        let header =
-            self.header(if tree { ObjectType::TreePack } else { ObjectType::DataPack }, epoch.id, Mode::Symmetric)?;
-        Ok(PackWriter::with_buffer(PackKeys::symmetric(self.provider, header, &epoch.data)?, buffer)?)
+        Ok(PackWriter::with_buffer(self.pack_keys(tree)?, buffer)?)
+    }
+
+    /// A pack that is about to be stored, under the epoch of now if the one that it was begun under has ended.
+    pub(crate) fn renew_pack(&self, tree: bool, pack: PackWriter) -> Result<PackWriter, VaultError> {
+        if Some(pack.epoch()) == self.epoch_now() {
+            return Ok(pack);
+        }
+        Ok(pack.reseal(self.pack_keys(tree)?)?)
+    }
+
+    fn pack_keys(&self, tree: bool) -> Result<PackKeys, VaultError> {
+        let object_type = if tree { ObjectType::TreePack } else { ObjectType::DataPack };
+        self.with_epoch(|epoch| {
+            let header = self.header(object_type, epoch.id, Mode::Symmetric)?;
+            Ok(PackKeys::symmetric(self.provider, header, &epoch.data)?)
+        })
     }
 
     /// Stores a pack and takes its chunks into the index. The journal names it until an entry does, and does so before it
     /// is stored: a push that is killed in between would leave a pack that nobody ever finds.
     pub(crate) fn store_pack(&self, pack: FullPack) -> Result<StoredPack, VaultError> {
         self.note_in_journal(pack.name)?;
+        lock(&self.packs_under).count(&pack.bytes);
         let bytes = (pack.name.tree || self.has_followers()).then(|| pack.bytes.clone());
         let stored = self.store.put_pack(pack)?;
         if let Some(bytes) = bytes {
@@ -82,16 +103,28 @@ impl Vault {
 
     /// Seals and stores index deltas of all packs that were stored since the last ones. They count once an entry names them.
     pub(crate) fn store_deltas(&self) -> Result<Vec<NewDelta>, VaultError> {
-        let deltas = self.index()?.take_deltas();
+        self.put_deltas(self.index()?.take_deltas())
+    }
+
+    fn put_deltas(&self, deltas: Vec<Delta>) -> Result<Vec<NewDelta>, VaultError> {
         let stored = parallel::map(&deltas, TABLES, |delta| {
-            let bytes = self.seal_table(ObjectType::Delta, &delta.table().encode()?)?;
+            let (epoch, bytes) = self.seal_table(ObjectType::Delta, &delta.table().encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
             let bytes = Bytes::from(bytes);
             let stored = self.store.put_delta(self.device.id, hash, bytes.clone(), delta.packs())?;
             self.follow(ObjectName::Delta { device: self.device.id, hash }, &bytes);
-            Ok::<_, VaultError>(stored)
+            Ok::<_, VaultError>((epoch, stored))
         })?;
-        Ok(stored.into_iter().zip(deltas).map(|(stored, delta)| NewDelta { stored, delta }).collect())
+        Ok(stored.into_iter().zip(deltas).map(|((epoch, stored), delta)| NewDelta { stored, delta, epoch }).collect())
+    }
+
+    /// Tables that were sealed under an epoch that has ended since are sealed and stored again: who was revoked with it is not
+    /// to learn which chunks there are. What was stored is named by nothing.
+    fn renew_deltas(&self, deltas: Vec<NewDelta>) -> Result<Vec<NewDelta>, VaultError> {
+        let now = self.epoch_now();
+        let (kept, ended): (Vec<_>, Vec<_>) = deltas.into_iter().partition(|delta| Some(delta.epoch) == now);
+        let renewed = self.put_deltas(ended.into_iter().map(|delta| delta.delta).collect())?;
+        Ok(kept.into_iter().chain(renewed).collect())
     }
 
     /// Says that a push has come so far: what it stored counts from now on, whether it ends or not (GC-9).
@@ -105,10 +138,19 @@ impl Vault {
         Ok(())
     }
 
+    /// An entry of no use, by a device that does not look whether it may.
+    #[cfg(test)]
+    pub(crate) fn append_progress_for_tests(&self) -> Result<Identity, VaultError> {
+        let entry = self.entry(crate::now(), Payload::Progress, &[])?;
+        let identity = entry.entry.identity;
+        self.put_entry(entry)?;
+        Ok(identity)
+    }
+
     /// An entry names these deltas: only now may the local copy hold their rows. A row that is in there and in no delta
     /// that counts is a chunk that the next push relies on and nobody else can find.
     fn named(&self, deltas: &[NewDelta]) -> Result<(), VaultError> {
-        for NewDelta { stored, delta } in deltas {
+        for NewDelta { stored, delta, .. } in deltas {
             self.index()?.absorb_own(stored, delta)?;
         }
         Ok(())
@@ -143,7 +185,7 @@ impl Vault {
         &mut self,
         time: Time,
         snapshot: Snapshot,
-        deltas: &[NewDelta],
+        deltas: Vec<NewDelta>,
     ) -> Result<Identity, VaultError> {
         let unstored = self.index()?.pending();
         if unstored > 0 {
@@ -156,6 +198,7 @@ impl Vault {
         if self.log.condemned(&self.collectors()) != condemned {
             return Err(VaultError::Collected);
         }
+        let deltas = &self.renew_deltas(deltas)?[..];
         let entry = self.entry(time, Payload::Snapshot(snapshot), deltas)?;
         let identity = entry.entry.identity;
         self.put_entry(entry)?;
@@ -212,7 +255,7 @@ impl Vault {
         let merged = merge_tables(&merge, &Default::default());
         drop(merge);
         let stored = parallel::map(&merged, TABLES, |table| {
-            let bytes = self.seal_table(ObjectType::Shard, &table.encode()?)?;
+            let (_, bytes) = self.seal_table(ObjectType::Shard, &table.encode()?)?;
             let hash = ObjectHash(self.provider.hash.hash(&[&bytes]));
             let (name, bytes) = (ObjectName::Shard { device: self.device.id, hash }, Bytes::from(bytes));
             self.store.put(&name, bytes.clone())?;
@@ -323,12 +366,13 @@ impl Vault {
         Ok(self.home.set_journal(self.provider, self.id(), &SecretBytes::new(journal.clone()))?)
     }
 
-    fn seal_table(&self, object_type: ObjectType, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
-        let header = self.header(object_type, epoch.id, Mode::Symmetric)?;
-        let dek = dek(self.provider, &epoch.index, &header.encode(), &header.salt);
-        // Ids do not compress.
-        Ok(seal_object(self.provider, &header, &[], &dek, plain, None, 0)?)
+    fn seal_table(&self, object_type: ObjectType, plain: &[u8]) -> Result<(EpochId, Vec<u8>), VaultError> {
+        self.with_epoch(|epoch| {
+            let header = self.header(object_type, epoch.id, Mode::Symmetric)?;
+            let dek = dek(self.provider, &epoch.index, &header.encode(), &header.salt);
+            // Ids do not compress.
+            Ok((epoch.id, seal_object(self.provider, &header, &[], &dek, plain, None, 0)?))
+        })
     }
 
     fn header(&self, object_type: ObjectType, epoch: EpochId, mode: Mode) -> Result<Header, VaultError> {
@@ -344,7 +388,7 @@ impl Vault {
         let others = self.log.devices().filter(|device| *device != self.device.id);
         let body = Body {
             time,
-            roster_heads: self.roster.heads.clone(),
+            roster_heads: self.heads_now(),
             other_heads: others
                 .filter_map(|device| self.log.heads(device).first().map(|head| (device, *head)))
                 .filter(|(device, head)| self.last_reported(*device) != Some(*head))
@@ -358,7 +402,6 @@ impl Vault {
     }
 
     pub(super) fn seal_entry(&self, body: &Body) -> Result<NewEntry, VaultError> {
-        let epoch = self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?;
         let (prev, seq) = match *lock(&self.own_end) {
             Some((identity, seq)) => (vec![identity], seq + 1),
             None => {
@@ -368,13 +411,15 @@ impl Vault {
                 (prev, seq)
             }
         };
-        let header = self.header(ObjectType::Entry, epoch.id, Mode::Symmetric)?;
-        let prefix = entry_prefix(&header, seq, &prev);
-        let dek = dek(self.provider, &epoch.log, &prefix, &header.salt);
-        let extra = &prefix[vault_format::header::HEADER_LEN..];
-        let reserve = self.provider.suite.signature_len();
         let plain = body.encode()?;
-        let mut bytes = seal_object(self.provider, &header, extra, &dek, &plain, Some(ENTRY_LEVEL), reserve)?;
+        let mut bytes = self.with_epoch(|epoch| {
+            let header = self.header(ObjectType::Entry, epoch.id, Mode::Symmetric)?;
+            let prefix = entry_prefix(&header, seq, &prev);
+            let dek = dek(self.provider, &epoch.log, &prefix, &header.salt);
+            let extra = &prefix[vault_format::header::HEADER_LEN..];
+            let reserve = self.provider.suite.signature_len();
+            Ok(seal_object(self.provider, &header, extra, &dek, &plain, Some(ENTRY_LEVEL), reserve)?)
+        })?;
         let identity = Identity(self.provider.hash.hash(&[&bytes]));
         let signature = self.device.sign_stored(self.provider, ObjectType::Entry, &bytes)?;
         bytes.extend_from_slice(&signature);
@@ -411,6 +456,8 @@ impl Vault {
 pub(crate) struct NewDelta {
     stored: StoredDelta,
     delta: Delta,
+    /// What it is sealed under.
+    epoch: EpochId,
 }
 
 /// An entry that is ready to be stored.

@@ -146,6 +146,7 @@ fn open_at(
         cache: cache.as_deref(),
         device_name: host_name(),
         enroll: !global.ephemeral,
+        seen: Vec::new(),
         purpose,
         accept_loss,
         unlock: &mut secrets,

@@ -1,0 +1,461 @@
+//! The devices of a vault, and what admins change about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use vault_format::log::Payload;
+use vault_format::name::roster_prefix;
+use vault_format::roster::{Capabilities, SlotKdf};
+use vault_format::{DeviceId, EpochId, Identity, Time};
+
+use super::{Vault, VaultError};
+use crate::keys::{DeviceKeys, NewSlot, Passphrase, SlotSecret, Words};
+use crate::log::LogEntry;
+use crate::roster::{Author, Device, NewRecord, Rank, ReaderKeys, SlotOptions, WriteError, unlock};
+use crate::store::Store;
+use crate::vault::UnlockSecret;
+
+/// A device as people are shown it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// Its id.
+    pub id: DeviceId,
+    /// What it is called; None: only whoever added it knows.
+    pub name: Option<String>,
+    /// A machine, or the secret of a person.
+    pub kind: DeviceKind,
+    /// What it may do.
+    pub capabilities: Capabilities,
+    /// Whom it reaches.
+    pub rank: Rank,
+    /// This run acts as it.
+    pub is_this: bool,
+    /// When it was added, as whoever added it says.
+    pub added: Time,
+    /// Who added it.
+    pub added_by: DeviceId,
+    /// Its newest snapshot, by its own log.
+    pub last_push: Option<Time>,
+    /// Its newest entry of any kind.
+    pub last_seen: Option<Time>,
+    /// Who revoked it, and when: it is no member any more.
+    pub revoked: Option<RevokedInfo>,
+}
+
+/// Who revoked a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RevokedInfo {
+    /// Who signed it.
+    pub by: DeviceId,
+    /// When, as that one says.
+    pub time: Time,
+}
+
+/// What a member of the roster is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceKind {
+    /// A machine with keys of its own.
+    Machine,
+    /// A passphrase.
+    Passphrase,
+    /// 24 words.
+    RecoveryKey,
+}
+
+/// A device that was just revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedDevice {
+    /// What it was.
+    pub device: DeviceInfo,
+    /// The last entry of its log that counts.
+    pub last: Option<(Identity, u64)>,
+    /// Entries of its log that count no longer.
+    pub void: Vec<VoidEntry>,
+    /// Entries of its log that others say they have seen, and that the store does not show.
+    pub withheld: Vec<WithheldEntry>,
+    /// The epoch that begins.
+    pub epoch: Option<EpochId>,
+    /// Nobody pushes until an admin's device has started an epoch.
+    pub wants_epoch: bool,
+    /// Members that cannot open the new epoch: whoever added them did not say how to seal to them.
+    pub left_out: Vec<DeviceId>,
+    /// Members that it had added: they stay.
+    pub added: Vec<DeviceId>,
+    /// Other stores that could not be told, and why.
+    pub not_told: Vec<String>,
+}
+
+/// An entry that a revocation made void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VoidEntry {
+    /// Which.
+    pub identity: Identity,
+    /// Its number.
+    pub seq: u64,
+    /// When it was written, as its writer says.
+    pub time: Time,
+    /// Whether a snapshot is lost with it.
+    pub is_snapshot: bool,
+}
+
+/// An entry that somebody has seen and the store does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WithheldEntry {
+    /// Who says so.
+    pub seen_by: DeviceId,
+    /// Which.
+    pub identity: Identity,
+}
+
+impl Vault {
+    /// All devices that the vault ever had: members first, by their names.
+    pub fn devices(&self) -> Vec<DeviceInfo> {
+        let mut all: Vec<_> = self.roster.devices.iter().map(|(id, device)| self.device_info(*id, device)).collect();
+        all.sort_by(|a, b| {
+            (a.revoked.is_some(), a.kind != DeviceKind::Machine, &a.name, a.id).cmp(&(
+                b.revoked.is_some(),
+                b.kind != DeviceKind::Machine,
+                &b.name,
+                b.id,
+            ))
+        });
+        all
+    }
+
+    /// The device that a person named: by its name, or by the beginning of its id. Members only, unless there is none.
+    pub fn find_device(&self, text: &str) -> Result<DeviceInfo, VaultError> {
+        let (members, gone): (Vec<_>, Vec<_>) = self.devices().into_iter().partition(|device| device.revoked.is_none());
+        for candidates in [members, gone] {
+            let named: Vec<_> = candidates.iter().filter(|device| device.name.as_deref() == Some(text)).collect();
+            let lower = text.to_ascii_lowercase();
+            let by_id = |device: &&DeviceInfo| !lower.is_empty() && device.id.to_string().starts_with(&lower);
+            let found = if named.is_empty() { candidates.iter().filter(by_id).collect() } else { named };
+            match found[..] {
+                [] => {}
+                [device] => return Ok(device.clone()),
+                _ => {
+                    let ids: Vec<_> = found.iter().map(|device| format!("{:.12}", device.id)).collect();
+                    return Err(VaultError::WhichDevice { text: text.to_owned(), found: ids.join(", ") });
+                }
+            }
+        }
+        Err(VaultError::UnknownDevice { text: text.to_owned() })
+    }
+
+    /// Whether the device of this run may change the roster.
+    pub fn is_admin(&self) -> bool {
+        self.roster.devices.get(&self.device.id).is_some_and(|device| device.is_member() && device.rank >= Rank::Admin)
+    }
+
+    /// Calls a device something else. `by`: a secret whose owner signs, instead of this machine's device.
+    pub fn rename_device(
+        &mut self,
+        device: DeviceId,
+        name: &str,
+        by: Option<&UnlockSecret>,
+    ) -> Result<Vec<String>, VaultError> {
+        let record = self.author(by, |author| author.rename(device, name))?;
+        self.write_record(record)
+    }
+
+    /// Gives a device more capabilities.
+    pub fn grant(
+        &mut self,
+        device: DeviceId,
+        more: Capabilities,
+        by: Option<&UnlockSecret>,
+    ) -> Result<Vec<String>, VaultError> {
+        let record = self.author(by, |author| author.grant(device, more))?;
+        self.write_record(record)
+    }
+
+    /// Ends a device. The last entry of its log that counts is the newest that anybody has seen.
+    pub fn revoke(&mut self, device: DeviceId, by: Option<&UnlockSecret>) -> Result<RevokedDevice, VaultError> {
+        self.revoke_with(device, by, |author, last| author.revoke(device, last))
+    }
+
+    /// Ends a passphrase.
+    pub fn remove_slot(&mut self, device: DeviceId, by: Option<&UnlockSecret>) -> Result<RevokedDevice, VaultError> {
+        self.revoke_with(device, by, |author, last| author.remove_slot(device, last))
+    }
+
+    /// Adds a passphrase. Gives its id, and the stores that could not be told.
+    pub fn add_slot(
+        &mut self,
+        passphrase: &Passphrase,
+        low_memory: bool,
+        name: &str,
+        by: Option<&UnlockSecret>,
+    ) -> Result<(DeviceId, Vec<String>), VaultError> {
+        let options = SlotOptions { secret: self.new_slot(passphrase, low_memory), name };
+        let slotted = self.author(by, |author| author.add_slot(&options))?;
+        Ok((slotted.device, self.write_record(slotted.record)?))
+    }
+
+    /// Puts another passphrase in the place of one: what the old one opens stays open to it, and nothing newer is.
+    pub fn change_slot(
+        &mut self,
+        old: DeviceId,
+        passphrase: &Passphrase,
+        low_memory: bool,
+        by: Option<&UnlockSecret>,
+    ) -> Result<(DeviceId, Vec<String>), VaultError> {
+        let name = self.keys.device_names.get(&old).cloned().unwrap_or_else(|| "passphrase".into());
+        let options = SlotOptions { secret: self.new_slot(passphrase, low_memory), name: &name };
+        self.replace(old, &options, None, by)
+    }
+
+    /// Makes new words of the recovery key, signed by whoever is root: the old words, or, where a vault has none, the
+    /// passphrase. That one stays, as a passphrase beside words is.
+    pub fn new_recovery_words(
+        &mut self,
+        root: &UnlockSecret,
+        low_memory: bool,
+    ) -> Result<(Words, DeviceId, Vec<String>), VaultError> {
+        let root_id = self.root_device().ok_or(VaultError::NoRoot)?;
+        let words = Words::generate(self.provider.random)?;
+        let options = SlotOptions { secret: NewSlot::Words(&words), name: "recovery key" };
+        let (device, not_told) = match root {
+            UnlockSecret::Words(_) => self.replace(root_id, &options, None, Some(root))?,
+            UnlockSecret::Passphrase(passphrase) => {
+                let kept = SlotOptions { secret: self.new_slot(passphrase, low_memory), name: "passphrase" };
+                self.replace(root_id, &options, Some(&kept), Some(root))?
+            }
+        };
+        Ok((words, device, not_told))
+    }
+
+    /// The virtual device that is root, if there is one.
+    pub fn root_device(&self) -> Option<DeviceId> {
+        self.roster.members().find(|(_, device)| device.rank == Rank::Root).map(|(id, _)| id)
+    }
+
+    /// Whether a secret opens the vault now.
+    pub fn check_secret(&self, secret: &UnlockSecret) -> Result<(), VaultError> {
+        self.unlocked(secret).map(|_| ())
+    }
+
+    /// Where the vault's primary store is, for those who have nothing but what is written down.
+    pub fn public_url(&self) -> &str {
+        let primary = self.roster.primary_store().and_then(|id| self.keys.store_urls.get(&id));
+        primary.map_or(&self.url, |url| url)
+    }
+
+    /// Merges what admins wrote at once, starts an epoch if there is no clean one, and gives keys to who lacks them: whoever
+    /// has `admin` and runs next does it (rule R-7). That it cannot is told and stops nothing.
+    pub(super) fn settle(&mut self) {
+        if self.ephemeral || self.behind.is_some() || self.is_away || !self.is_admin() || self.check_primary().is_err()
+        {
+            return;
+        }
+        for _ in 0..MERGES {
+            let told = match self.author(None, |author| author.merge()) {
+                Ok(None) => return,
+                Ok(Some(merged)) => self.write_record(merged.record),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = told {
+                self.notes.push(format!("the vault's devices could not be put in order: {}", crate::chain(&error)));
+                return;
+            }
+        }
+    }
+
+    fn revoke_with(
+        &mut self,
+        device: DeviceId,
+        by: Option<&UnlockSecret>,
+        write: impl FnOnce(&Author<'_>, Option<Identity>) -> Result<crate::roster::Revoked, WriteError>,
+    ) -> Result<RevokedDevice, VaultError> {
+        // What it wrote until now counts, as far as anybody has seen it.
+        self.refresh()?;
+        let known = self.roster.devices.get(&device).ok_or(WriteError::NotAMember { device })?;
+        let info = self.device_info(device, known);
+        let (last, withheld) = self.last_of(device);
+        let revoked = self.author(by, |author| write(author, last.map(|entry| entry.identity)))?;
+        let last = last.map(|entry| (entry.identity, entry.seq));
+        let before: Vec<VoidEntry> = self.log.of(device).map(VoidEntry::of).collect();
+        let added = self.added_by(device);
+        let is_this = device == self.device.id;
+        let not_told = if is_this {
+            // From here on this machine is a stranger: it forgets keys that open nothing new.
+            let bytes = Bytes::from(revoked.record.bytes);
+            self.store.put(&revoked.record.name, bytes.clone())?;
+            self.home.forget(self.id())?;
+            self.tell_others(|store| {
+                store.put(&revoked.record.name, bytes.clone())?;
+                Ok(())
+            })
+        } else {
+            let not_told = self.write_record(revoked.record)?;
+            if self.roster.devices[&device].is_member() {
+                return Err(WriteError::NoEffect.into());
+            }
+            self.refresh()?;
+            not_told
+        };
+        let void = before.into_iter().filter(|entry| self.log.get(&entry.identity).is_none()).collect();
+        Ok(RevokedDevice {
+            device: info,
+            last,
+            void,
+            withheld,
+            epoch: revoked.epoch,
+            wants_epoch: revoked.wants_epoch,
+            left_out: revoked.left_out,
+            added,
+            not_told,
+        })
+    }
+
+    fn replace(
+        &mut self,
+        old: DeviceId,
+        options: &SlotOptions<'_>,
+        beside: Option<&SlotOptions<'_>>,
+        by: Option<&UnlockSecret>,
+    ) -> Result<(DeviceId, Vec<String>), VaultError> {
+        self.refresh()?;
+        let last = self.last_of(old).0.map(|entry| entry.identity);
+        let slotted = self.author(by, |author| author.replace_slot(old, last, options, beside))?;
+        let not_told = self.write_record(slotted.record)?;
+        // Who acts as the secret that was just replaced has nothing more to read.
+        if self.device.id != old {
+            self.refresh()?;
+        }
+        Ok((slotted.device, not_told))
+    }
+
+    fn new_slot<'p>(&self, passphrase: &'p Passphrase, low_memory: bool) -> NewSlot<'p> {
+        let password = self.provider.password;
+        let params = if low_memory {
+            password.fit_low_memory()
+        } else {
+            password.fit(crypto_backends::memory::total().unwrap_or(0))
+        };
+        NewSlot::Passphrase { passphrase, params, low_memory }
+    }
+
+    /// Whoever signs: this run's device, or the virtual one of a secret.
+    pub(super) fn author<T>(
+        &self,
+        by: Option<&UnlockSecret>,
+        write: impl FnOnce(&Author<'_>) -> Result<T, WriteError>,
+    ) -> Result<T, VaultError> {
+        self.check_primary()?;
+        let as_virtual: Option<(DeviceKeys, ReaderKeys)> = match by {
+            None => None,
+            Some(secret) => {
+                let device = self.unlocked(secret)?;
+                let keys = self.roster.open_as(self.provider, &device)?;
+                Some((device, keys))
+            }
+        };
+        let (signer, keys) = as_virtual.as_ref().map_or((&self.device, &self.keys), |(device, keys)| (device, keys));
+        let author = Author {
+            provider: self.provider,
+            objects: self.records.all(),
+            roster: &self.roster,
+            keys,
+            signer,
+            time: crate::now(),
+        };
+        Ok(write(&author)?)
+    }
+
+    fn unlocked(&self, secret: &UnlockSecret) -> Result<DeviceKeys, VaultError> {
+        let slot = match secret {
+            UnlockSecret::Passphrase(passphrase) => SlotSecret::Passphrase(passphrase),
+            UnlockSecret::Words(words) => SlotSecret::Words(words),
+        };
+        Ok(unlock(self.provider, self.records.all(), Some(self.id()), slot)?.device)
+    }
+
+    /// Stores a record and takes it in, here and, as far as they can be reached, in the other stores. Gives those that could
+    /// not be told.
+    fn write_record(&mut self, record: NewRecord) -> Result<Vec<String>, VaultError> {
+        self.store.put(&record.name, Bytes::from(record.bytes))?;
+        let listing = self.store.list(&roster_prefix())?;
+        match self.refresh_roster(&listing) {
+            // The record ends the very device that this run acts as.
+            Err(VaultError::Open(_)) if self.ephemeral => {}
+            told => told?,
+        }
+        self.pin()?;
+        Ok(self.tell_others(|store| self.tell(store)))
+    }
+
+    /// Gives the other stores that could not be told.
+    fn tell_others(&self, tell: impl Fn(&Store) -> Result<(), VaultError>) -> Vec<String> {
+        let failed = self.others.iter().filter_map(|other| {
+            let told = match other.store() {
+                Ok(store) => tell(store).map_err(|error| crate::chain(&error)),
+                Err(error) => Err(error.0.clone()),
+            };
+            let reason = told.err()?;
+            Some(format!("{} was not told, and 'zvault mirror' will: {reason}", other.config.name))
+        });
+        failed.collect()
+    }
+
+    /// The newest entry of a device's log, and what others say they have seen of it and the store does not show.
+    fn last_of(&self, device: DeviceId) -> (Option<&LogEntry>, Vec<WithheldEntry>) {
+        let heads = self.log.heads(device);
+        let last = heads.iter().filter_map(|head| self.log.get(head)).max_by_key(|entry| (entry.seq, entry.identity));
+        let mut withheld = BTreeMap::new();
+        for entry in self.log.entries() {
+            if let Some(head) = entry.body.other_heads.get(&device)
+                && self.log.get(head).is_none()
+            {
+                withheld.entry(*head).or_insert(entry.device);
+            }
+        }
+        let withheld = withheld.into_iter().map(|(identity, seen_by)| WithheldEntry { seen_by, identity }).collect();
+        (last, withheld)
+    }
+
+    /// Members that a device has added, and those that they have added.
+    fn added_by(&self, device: DeviceId) -> Vec<DeviceId> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![device]);
+        while let Some(sponsor) = open.pop() {
+            for (id, member) in self.roster.members() {
+                if member.added_by == sponsor && id != device && id != sponsor && found.insert(id) {
+                    open.push(id);
+                }
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    fn device_info(&self, id: DeviceId, device: &Device) -> DeviceInfo {
+        let is_push = |entry: &&LogEntry| matches!(entry.body.payload, Payload::Snapshot(_));
+        let kind = match device.slot.as_ref().map(|slot| &slot.kdf) {
+            None => DeviceKind::Machine,
+            Some(SlotKdf::Words) => DeviceKind::RecoveryKey,
+            Some(_) => DeviceKind::Passphrase,
+        };
+        DeviceInfo {
+            id,
+            name: self.keys.device_names.get(&id).cloned(),
+            kind,
+            capabilities: device.capabilities,
+            rank: device.rank,
+            is_this: id == self.device.id,
+            added: device.added,
+            added_by: device.added_by,
+            last_push: self.log.of(id).rev().find(is_push).map(|entry| entry.body.time),
+            last_seen: self.log.of(id).next_back().map(|entry| entry.body.time),
+            revoked: device.revocations.first().map(|revoked| RevokedInfo { by: revoked.by, time: revoked.time }),
+        }
+    }
+}
+
+impl VoidEntry {
+    fn of(entry: &LogEntry) -> Self {
+        let is_snapshot = matches!(entry.body.payload, Payload::Snapshot(_));
+        Self { identity: entry.identity, seq: entry.seq, time: entry.body.time, is_snapshot }
+    }
+}
+
+/// Heads beyond what one record can follow, and admins that write at the same moment.
+const MERGES: usize = 4;
