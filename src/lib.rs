@@ -10,6 +10,8 @@ pub mod mirror;
 pub mod pairing;
 mod parallel;
 pub mod push;
+pub mod qr;
+pub mod recovery;
 pub mod restore;
 pub mod roster;
 pub mod source;
