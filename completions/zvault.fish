@@ -53,6 +53,9 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "restore" -d 'Restore 
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "snapshots" -d 'List the snapshots in the vault, oldest first'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "ls" -d 'List the files in a snapshot'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "check" -d 'Check that the vault is whole: its structure and signatures, and if you like all of its data'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "devices" -d 'List the devices of the vault, rename them, let them do more, or end them'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "key" -d 'List the passphrases of the vault, add, change or remove one'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "recovery" -d 'Print the recovery sheet, make new words, or bring a vault back with them'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "doctor" -d 'Check that this machine and the storage are fit for a vault'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "mirror" -d 'Copy the vault from one store to another: what is missing, and nothing else'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "stores" -d 'List the stores of the vault, add or remove one, or change which is the primary'
@@ -60,6 +63,7 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "status" -d 'Tell how 
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "version" -d 'Print what this program is, and which formats and suites it knows; with -v, the algorithms'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "completions" -d 'Print a script that lets a shell complete zvault\'s commands and options'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands into a folder'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l recovery-sheet -d 'Write a page for paper with the 24 words to FILE: it ends in .html or .svg, and must not exist' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l device-name -d 'Name of this device, for the people who share the vault [default: the name of this machine]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
@@ -270,6 +274,324 @@ complete -c zvault -n "__fish_zvault_using_subcommand check" -s q -l quiet -d 'P
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -f -a "list" -d 'List the devices, and what their records have lost or left without effect'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -f -a "rename" -d 'Call a device something else'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -f -a "grant" -d 'Let a device do more; nothing is taken away but with the device'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -f -a "revoke" -d 'End a device for ever: it reads nothing that is pushed from then on, and what it writes does not count'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s y -l yes -d 'Do not ask'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l compromised -d 'It may be in somebody else\'s hands: tell what is to be done about that'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -f -a "list" -d 'List the passphrases and the recovery key'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -f -a "add" -d 'Add a passphrase'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -f -a "remove" -d 'End a passphrase: it opens nothing that is pushed from then on'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -f -a "change" -d 'Put another passphrase in the place of one'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l name -d 'What it is called in lists' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l low-memory -d 'Let it be opened on machines with little memory; guessing it becomes cheaper'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Do not ask'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l low-memory -d 'Let it be opened on machines with little memory; guessing it becomes cheaper'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -f -a "print" -d 'Print a page for paper: the vault, its place, how to get everything back, and a QR code of what is to be compared'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -f -a "new" -d 'Make new words; the old ones open nothing that is pushed from then on'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -f -a "restore" -d 'Make this machine a device of a vault again with the 24 words: an admin, which can do everything'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l html -d 'Write a page for a browser to FILE; it must not exist' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l svg -d 'Write a drawing of one page of A4 to FILE; it must not exist' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l with-words -d 'Put the 24 words on it: they are asked for, or read from --recovery-words-file; needs --html or --svg'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l recovery-sheet -d 'Write a sheet with the new words to FILE, a page if it ends in .html and a drawing if it ends in .svg' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s y -l yes -d 'Do not ask'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l sheet -d 'The text of the sheet\'s QR code: vault and roster are compared with it' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l device-name -d 'What this machine is called [default: its own name]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -s h -l help -d 'Print help'
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F

@@ -264,6 +264,7 @@ Environment:
   ZVAULT_PASSPHRASE_FILE     file that holds it
   ZVAULT_PASSPHRASE_COMMAND  command that prints it
   ZVAULT_PASSPHRASE_FD       open file descriptor to read it from
+  ZVAULT_NEW_PASSPHRASE      the passphrase that 'key add' and 'key change' set; or _FILE, _COMMAND, _FD as above
   ZVAULT_HOME                folder of this device's keys and state
   ZVAULT_CONFIG              file of configuration
   ZVAULT_CACHE_DIR           folder of caches

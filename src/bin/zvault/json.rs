@@ -27,6 +27,11 @@ pub(crate) fn plain_time(time: Time) -> String {
     local(time).map_or_else(|| format!("@{}", time.secs), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // what serde calls
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 fn local(time: Time) -> Option<jiff::Zoned> {
     let timestamp = jiff::Timestamp::new(time.secs, 0).ok()?;
     let nanos = jiff::SignedDuration::from_nanos(i64::from(time.nanos));
@@ -136,6 +141,8 @@ pub(crate) struct PushSummary {
     total_bytes_processed: u64,
     total_duration: f64,
     problems: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    packs_under_ended_epoch: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stores: Vec<FollowedDocument>,
     #[serde(flatten)]
@@ -178,6 +185,7 @@ impl PushSummary {
             total_bytes_processed: report.total_bytes_processed,
             total_duration: report.duration.as_secs_f64(),
             problems: report.problems,
+            packs_under_ended_epoch: report.packs_under_ended_epoch,
             stores: report
                 .stores
                 .iter()

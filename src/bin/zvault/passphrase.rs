@@ -47,17 +47,40 @@ impl<'a> Secrets<'a> {
             }
             Some(source) => self.passphrase(source),
             None => {
-                self.may_ask("a passphrase for the new vault")?;
-                let typed = ask("Passphrase for the new vault: ")?;
-                let passphrase =
-                    Passphrase::new(&typed).map_err(|error| refused(&error, "the passphrase that was typed"))?;
-                let again = ask("Once more: ")?;
-                if *typed != *again {
-                    return Err(CommandError::usage("the two passphrases differ; nothing was made"));
-                }
-                Ok(passphrase)
+                self.may_ask("a passphrase for the new vault", &VARIABLES)?;
+                ask_twice("Passphrase for the new vault: ")
             }
         }
+    }
+
+    /// Another passphrase for a vault that there is; typed twice if it is typed.
+    pub(crate) fn another(&self) -> Result<Passphrase, CommandError> {
+        match set_variable(&NEW_VARIABLES)? {
+            Some(source) => self.passphrase(source),
+            None => {
+                self.may_ask("the new passphrase", &NEW_VARIABLES)?;
+                ask_twice("New passphrase: ")
+            }
+        }
+    }
+
+    /// The 24 words: of their file, or typed.
+    pub(crate) fn root(&self) -> Result<UnlockSecret, CommandError> {
+        if let Some(path) = &self.args.recovery_words_file {
+            return self.words(path).map(UnlockSecret::Words);
+        }
+        if self.stdin_taken || !io::stdin().is_terminal() {
+            return Err(CommandError::usage("the 24 words are needed, and there is no terminal to ask on")
+                .hint("name a file that holds them: --recovery-words-file FILE"));
+        }
+        let typed = ask("The 24 words of the recovery key: ")?;
+        let words = Words::parse(&typed).map_err(|error| CommandError::new(Trouble::WrongKey, error.to_string()))?;
+        Ok(UnlockSecret::Words(words))
+    }
+
+    /// Whatever opens the vault, although this machine needs nothing to open it.
+    pub(crate) fn again(&self, vault_url: &str) -> Result<UnlockSecret, CommandError> {
+        self.open(vault_url)
     }
 
     /// The reason why `unlock` failed here, if it did.
@@ -70,7 +93,7 @@ impl<'a> Secrets<'a> {
             Some(Source::Words(path)) => self.words(&path).map(UnlockSecret::Words),
             Some(source) => self.passphrase(source).map(UnlockSecret::Passphrase),
             None => {
-                self.may_ask(&format!("the passphrase of {vault_url}"))?;
+                self.may_ask(&format!("the passphrase of {vault_url}"), &VARIABLES)?;
                 let typed = ask(&format!("Passphrase of {}, or its 24 words: ", ui::printable(vault_url)))?;
                 if typed.split_whitespace().count() == WORDS {
                     match Words::parse(&typed) {
@@ -105,25 +128,15 @@ impl<'a> Secrets<'a> {
         if let Some(number) = passphrase_fd {
             return Ok(Some(Source::Descriptor(*number)));
         }
-        let set: Vec<&str> = VARIABLES.into_iter().filter(|name| std::env::var_os(name).is_some()).collect();
-        match set[..] {
-            [] => Ok(None),
-            [name] => Source::from_variable(name).map(Some),
-            _ => Err(CommandError::usage(format!(
-                "{} are both set; only one can say what the passphrase is",
-                set.join(" and ")
-            ))
-            .hint("unset all but one")),
-        }
+        set_variable(&VARIABLES)
     }
 
     fn passphrase(&self, source: Source) -> Result<Passphrase, CommandError> {
         match source {
-            Source::Variable => {
-                let value =
-                    std::env::var_os(VARIABLES[0]).map(OsString::into_vec).map(Zeroizing::new).unwrap_or_default();
-                let text = std::str::from_utf8(&value).map_err(|_| refused(&PassphraseError::NotUtf8, VARIABLES[0]))?;
-                Passphrase::new(text).map_err(|error| refused(&error, VARIABLES[0]))
+            Source::Variable(name) => {
+                let value = std::env::var_os(name).map(OsString::into_vec).map(Zeroizing::new).unwrap_or_default();
+                let text = std::str::from_utf8(&value).map_err(|_| refused(&PassphraseError::NotUtf8, name))?;
+                Passphrase::new(text).map_err(|error| refused(&error, name))
             }
             Source::File(path) => {
                 let bytes =
@@ -159,12 +172,16 @@ impl<'a> Secrets<'a> {
         Words::parse(text).map_err(|error| CommandError::new(Trouble::WrongKey, format!("{}: {error}", path.display())))
     }
 
-    fn may_ask(&self, what: &str) -> Result<(), CommandError> {
+    fn may_ask(&self, what: &str, variables: &[&str]) -> Result<(), CommandError> {
         if !self.stdin_taken && io::stdin().is_terminal() {
             return Ok(());
         }
-        Err(CommandError::usage(format!("{what} is needed, and there is no terminal to ask on"))
-            .hint(format!("set one of {}, or use --passphrase-file", VARIABLES.join(", "))))
+        Err(CommandError::usage(format!("{what} is needed, and there is no terminal to ask on")).hint(
+            match variables == VARIABLES {
+                true => format!("set one of {}, or use --passphrase-file", variables.join(", ")),
+                false => format!("set one of {}", variables.join(", ")),
+            },
+        ))
     }
 }
 
@@ -180,7 +197,7 @@ impl Unlock for Secrets<'_> {
 
 /// Where a secret is.
 enum Source {
-    Variable,
+    Variable(&'static str),
     File(PathBuf),
     Command(String),
     Descriptor(u32),
@@ -188,14 +205,14 @@ enum Source {
 }
 
 impl Source {
-    fn from_variable(name: &str) -> Result<Self, CommandError> {
+    fn from_variable(name: &'static str) -> Result<Self, CommandError> {
         let value = std::env::var_os(name).unwrap_or_default();
-        Ok(match name {
-            "ZVAULT_PASSPHRASE" => Self::Variable,
-            "ZVAULT_PASSPHRASE_FILE" => Self::File(value.into()),
-            "ZVAULT_PASSPHRASE_COMMAND" => Self::Command(
+        Ok(match name.rsplit_once('_').map(|(_, sort)| sort) {
+            Some("FILE") => Self::File(value.into()),
+            Some("COMMAND") => Self::Command(
                 value.into_string().map_err(|_| CommandError::usage(format!("{name} is not valid UTF-8")))?,
             ),
+            Some("PASSPHRASE") => Self::Variable(name),
             _ => {
                 let number = value.to_str().and_then(|text| text.parse::<u16>().ok());
                 Self::Descriptor(number.map(u32::from).ok_or_else(|| {
@@ -204,6 +221,20 @@ impl Source {
                 })?)
             }
         })
+    }
+}
+
+/// What the only variable that is set names; None: none is.
+fn set_variable(variables: &[&'static str]) -> Result<Option<Source>, CommandError> {
+    let set: Vec<&'static str> = variables.iter().copied().filter(|name| std::env::var_os(name).is_some()).collect();
+    match set[..] {
+        [] => Ok(None),
+        [name] => Source::from_variable(name).map(Some),
+        _ => Err(CommandError::usage(format!(
+            "{} are both set; only one can say what the passphrase is",
+            set.join(" and ")
+        ))
+        .hint("unset all but one")),
     }
 }
 
@@ -259,12 +290,28 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>, CommandError> {
     })
 }
 
+fn ask_twice(prompt: &str) -> Result<Passphrase, CommandError> {
+    let typed = ask(prompt)?;
+    let passphrase = Passphrase::new(&typed).map_err(|error| refused(&error, "the passphrase that was typed"))?;
+    let again = ask("Once more: ")?;
+    if *typed != *again {
+        return Err(CommandError::usage("the two passphrases differ; nothing was made"));
+    }
+    Ok(passphrase)
+}
+
 fn refused(error: &PassphraseError, from: &str) -> CommandError {
     CommandError::usage(format!("{from}: {error}"))
 }
 
 const VARIABLES: [&str; 4] =
     ["ZVAULT_PASSPHRASE", "ZVAULT_PASSPHRASE_FILE", "ZVAULT_PASSPHRASE_COMMAND", "ZVAULT_PASSPHRASE_FD"];
+const NEW_VARIABLES: [&str; 4] = [
+    "ZVAULT_NEW_PASSPHRASE",
+    "ZVAULT_NEW_PASSPHRASE_FILE",
+    "ZVAULT_NEW_PASSPHRASE_COMMAND",
+    "ZVAULT_NEW_PASSPHRASE_FD",
+];
 const WORDS: usize = 24;
 /// Far more than a passphrase may have (SPEC section 11.4), or 24 words take.
 const MAX_LEN: usize = 8192;

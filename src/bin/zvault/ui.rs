@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::args::Global;
 use crate::error::{CommandError, Failed};
 use crate::json;
+use zvault::Trouble;
 use zvault::store::Patience;
 
 /// Where messages go. Clones write to the same place.
@@ -163,6 +164,23 @@ impl Ui {
             let mut error = io::stderr().lock();
             let _ = error.write_all(format!("{line}\n").as_bytes());
         });
+    }
+
+    /// Asks on the terminal before something that cannot be undone. Without one the answer is an option.
+    pub(crate) fn confirm(&self, question: &str) -> Result<(), CommandError> {
+        if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Err(CommandError::usage("this cannot be undone, and there is no terminal to ask on")
+                .hint("say --yes if it is to be done"));
+        }
+        let mut error = io::stderr().lock();
+        let _ = write!(error, "{} [y/N] ", printable(question));
+        let _ = error.flush();
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        match (read, answer.trim()) {
+            (Ok(_), "y" | "Y" | "yes") => Ok(()),
+            _ => Err(CommandError::new(Trouble::Failed, "nothing was done")),
+        }
     }
 
     /// The bar that is drawn from now on; None: no more.

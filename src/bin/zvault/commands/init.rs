@@ -1,4 +1,5 @@
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -28,6 +29,10 @@ pub(crate) struct InitArgs {
     /// Make no recovery key: who forgets the passphrase and loses all devices has lost the vault
     #[arg(long)]
     no_recovery_key: bool,
+
+    /// Write a page for paper with the 24 words to FILE: it ends in .html or .svg, and must not exist
+    #[arg(long, value_name = "FILE", value_parser = super::recovery::sheet_path, conflicts_with = "no_recovery_key")]
+    recovery_sheet: Option<PathBuf>,
 
     /// Name of this device, for the people who share the vault [default: the name of this machine]
     #[arg(long, value_name = "NAME")]
@@ -59,6 +64,13 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     let home_text = home_path.as_os_str().as_encoded_bytes();
     for note in vault.notes() {
         ui.note(note);
+    }
+
+    if let (Some(path), Some(words)) = (&args.recovery_sheet, &words) {
+        // The words are shown whatever happens to the file.
+        if let Err(error) = super::recovery::write_sheet(&vault, words, path) {
+            ui.warning(&format!("the recovery sheet was not written: {}", error.in_one_line()));
+        }
     }
 
     if ui.json {
@@ -109,7 +121,7 @@ fn not_shown(error: CommandError) -> CommandError {
 }
 
 /// The words in four numbered columns, read downwards.
-fn sheet(words: &Words) -> Zeroizing<String> {
+pub(super) fn sheet(words: &Words) -> Zeroizing<String> {
     let words: Vec<&str> = words.iter().collect();
     let rows = words.len().div_ceil(COLUMNS);
     // Room for all of it, so that growing leaves no copies behind.

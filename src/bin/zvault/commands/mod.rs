@@ -2,12 +2,15 @@
 
 mod check;
 mod completions;
+mod devices;
 mod doctor;
 mod init;
+mod key;
 mod ls;
 mod man;
 mod mirror;
 mod push;
+mod recovery;
 mod restore;
 mod snapshots;
 mod status;
@@ -26,7 +29,7 @@ use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
 use zvault::store::{StoreOptions, StoreUrl};
-use zvault::vault::{OpenOptions, Purpose, StoreConfig, Vault};
+use zvault::vault::{OpenOptions, Purpose, StoreConfig, UnlockSecret, Vault};
 use zvault::{Trouble, VaultId};
 
 /// What to do.
@@ -39,6 +42,9 @@ pub(crate) enum Command {
     Snapshots(snapshots::SnapshotsArgs),
     Ls(ls::LsArgs),
     Check(check::CheckArgs),
+    Devices(devices::DevicesArgs),
+    Key(key::KeyArgs),
+    Recovery(recovery::RecoveryArgs),
     Doctor(doctor::DoctorArgs),
     Mirror(mirror::MirrorArgs),
     Stores(stores::StoresArgs),
@@ -67,6 +73,9 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Snapshots(args) => snapshots::run(args, global, ui),
         Command::Ls(args) => ls::run(args, global, ui),
         Command::Check(args) => check::run(args, global, ui),
+        Command::Devices(args) => devices::run(args, global, ui),
+        Command::Key(args) => key::run(args, global, ui),
+        Command::Recovery(args) => recovery::run(args, global, ui),
         Command::Doctor(args) => doctor::run(args, global, ui),
         Command::Mirror(args) => mirror::run(args, global, ui),
         Command::Stores(args) => stores::run(args, global, ui),
@@ -162,6 +171,14 @@ fn open_at(
         ui.note(note);
     }
     Ok(vault)
+}
+
+/// Who signs a change of the vault's devices: the owner of the 24 words if they are named, else this machine's device.
+fn signer(global: &Global, secrets: &Secrets<'_>) -> Result<Option<UnlockSecret>, CommandError> {
+    match &global.secret.recovery_words_file {
+        Some(_) => secrets.root().map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Tells which other stores gave what the first one did not.
