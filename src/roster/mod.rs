@@ -22,6 +22,5 @@ pub use write::{
     StoreChange, WriteError, capability_names, change_stores, enroll, found, new_store_id,
 };
 
-
 #[cfg(test)]
 mod tests;
