@@ -208,6 +208,11 @@ impl Store {
         self.0.health.patience().on_retry(tell);
     }
 
+    /// Whether whoever waits has ended it: nothing is tried again.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.0.health.patience().is_over()
+    }
+
     /// The folder that this store is, if it is one.
     pub fn folder(&self) -> Option<&std::path::Path> {
         self.0.folder.as_ref().map(Folder::root)
@@ -446,7 +451,7 @@ static MEMORY: Mutex<BTreeMap<String, Arc<InMemory>>> = Mutex::new(BTreeMap::new
 pub const WINDOW: u64 = 1 << 20;
 
 /// How long a request is repeated.
-const RETRY_MAX_TIME: Duration = Duration::from_secs(300);
+pub(crate) const RETRY_MAX_TIME: Duration = Duration::from_secs(300);
 
 /// Requests at one time.
 const PARALLEL_REQUESTS: usize = 8;

@@ -41,7 +41,7 @@ impl Patience {
         self.0.over.store(true, Relaxed);
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.0.over.load(Relaxed)
     }
 }

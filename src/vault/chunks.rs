@@ -63,6 +63,11 @@ pub enum ChunkError {
 }
 
 impl ChunkError {
+    /// Whether it may be over in a moment.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(self, Self::Store { error, .. } if error.is_transient())
+    }
+
     /// What kind of trouble this is.
     pub fn trouble(&self) -> Trouble {
         match self {

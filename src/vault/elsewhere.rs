@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 
 use bytes::Bytes;
 use vault_format::name::{ObjectName, PackName};
@@ -73,16 +74,27 @@ impl Vault {
         place: &Location,
         most: bool,
     ) -> Result<Bytes, ChunkError> {
-        // Each request to a store that is away may take minutes to fail.
-        if self.is_lost()
-            && let Some(bytes) = self.segment_elsewhere(opener, place)
-        {
-            return Ok(bytes);
-        }
-        self.read_segment(opener, place, most).or_else(|error| {
+        let began = Instant::now();
+        loop {
+            // Each request to a store that is away takes its time to fail.
+            if self.is_lost()
+                && let Some(bytes) = self.segment_elsewhere(opener, place)
+            {
+                return Ok(bytes);
+            }
+            let error = match self.read_segment(opener, place, most) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            let was_lost = self.is_lost();
             self.note_loss(&error);
-            self.segment_elsewhere(opener, place).ok_or(error)
-        })
+            if !was_lost && let Some(bytes) = self.segment_elsewhere(opener, place) {
+                return Ok(bytes);
+            }
+            if !error.is_passing() || began.elapsed() >= self.outage || self.store.is_given_up() {
+                return Err(error);
+            }
+        }
     }
 
     /// Whether the store went away while it was read, and others are asked first.
@@ -92,9 +104,7 @@ impl Vault {
 
     /// Notes that the store has gone away, if this says so.
     pub(crate) fn note_loss(&self, error: &ChunkError) {
-        if let ChunkError::Store { error, .. } = error
-            && error.is_transient()
-        {
+        if error.is_passing() {
             self.is_lost.store(true, Relaxed);
         }
     }

@@ -272,10 +272,20 @@ impl Vault {
 
     /// One bad table, of whichever device, does not keep all others from being used. None: it is noted.
     fn usable_table(&self, name: IndexName) -> Result<Option<Table>, VaultError> {
+        if self.lock.is_none()
+            && self.is_lost()
+            && let Some(Ok(table)) = self.table_elsewhere(&name.into()).map(|stored| self.parse_table(name, &stored))
+        {
+            self.is_borrowed.store(true, Relaxed);
+            return Ok(Some(table));
+        }
         let error = match self.open_table(name) {
             Ok(table) => return Ok(Some(table)),
             Err(error) => error,
         };
+        if matches!(&error, VaultError::Store(error) if error.is_transient()) {
+            self.is_lost.store(true, Relaxed);
+        }
         // Who pushes relies on what the primary has: a chunk that only another store locates is stored again.
         if self.lock.is_none() && self.has_others() {
             let stored = self.table_elsewhere(&name.into());

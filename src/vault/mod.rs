@@ -79,6 +79,8 @@ pub struct Vault {
     told_elsewhere: Mutex<BTreeSet<String>>,
     last_elsewhere: Mutex<Option<(PackName, Bytes)>>,
     is_lost: AtomicBool,
+    /// How long is gone on with where no store gives what is read: each of them is asked for a short time only.
+    outage: Duration,
     /// Some of the index comes from another store.
     is_borrowed: AtomicBool,
     records: records::Records,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
@@ -24,7 +24,7 @@ use crate::roster::{
     EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
 };
 use crate::state::{DeviceState, Home, LogPin, Pins};
-use crate::store::{Listing, OpenMode, Store, StoreError, StoreOptions, StoreUrl, StoreVerdict};
+use crate::store::{Listing, OpenMode, RETRY_MAX_TIME, Store, StoreError, StoreOptions, StoreUrl, StoreVerdict};
 use crate::sync::lock;
 
 /// What a new vault is made with.
@@ -274,11 +274,42 @@ impl Vault {
         if places.is_empty() {
             return Err(VaultError::WhichVault("none"));
         }
-        options.stores.clone_from(&places);
+        // Who only reads does not wait minutes for one store while others may answer.
+        let hurried = options.purpose == Purpose::Read && places.len() > 1;
+        let patient = hurried.then(|| places.clone());
+        let outage = match places[0].options.retry_max_time {
+            None if hurried => RETRY_MAX_TIME,
+            _ => Duration::ZERO,
+        };
+        if hurried {
+            for place in &mut places {
+                place.options.retry_max_time.get_or_insert(FAIL_OVER);
+            }
+        }
+        match (Self::open_first(&places, known, &mut options), patient) {
+            (Ok(mut vault), _) => {
+                vault.outage = outage;
+                Ok(vault)
+            }
+            // None of them answers: perhaps the network is gone for a moment.
+            (Err(error), Some(patient)) if error.is_passing() => {
+                Self::open_first(&patient[..1], known, &mut options).map_err(|_| error)
+            }
+            (opened, _) => opened,
+        }
+    }
+
+    /// Opens the vault from the first of these stores that can be used.
+    fn open_first(
+        places: &[StoreConfig],
+        known: Option<VaultId>,
+        options: &mut OpenOptions<'_>,
+    ) -> Result<Self, VaultError> {
+        options.stores = places.to_vec();
         let mut away: Option<VaultError> = None;
         for (number, place) in places.iter().enumerate() {
             let is_last = number + 1 == places.len();
-            match Self::open_place(place, known, &mut options, away.is_some()) {
+            match Self::open_place(place, known, options, away.is_some()) {
                 Ok(mut vault) => {
                     if let Some(error) = away {
                         let why = crate::chain(&error);
@@ -657,6 +688,7 @@ impl Vault {
             told_elsewhere: Mutex::default(),
             last_elsewhere: Mutex::default(),
             is_lost: AtomicBool::new(false),
+            outage: Duration::ZERO,
             is_borrowed: AtomicBool::new(false),
             records,
             roster,
@@ -848,8 +880,16 @@ impl VaultError {
         }
     }
 
+    /// Whether it may be over in a moment.
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Store(error) | Self::Log(LogError::Store(error)) if error.is_transient())
+    }
+
     /// Whether another secret may open the vault.
     pub fn is_wrong_secret(&self) -> bool {
         matches!(self, Self::Unlock(UnlockError::WrongSecret(_)))
     }
 }
+
+/// How long a store is waited for that does not answer, where others may.
+const FAIL_OVER: Duration = Duration::from_secs(15);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_push_reaches_all_and_who_was_away_catches_up() {
@@ -99,6 +100,22 @@ fn the_primary_goes_away_in_the_middle_of_a_restore() {
         }
     }
     assert!(helped > 2, "a restore is a few requests: {helped}");
+}
+
+/// Where another store may answer, nobody waits five minutes for the first.
+#[test]
+fn who_reads_does_not_wait_long_for_one_store() {
+    let stores = Stores::new(&[Kind::S3, Kind::Azure]);
+    stores.push();
+    for from in [1, 4] {
+        let _ = fs::remove_dir_all(stores.world.path("user/.cache"));
+        stores.at("s3").proxy.set([Rule::when(When::From(from), Fault::ResetBefore)]);
+        let began = Instant::now();
+        let out = format!("patient {from}");
+        run(&mut stores.patient(&restore_of(&stores.world, "latest", &out))).expect_code(0).expect_err("azure");
+        assert!(began.elapsed() < Duration::from_secs(150), "{from}: {:?}", began.elapsed());
+        same(&look(&stores.world.path("data")), &look(&stores.world.path(&out)));
+    }
 }
 
 #[test]
@@ -202,7 +219,14 @@ impl Stores {
 
     /// The program with the configuration, and without a URL.
     pub(crate) fn command(&self, args: &[impl AsRef<str>]) -> Command {
-        let mut command = self.world.bare(args.iter().map(AsRef::as_ref).chain(["--retry-max-time", "1s"]));
+        let mut command = self.patient(args);
+        command.args(["--retry-max-time", "1s"]);
+        command
+    }
+
+    /// The same with the patience that the program has by itself.
+    fn patient(&self, args: &[impl AsRef<str>]) -> Command {
+        let mut command = self.world.bare(args.iter().map(AsRef::as_ref));
         for one in &self.all {
             one.direct.add_secrets(&mut command);
         }
