@@ -26,7 +26,7 @@ mod transport;
 mod url;
 
 pub use background::Upload;
-pub use cloud::CredentialError;
+pub use cloud::{CredentialError, KeptCredentials, shared_credentials, shared_settings};
 pub use error::{BoxError, StoreError};
 pub use options::{OptionError, StoreOptions, known_settings, parse_rate};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
@@ -101,7 +101,7 @@ impl Store {
         match url {
             StoreUrl::S3(_) | StoreUrl::Gcs(_) | StoreUrl::Azure(_) => {
                 let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
-                let environment = cloud::Environment::of_process();
+                let environment = cloud::Environment::of_process().with_kept(url, &options.credentials);
                 let opened = runtime.block_on(cloud::open(url, options, &environment, &label))?;
                 let remote = Remote {
                     transport: opened.transport,

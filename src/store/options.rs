@@ -1,6 +1,7 @@
 //! What a person may say of a store beside its URL. Settings depend on the kind of store and are read where it is opened:
 //! an unknown one is an error there, never a wish that is ignored.
 
+use super::cloud::KeptCredentials;
 use super::retry::Patience;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub struct StoreOptions {
     pub retry_max_time: Option<Duration>,
     /// Who is told while a request is tried again, and may end it.
     pub patience: Patience,
+    /// What was kept of a credential; the environment counts more.
+    pub credentials: KeptCredentials,
 }
 
 /// Why an option of a store cannot be used. Holds no value of a setting that may be a secret.
@@ -122,8 +125,16 @@ impl StoreOptions {
 impl fmt::Debug for StoreOptions {
     /// Somebody will type a secret into a setting: names only.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { settings, ca_cert, limit_upload, limit_download, parallel_requests, retry_max_time, patience } =
-            self;
+        let Self {
+            settings,
+            ca_cert,
+            limit_upload,
+            limit_download,
+            parallel_requests,
+            retry_max_time,
+            patience,
+            credentials: _,
+        } = self;
         f.debug_struct("StoreOptions")
             .field("settings", &settings.keys())
             .field("ca_cert", ca_cert)

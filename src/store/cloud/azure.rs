@@ -227,7 +227,7 @@ async fn credential(
         return Ok((provider, name));
     }
     if let Some((variable, key)) = environment.first(&KEYS) {
-        let name = format!("{variable} of the environment");
+        let name = format!("{variable} {}", environment.whose());
         // The library repeats what it cannot decode.
         let key = AzureAccessKey::try_new(&key).map_err(|_| CredentialError::Failed {
             credential: name.clone(),
@@ -236,7 +236,7 @@ async fn credential(
         return Ok((Arc::new(StaticCredentialProvider::new(AzureCredential::AccessKey(key))), name));
     }
     if let Some((variable, token)) = environment.first(&TOKENS) {
-        let name = format!("{variable} of the environment");
+        let name = format!("{variable} {}", environment.whose());
         let pairs = split_sas(&token).map_err(|_| CredentialError::Failed {
             credential: name.clone(),
             source: "it is not a shared access signature".into(),

@@ -2,6 +2,7 @@
 
 use super::credential::{CredentialError, LOGIN_WAIT, METADATA_WAIT, Named, why_not};
 use super::gcs_external::External;
+use super::share::SERVICE_ACCOUNT_KEY;
 use super::{Environment, OpenError, Opened, below, client_options, transport};
 use crate::store::BoxError;
 use crate::store::options::{Settings, StoreOptions};
@@ -73,7 +74,12 @@ async fn credential(
     }
     if let Some((variable, bearer)) = environment.first(&TOKENS) {
         let provider = Arc::new(StaticCredentialProvider::new(GcpCredential { bearer }));
-        return Ok(Found { provider, name: format!("{variable} of the environment"), endpoint: None });
+        return Ok(Found { provider, name: format!("{variable} {}", environment.whose()), endpoint: None });
+    }
+    if environment.is_kept()
+        && let Some(key) = environment.text(SERVICE_ACCOUNT_KEY)
+    {
+        return from_key(&key, "from the pairing", transport);
     }
     let mut looked = vec![format!("{} (not set)", TOKENS[0])];
     match environment.path(FILE) {
@@ -133,6 +139,22 @@ fn from_file(path: &Path, which: &str, transport: &Transport) -> Result<Found, O
     let name = match file.client_email {
         Some(email) => format!("{kind} {email}, {label}"),
         None => format!("{kind}, {label}"),
+    };
+    let provider = Named::new(store.credentials().clone(), &name, LOGIN_WAIT);
+    Ok(Found { provider, name, endpoint: file.gcs_base_url })
+}
+
+/// The key of a service account.
+fn from_key(key: &str, whose: &str, transport: &Transport) -> Result<Found, OpenError> {
+    let label = format!("a service account {whose}");
+    let failed = |source: BoxError| CredentialError::Failed { credential: label.clone(), source };
+    let file: File = serde_json::from_str(key).map_err(|_| failed("it is not the JSON of a credential".into()))?;
+    let builder = GoogleCloudStorageBuilder::new().with_bucket_name("any").with_retry(retry::of_the_crate());
+    let builder = builder.with_http_connector(transport.clone()).with_client_options(client_options(false));
+    let store = builder.with_service_account_key(key).build().map_err(|error| failed(error.into()))?;
+    let name = match file.client_email {
+        Some(email) => format!("service account {email}, {whose}"),
+        None => label.clone(),
     };
     let provider = Named::new(store.credentials().clone(), &name, LOGIN_WAIT);
     Ok(Found { provider, name, endpoint: file.gcs_base_url })

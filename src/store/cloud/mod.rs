@@ -10,8 +10,10 @@ mod credential;
 mod gcs;
 mod gcs_external;
 mod s3;
+mod share;
 
 pub use credential::CredentialError;
+pub use share::{KeptCredentials, shared_credentials, shared_settings};
 
 use super::options::{OptionError, StoreOptions};
 use super::transport::{Transport, TransportError, TransportOptions, UploadCheck};
@@ -133,14 +135,18 @@ fn client_options(http: bool) -> ClientOptions {
 }
 
 /// The variables of the environment.
-pub(super) struct Environment(Box<Lookup>);
+pub(super) struct Environment {
+    variables: Box<Lookup>,
+    /// Some of them are what was kept.
+    kept: bool,
+}
 
 type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 impl Environment {
     /// Those of the process.
     pub(super) fn of_process() -> Self {
-        Self(Box::new(|name| std::env::var_os(name)))
+        Self { variables: Box::new(|name| std::env::var_os(name)), kept: false }
     }
 
     /// These and no others.
@@ -148,16 +154,16 @@ impl Environment {
     fn of(variables: &[(&'static str, &str)]) -> Self {
         let variables: std::collections::HashMap<&str, OsString> =
             variables.iter().map(|(name, value)| (*name, OsString::from(value))).collect();
-        Self(Box::new(move |name| variables.get(name).cloned()))
+        Self { variables: Box::new(move |name| variables.get(name).cloned()), kept: false }
     }
 
     /// An empty variable is one that is not set.
     fn text(&self, name: &str) -> Option<String> {
-        (self.0)(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
+        (self.variables)(name).and_then(|value| value.into_string().ok()).filter(|value| !value.is_empty())
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
-        (self.0)(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+        (self.variables)(name).filter(|value| !value.is_empty()).map(PathBuf::from)
     }
 
     /// The first of several names of one thing that is set.

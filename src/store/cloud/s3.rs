@@ -294,8 +294,8 @@ fn from_environment(environment: &Environment) -> Result<Option<(AwsCredential, 
         (Some(key_id), Some(secret_key)) => {
             let token = environment.text("AWS_SESSION_TOKEN");
             let name = match token {
-                Some(_) => format!("{KEY} of the environment, with a session token"),
-                None => format!("{KEY} of the environment"),
+                Some(_) => format!("{KEY} {}, with a session token", environment.whose()),
+                None => format!("{KEY} {}", environment.whose()),
             };
             Ok(Some((AwsCredential { key_id, secret_key, token }, name)))
         }

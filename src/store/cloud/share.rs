@@ -1,0 +1,159 @@
+//! What another machine needs to reach the same bucket: settings that are not secret, and, if the person says so, the credential.
+
+use super::Environment;
+use crate::store::{StoreOptions, StoreUrl};
+use crypto_backends::SecretBytes;
+use std::path::PathBuf;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Credentials that were kept for a store, by the name of the variable that would hold them. They count where the environment gives
+/// none. Clones are the same.
+#[derive(Clone, Default)]
+pub struct KeptCredentials(Option<Arc<Vec<(String, SecretBytes)>>>);
+
+impl KeptCredentials {
+    /// Takes copies, of names that this version knows.
+    pub fn new(credentials: &[(String, SecretBytes)]) -> Self {
+        let known = credentials.iter().filter(|(name, _)| ALL.iter().any(|names| names.contains(&&**name)));
+        let copies: Vec<_> =
+            known.map(|(name, value)| (name.clone(), SecretBytes::new(value.expose().to_vec()))).collect();
+        Self((!copies.is_empty()).then(|| Arc::new(copies)))
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        let (_, value) = self.0.as_ref()?.iter().find(|(kept, _)| kept == name)?;
+        String::from_utf8(value.expose().to_vec()).ok()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+impl PartialEq for KeptCredentials {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for KeptCredentials {}
+
+/// Settings of a bucket that mean the same on another machine: what was said here, and what the environment says in its place.
+pub fn shared_settings(url: &StoreUrl, options: &StoreOptions) -> Vec<(String, String)> {
+    let environment = Environment::of_process();
+    let mut settings = options.settings.clone();
+    settings.retain(|name, _| !LOCAL.contains(&&**name));
+    let variables: &[(&str, &[&'static str])] = match url {
+        StoreUrl::S3(_) => &[
+            ("endpoint", &["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
+            ("region", &["AWS_REGION", "AWS_DEFAULT_REGION"]),
+        ],
+        StoreUrl::Azure(_) => &[("account", &["AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT"])],
+        _ => &[],
+    };
+    for (name, variables) in variables {
+        if let Some((_, value)) = environment.first(variables) {
+            settings.entry((*name).to_owned()).or_insert(value);
+        }
+    }
+    settings.into_iter().collect()
+}
+
+/// The credential that the environment, or what was kept, has for a bucket, if it does not hang on this machine.
+pub fn shared_credentials(url: &StoreUrl, options: &StoreOptions) -> Vec<(String, SecretBytes)> {
+    let environment = Environment::of_process().with_kept(url, &options.credentials);
+    let names: &[&str] = match url {
+        StoreUrl::S3(_) => &S3,
+        // One of them: it is what this machine uses.
+        StoreUrl::Azure(_) => &AZURE,
+        StoreUrl::Gcs(_) => &GCS,
+        StoreUrl::Folder(_) | StoreUrl::Memory(_) => &[],
+    };
+    let secret = |value: String| SecretBytes::new(value.into_bytes());
+    let mut found: Vec<(String, SecretBytes)> =
+        names.iter().filter_map(|name| Some(((*name).to_owned(), secret(environment.text(name)?)))).collect();
+    if let StoreUrl::Gcs(_) = url
+        && found.is_empty()
+        && let Some(key) = key_of_service_account(options, &environment)
+    {
+        found.push((SERVICE_ACCOUNT_KEY.to_owned(), key));
+    }
+    found.retain(|(_, value)| value.expose().len() <= vault_format::limits::CREDENTIAL);
+    found
+}
+
+impl Environment {
+    /// The same, and what was kept of a credential for this bucket where the environment gives none.
+    pub(in crate::store) fn with_kept(self, url: &StoreUrl, kept: &KeptCredentials) -> Self {
+        let gives: &[&'static str] = match url {
+            StoreUrl::S3(_) => &S3_GIVEN,
+            StoreUrl::Gcs(_) => &GCS_GIVEN,
+            StoreUrl::Azure(_) => &AZURE_GIVEN,
+            StoreUrl::Folder(_) | StoreUrl::Memory(_) => return self,
+        };
+        if kept.is_empty() || self.first(gives).is_some() {
+            return self;
+        }
+        let (kept, variables) = (kept.clone(), self.variables);
+        Self { variables: Box::new(move |name| variables(name).or_else(|| kept.get(name).map(Into::into))), kept: true }
+    }
+
+    /// Whether it gives what was kept.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Where a credential comes from, for people.
+    pub(super) fn whose(&self) -> &'static str {
+        if self.kept { "from the pairing" } else { "of the environment" }
+    }
+}
+
+/// Only the key itself goes to another machine: logins and workload identities are this one's.
+fn key_of_service_account(options: &StoreOptions, environment: &Environment) -> Option<SecretBytes> {
+    let path = options.settings.get("service-account").map(PathBuf::from);
+    let path = path.or_else(|| environment.path("GOOGLE_APPLICATION_CREDENTIALS"))?;
+    let text = Zeroizing::new(std::fs::read_to_string(path).ok()?);
+    let file: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let is_key = file.get("private_key").is_some() && file.get("type").is_none_or(|kind| kind == "service_account");
+    is_key.then(|| SecretBytes::new(text.as_bytes().to_vec()))
+}
+
+/// The key of a service account itself. No variable of the environment: there it is a file.
+pub(super) const SERVICE_ACCOUNT_KEY: &str = "GOOGLE_SERVICE_ACCOUNT_KEY";
+const S3: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+const AZURE: [&str; 5] = [
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_SAS_KEY",
+];
+const GCS: [&str; 2] = ["GOOGLE_ACCESS_TOKEN", "GOOGLE_BEARER_TOKEN"];
+const ALL: [&[&str]; 4] = [&S3, &AZURE, &GCS, &[SERVICE_ACCOUNT_KEY]];
+/// One of these says which credential is meant.
+const S3_GIVEN: [&str; 6] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
+const AZURE_GIVEN: [&str; 7] = [
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_STORAGE_ACCESS_KEY",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_STORAGE_SAS_KEY",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_CLIENT_SECRET",
+];
+const GCS_GIVEN: [&str; 3] = ["GOOGLE_ACCESS_TOKEN", "GOOGLE_BEARER_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS"];
+/// Settings that say something about one machine.
+const LOCAL: [&str; 3] = ["profile", "use-cli", "service-account"];
