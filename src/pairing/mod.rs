@@ -3,11 +3,18 @@
 //! The sponsor makes an [`Invitation`], shows its ticket and words, and runs [`sponsor`]; the joiner reads what it was given into an
 //! [`Invite`] and runs [`join`]. Both are plain blocking code. What they need from their surroundings they ask a host for.
 mod error;
+mod host;
 mod joiner;
+mod listen;
+mod mailbox;
+mod mdns;
 mod message;
 mod noise;
+mod reach;
 mod sponsor;
+mod tcp;
 mod ticket;
+mod via;
 mod words;
 
 use std::error::Error;
@@ -16,9 +23,16 @@ use std::time::{Duration, Instant};
 use crate::watch::Watch;
 
 pub use error::PairError;
+pub use host::{
+    AlreadyMember, FinishError, Finished, InviteError, KeepAt, Sponsoring, finish, invite, is_member, settings_to_tell,
+    unfinished,
+};
 pub use joiner::{Invite, JoinOptions, Joined, JoinerHost, Meeting, Membership, join};
+pub use listen::{Listen, ListenOptions};
 pub use message::{clean_name, fingerprint};
+pub use reach::{Reach, ReachOptions};
 pub use sponsor::{Admission, Gift, Invitation, InviteOptions, JoinRequest, Places, SponsorHost, Sponsored, sponsor};
+pub use tcp::{addresses, bind};
 pub use ticket::{Session, Ticket, TicketError};
 pub use vault_format::pairing::{LogHead, Reason, Step, StorePlace};
 pub use words::{PairWords, PairWordsError};

@@ -118,6 +118,15 @@ impl Session {
         Self { psk, prologue, id, secret, provider }
     }
 
+    pub(super) fn suite(&self) -> Suite {
+        self.provider.suite
+    }
+
+    /// The hash that names objects.
+    pub(super) fn hash(&self, bytes: &[u8]) -> [u8; 32] {
+        self.provider.hash.hash(&[bytes])
+    }
+
     /// The name of its mailbox.
     pub fn id(&self) -> [u8; 16] {
         self.id

@@ -1,6 +1,6 @@
 //! The folder of local state.
 
-use super::{Claims, Cursors, DeviceState, Pins, StateError, file};
+use super::{Access, Claims, Cursors, DeviceState, Pins, StateError, file};
 use crypto_backends::{Key, Provider, SecretBytes};
 use rustix::fs::{FlockOperation, flock};
 use std::{
@@ -119,6 +119,41 @@ impl Home {
         self.write(provider, device.keys.vault, "device", &device.encode())
     }
 
+    /// What this device was given in a pairing whose end it has not seen.
+    pub fn joining(&self, vault: VaultId) -> Result<Option<SecretBytes>, StateError> {
+        Ok(file::open(&self.key, &self.place(vault, "joining"))?.map(|(_, plain)| plain))
+    }
+
+    /// Keeps what this device was given, until it sees itself in the roster.
+    pub fn set_joining(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        given: &SecretBytes,
+    ) -> Result<(), StateError> {
+        self.write(provider, vault, "joining", given)
+    }
+
+    /// This device is a member.
+    pub fn clear_joining(&self, vault: VaultId) -> Result<(), StateError> {
+        self.remove(vault, "joining")
+    }
+
+    /// How the vault's stores are reached, as far as another device said so.
+    pub fn access(&self, vault: VaultId) -> Result<Access, StateError> {
+        let place = self.place(vault, "access");
+        match file::open(&self.key, &place)? {
+            None => Ok(Access::default()),
+            Some((_, plain)) => Access::parse(plain.expose())
+                .ok_or(StateError::Damaged { path: place.path, why: "its fields are cut off" }),
+        }
+    }
+
+    /// Remembers how the vault's stores are reached.
+    pub fn set_access(&self, provider: &'static Provider, vault: VaultId, access: &Access) -> Result<(), StateError> {
+        self.write(provider, vault, "access", &access.encode())
+    }
+
     /// What this device has seen of the vault; nothing at first.
     pub fn pins(&self, vault: VaultId) -> Result<Pins, StateError> {
         let place = self.place(vault, "pins");
@@ -223,13 +258,7 @@ impl Home {
 
     /// The push ended well.
     pub fn clear_journal(&self, vault: VaultId) -> Result<(), StateError> {
-        let path = self.place(vault, "journal").path;
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StateError::Io { what: "remove", path, source: error })
-            }
-            _ => Ok(()),
-        }
+        self.remove(vault, "journal")
     }
 
     /// Forgets the vault and this device's keys in it, for ever.
@@ -270,6 +299,16 @@ impl Home {
     ) -> Result<(), StateError> {
         self.folder(vault)?;
         file::seal(provider, &self.key, &self.place(vault, name), plain)
+    }
+
+    fn remove(&self, vault: VaultId, name: &str) -> Result<(), StateError> {
+        let path = self.place(vault, name).path;
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::Io { what: "remove", path, source: error })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn place<'a>(&self, vault: VaultId, name: &'a str) -> file::Place<'a> {

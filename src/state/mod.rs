@@ -5,6 +5,8 @@
 //! default                   the id of the vault that commands use unless told otherwise
 //! vaults/<vault id>/lock    locked by the run that writes to the vault
 //! vaults/<vault id>/device  sealed: keys, name, URL
+//! vaults/<vault id>/joining sealed: what this device was given in its pairing, until it sees itself in the roster
+//! vaults/<vault id>/access  sealed: how the stores are reached, as the device that invited this one said
 //! vaults/<vault id>/pins    sealed: the newest heads seen
 //! vaults/<vault id>/logs    sealed: the log entries that were verified
 //! vaults/<vault id>/roster  sealed: the roster records that were read
@@ -15,6 +17,7 @@
 //!
 //! Nothing is in clear but vault ids.
 
+mod access;
 mod claims;
 pub(crate) mod codec;
 mod cursors;
@@ -23,6 +26,7 @@ mod file;
 mod home;
 mod pins;
 
+pub use access::Access;
 pub use claims::Claims;
 pub use cursors::{Cursor, Cursors};
 pub use device::DeviceState;

@@ -11,6 +11,7 @@ mod members_tests;
 mod now;
 mod open;
 mod packs;
+mod pairing;
 mod records;
 #[cfg(test)]
 mod requests;
@@ -44,6 +45,8 @@ pub use error::VaultError;
 pub(crate) use follow::Followed;
 pub use members::{DeviceInfo, DeviceKind, RevokedDevice, RevokedInfo, VoidEntry, WithheldEntry};
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
+pub use pairing::complete;
+pub(crate) use pairing::read_roster;
 pub use status::StoreStatus;
 pub(crate) use stores::{Level, Other};
 pub use stores::{StoreConfig, StoreInfo, StoreTraffic, parse_store_id, store_id_text};

@@ -13,6 +13,7 @@ use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, Identity, Suite, VaultId};
 
 use super::elsewhere::Elsewhere;
+use super::pairing::complete;
 use super::records::Records;
 use super::stores::{id_in, kind_number};
 use super::{Other, Reading, StoreConfig, Vault, VaultError};
@@ -273,6 +274,13 @@ impl Vault {
         }
         if places.is_empty() {
             return Err(VaultError::WhichVault("none"));
+        }
+        if let Some(known) = known {
+            let access = home.access(known)?;
+            for place in &mut places {
+                let url = place.plain_url();
+                complete(&mut place.options, &url, &access);
+            }
         }
         // Who only reads does not wait minutes for one store while others may answer.
         let hurried = options.purpose == Purpose::Read && places.len() > 1;

@@ -1,0 +1,148 @@
+//! Where a sponsor can be met: on the network and in the store, for its ticket and its words, all at once.
+
+use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+use vault_format::pairing::Step;
+
+use super::mailbox::{Mailbox, Side};
+use super::mdns::Announced;
+use super::tcp::Listener;
+use super::via::{NEWS, News, Source, TICK};
+use super::{Channel, ChannelError, HostError, Invitation};
+use crate::store::Store;
+use crate::watch::Watch;
+
+/// Where a sponsor is to be met.
+#[derive(Default)]
+pub struct ListenOptions<'a> {
+    /// Takes connections ([`super::bind`]).
+    pub socket: Option<TcpListener>,
+    /// Says on the local network where that is.
+    pub mdns: bool,
+    /// Holds the mailbox.
+    pub store: Option<Store>,
+    /// Is told why one of several ways cannot be used.
+    pub on_lost: Option<&'a dyn Fn(&HostError)>,
+}
+
+/// The sponsor's side of all ways at once. It ends when it is closed or dropped.
+pub struct Listen<'a> {
+    news: Receiver<News>,
+    announced: Option<Announced>,
+    listener: Option<Listener>,
+    mailbox: Option<Mailbox>,
+    /// What was asked for last, and who sent what came.
+    asked: Option<Step>,
+    last: Option<Source>,
+    /// Who sent what was believed.
+    peer: Option<Source>,
+    on_lost: Option<&'a dyn Fn(&HostError)>,
+}
+
+impl<'a> Listen<'a> {
+    /// Begins to listen for whoever has the ticket or the words of an invitation.
+    pub fn start(invitation: &Invitation, options: ListenOptions<'a>) -> Result<Self, ChannelError> {
+        let ListenOptions { socket, mdns, store, on_lost } = options;
+        let failed = |error: std::io::Error| ChannelError::Failed(error.into());
+        let (teller, news) = sync_channel(NEWS);
+        let mut announced = None;
+        if let Some(socket) = socket.as_ref().filter(|_| mdns) {
+            match Announced::start(&invitation.sessions(), socket.local_addr().map_err(failed)?) {
+                Ok(started) => announced = Some(started),
+                Err(error) => drop(on_lost.map(|tell| tell(&error.into()))),
+            }
+        }
+        let ids = || invitation.sessions().iter().map(|session| session.id()).collect();
+        let start = |socket| Listener::start(socket, ids(), teller.clone());
+        let listener = socket.map(start).transpose().map_err(failed)?;
+        let mut mailbox = store.map(|store| Mailbox::new(store, invitation.sessions(), Side::Sponsor, teller.clone()));
+        if let Some(mailbox) = &mut mailbox {
+            mailbox.start(Duration::ZERO, None).map_err(failed)?;
+        }
+        Ok(Self { news, announced, listener, mailbox, asked: None, last: None, peer: None, on_lost })
+    }
+
+    fn lost(&mut self, error: HostError) -> Result<(), ChannelError> {
+        // The mailbox. With a listener there is another way, unless the other device uses this one.
+        if self.listener.is_none() || matches!(self.peer, Some(Source::Mail(_))) {
+            return Err(ChannelError::Failed(error));
+        }
+        if let Some(tell) = self.on_lost {
+            tell(&error);
+        }
+        Ok(())
+    }
+}
+
+impl Channel for Listen<'_> {
+    fn send(&mut self, step: Step, flight: &[u8], _: &Watch<'_>) -> Result<(), ChannelError> {
+        match (&self.last, &mut self.mailbox) {
+            (Some(Source::Tcp { connection, session }), _) => {
+                connection.send(session, step, flight).map_err(|_| ChannelError::Closed)
+            }
+            (Some(Source::Mail(letter)), Some(mailbox)) => {
+                mailbox.send(letter, step, flight).map_err(|error| ChannelError::Failed(error.into()))
+            }
+            _ => Err(ChannelError::Closed),
+        }
+    }
+
+    fn receive(&mut self, step: Step, until: Instant, watch: &Watch<'_>) -> Result<Vec<u8>, ChannelError> {
+        match self.last.take() {
+            Some(last) if self.asked == Some(step) => last.drop_it(),
+            Some(last) => self.peer = Some(last),
+            None => {}
+        }
+        self.asked = Some(step);
+        if let Some(mailbox) = &mut self.mailbox {
+            mailbox.want(step);
+        }
+        loop {
+            if watch.stopped() {
+                return Err(ChannelError::Stopped);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(ChannelError::TimedOut);
+            }
+            match self.news.recv_timeout(left.min(TICK)) {
+                // First flights always: whoever comes too late is told so.
+                Ok(News::Flight { from, step: said, flight }) if said == step || said == Step::Hello => {
+                    if let (Source::Mail(_), Some(mailbox)) = (&from, &mut self.mailbox) {
+                        mailbox.answered();
+                    }
+                    self.last = Some(from);
+                    return Ok(flight);
+                }
+                Ok(News::Flight { from, .. }) => from.drop_it(),
+                Ok(News::Gone(connection)) => {
+                    if self.peer.as_ref().is_some_and(|peer| peer.is_connection(&connection)) {
+                        return Err(ChannelError::Closed);
+                    }
+                }
+                Ok(News::Lost(error)) => self.lost(error)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Err(ChannelError::Closed),
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.announced = None;
+        self.listener = None;
+        if let Some(mailbox) = self.mailbox.take() {
+            // Whoever would tell must not wait for somebody who reads.
+            let (_, nobody) = sync_channel(0);
+            self.news = nobody;
+            mailbox.end(None);
+        }
+    }
+}
+
+impl Drop for Listen<'_> {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,261 @@
+//! Flights as objects of a store, where both can put and list (SPEC section 18.5).
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use vault_format::name::mail_prefix;
+use vault_format::pairing::{Step, mail_object, parse_mail};
+use vault_format::{ObjectName, limits};
+
+use super::via::{News, Source, Teller};
+use super::{HostError, Session};
+use crate::Trouble;
+use crate::store::{Store, StoreError};
+use crate::sync::lock;
+
+/// The mailbox as one of the two uses it: a thread looks for what is new.
+pub(super) struct Mailbox {
+    shared: Arc<Shared>,
+    /// What this side put there last, and has had no answer to.
+    unanswered: Option<ObjectName>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// A flight that was found.
+#[derive(Clone)]
+pub(super) struct Letter {
+    /// Which of the sessions.
+    session: usize,
+    name: ObjectName,
+    /// Its sender has presigned URLs only.
+    presigned: bool,
+}
+
+struct Shared {
+    store: Store,
+    sessions: Vec<Session>,
+    side: Side,
+    teller: Teller,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// Whose mailbox it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Sponsor,
+    Joiner,
+}
+
+struct State {
+    wanted: Step,
+    ended: bool,
+    /// A joiner's first flight.
+    hello: Option<ObjectName>,
+}
+
+impl Mailbox {
+    pub(super) fn new(store: Store, sessions: Vec<Session>, side: Side, teller: Teller) -> Self {
+        let wanted = if side == Side::Sponsor { Step::Hello } else { Step::Offer };
+        let state = Mutex::new(State { wanted, ended: false, hello: None });
+        let shared = Arc::new(Shared { store, sessions, side, teller, state, changed: Condvar::new() });
+        Self { shared, unanswered: None, thread: None }
+    }
+
+    /// Begins to look, after putting a first flight there, if there is one, and not before `pause` is over.
+    pub(super) fn start(&mut self, pause: Duration, hello: Option<&[u8]>) -> std::io::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let hello = hello.map(<[u8]>::to_vec);
+        let run = move || {
+            if shared.wait(shared.wanted(), pause) || !shared.knock(hello.as_deref()) {
+                return;
+            }
+            shared.look_on();
+        };
+        self.thread = Some(thread::Builder::new().name("pair mailbox".into()).spawn(run)?);
+        Ok(())
+    }
+
+    /// What is looked for from now on.
+    pub(super) fn want(&mut self, step: Step) {
+        lock(&self.shared.state).wanted = step;
+        self.shared.changed.notify_all();
+    }
+
+    /// The last flight was answered.
+    pub(super) fn answered(&mut self) {
+        self.unanswered = None;
+    }
+
+    /// Puts a flight there, for whoever sent that letter.
+    pub(super) fn send(&mut self, to: &Letter, step: Step, flight: &[u8]) -> Result<(), StoreError> {
+        self.unanswered = Some(self.shared.put(to.session, to.presigned, step, flight)?);
+        Ok(())
+    }
+
+    /// Looks no more, and leaves everything as it is.
+    pub(super) fn stop(&self) {
+        lock(&self.shared.state).ended = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Takes away what nobody needs any more. Best effort: what is left is noise.
+    pub(super) fn end(mut self, last: Option<&Letter>) {
+        self.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        let shared = &self.shared;
+        match (shared.side, last) {
+            (Side::Sponsor, _) => {
+                // The last word is not deleted before it was read: a joiner that can deletes it itself.
+                if let Some(name) = &self.unanswered {
+                    shared.wait_until_gone(name);
+                }
+                shared.clear();
+            }
+            // Read: the sponsor sees by it that it need not wait any more, and takes away the rest.
+            (Side::Joiner, Some(last)) => drop(shared.store.delete(&last.name)),
+            // Nobody answered, so nobody else takes it away.
+            (Side::Joiner, None) => {
+                let hello = lock(&shared.state).hello.take();
+                if let Some(hello) = hello {
+                    let _ = shared.store.delete(&hello);
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn wanted(&self) -> Step {
+        lock(&self.state).wanted
+    }
+
+    /// Waits until `pause` is over or another step is wanted. Whether it has ended.
+    fn wait(&self, step: Step, pause: Duration) -> bool {
+        let state = lock(&self.state);
+        let waiting = |state: &mut State| !state.ended && state.wanted == step;
+        let waited = self.changed.wait_timeout_while(state, pause, waiting);
+        waited.unwrap_or_else(PoisonError::into_inner).0.ended
+    }
+
+    /// A joiner's first flight.
+    fn knock(&self, hello: Option<&[u8]>) -> bool {
+        let Some(hello) = hello else { return true };
+        match self.put(0, false, Step::Hello, hello) {
+            Ok(name) => {
+                lock(&self.state).hello = Some(name);
+                true
+            }
+            Err(error) => {
+                let _ = self.teller.send(News::Lost(error.into()));
+                false
+            }
+        }
+    }
+
+    fn put(&self, session: usize, presigned: bool, step: Step, flight: &[u8]) -> Result<ObjectName, StoreError> {
+        let session = &self.sessions[session];
+        let malformed = |error: HostError| StoreError::Other { at: self.store.label().to_owned(), source: error };
+        let stored = mail_object(session.suite(), flight).map_err(|error| malformed(error.into()))?;
+        let name = if presigned { session.presigned_name(step) } else { session.mail_name(step, &stored) };
+        self.store.put(&name, Bytes::from(stored))?;
+        Ok(name)
+    }
+
+    fn look_on(&self) {
+        let mut seen = BTreeSet::new();
+        let mut pause = SHORT;
+        loop {
+            let step = self.wanted();
+            match self.look(step, &mut seen) {
+                Ok(found) => pause = if found { SHORT } else { (pause * 2).min(LONG) },
+                Err(error) => {
+                    let _ = self.teller.send(News::Lost(error));
+                    return;
+                }
+            }
+            if self.wait(step, pause) {
+                return;
+            }
+            if self.wanted() != step {
+                pause = SHORT;
+            }
+        }
+    }
+
+    /// Whether there was anything new.
+    fn look(&self, wanted: Step, seen: &mut BTreeSet<ObjectName>) -> Result<bool, HostError> {
+        let mut found = false;
+        for (number, session) in self.sessions.iter().enumerate() {
+            for object in self.store.list(&mail_prefix(session.id()))?.objects {
+                let ObjectName::Mail { n, .. } = object.name else { continue };
+                let Some(step) = Step::from_number(n) else { continue };
+                // A sponsor always looks for first flights: whoever comes too late is told.
+                let late = self.side == Side::Sponsor && step == Step::Hello;
+                let of_step = |name: &&ObjectName| matches!(name, ObjectName::Mail { n: other, .. } if *other == n);
+                if (step != wanted && !late)
+                    || object.size > limits::MAIL_STORED as u64
+                    || seen.contains(&object.name)
+                    || seen.iter().filter(of_step).count() >= limits::PAIR_CANDIDATES
+                {
+                    continue;
+                }
+                seen.insert(object.name);
+                let presigned = object.name == session.presigned_name(step);
+                let Some(stored) = self.fetch(session, &object.name, presigned)? else { continue };
+                let Ok(flight) = parse_mail(session.suite(), &stored) else { continue };
+                let from = Source::Mail(Letter { session: number, name: object.name, presigned });
+                found = true;
+                if self.teller.send(News::Flight { from, step, flight: flight.to_vec() }).is_err() {
+                    return Ok(found);
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// An object, unless it is none or gone.
+    fn fetch(&self, session: &Session, name: &ObjectName, presigned: bool) -> Result<Option<Bytes>, StoreError> {
+        let got = match presigned {
+            true => self.store.get_unverified(name),
+            false => self.store.get(name, &|bytes| session.hash(bytes)),
+        };
+        match got {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(error) if error.trouble() == Trouble::Integrity => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn wait_until_gone(&self, name: &ObjectName) {
+        let until = Instant::now() + LINGER;
+        let mut pause = SHORT;
+        while Instant::now() < until && matches!(self.store.exists(name), Ok(true)) {
+            thread::sleep(pause);
+            pause = (pause * 2).min(LONG);
+        }
+    }
+
+    fn clear(&self) {
+        for session in &self.sessions {
+            let Ok(listing) = self.store.list(&mail_prefix(session.id())) else { continue };
+            for object in listing.objects.iter().take(CLEARED) {
+                let _ = self.store.delete(&object.name);
+            }
+        }
+    }
+}
+
+/// How long to wait before looking again: at first, and at last.
+const SHORT: Duration = Duration::from_millis(100);
+const LONG: Duration = Duration::from_secs(1);
+/// How long the last word stays for a joiner that cannot delete.
+const LINGER: Duration = Duration::from_secs(8);
+/// Most that is deleted of a mailbox: more was not put there by the two.
+const CLEARED: usize = 1024;

@@ -1,0 +1,55 @@
+//! How the stores of a vault are reached, where another device said so.
+
+use super::codec::{Reader, Writer};
+use crypto_backends::SecretBytes;
+use std::collections::BTreeMap;
+
+/// What a device was given in its pairing to reach the vault's stores.
+#[derive(Default)]
+pub struct Access {
+    /// Where the person said that the vault is, until the pairing has ended.
+    pub url: Option<String>,
+    /// Settings by the URL of the store. Not secret.
+    pub settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// Credentials by the name of the variable that would hold them.
+    pub credentials: Vec<(String, SecretBytes)>,
+}
+
+impl Access {
+    pub(super) fn encode(&self) -> SecretBytes {
+        let mut out = Writer::new();
+        out.string(self.url.as_deref().unwrap_or_default().as_bytes());
+        out.number(self.settings.len() as u64);
+        for (url, settings) in &self.settings {
+            out.string(url.as_bytes()).number(settings.len() as u64);
+            for (name, value) in settings {
+                out.string(name.as_bytes()).string(value.as_bytes());
+            }
+        }
+        out.number(self.credentials.len() as u64);
+        for (name, value) in &self.credentials {
+            out.string(name.as_bytes()).string(value.expose());
+        }
+        out.finish()
+    }
+
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = |r: &mut Reader<'_>| String::from_utf8(r.string()?.to_vec()).ok();
+        let mut reader = Reader::new(bytes);
+        let url = Some(text(&mut reader)?).filter(|url| !url.is_empty());
+        let mut access = Self { url, ..Self::default() };
+        for _ in 0..reader.count(8 + 8)? {
+            let url = text(&mut reader)?;
+            let mut settings = BTreeMap::new();
+            for _ in 0..reader.count(8 + 8)? {
+                settings.insert(text(&mut reader)?, text(&mut reader)?);
+            }
+            access.settings.insert(url, settings);
+        }
+        for _ in 0..reader.count(8 + 8)? {
+            access.credentials.push((text(&mut reader)?, SecretBytes::new(reader.string()?.to_vec())));
+        }
+        reader.end()?;
+        Some(access)
+    }
+}

@@ -1,0 +1,53 @@
+//! Devices that come into a vault through a pairing.
+
+use bytes::Bytes;
+use crypto_backends::Provider;
+use vault_format::name::roster_prefix;
+use vault_format::roster::RecordObject;
+use vault_format::{Identity, VaultId};
+
+use super::records::Records;
+use super::{Vault, VaultError};
+use crate::roster::{AdmitOptions, Roster, RosterError, admit};
+use crate::state::Access;
+use crate::store::{KeptCredentials, Store, StoreOptions};
+
+impl Vault {
+    /// Sees what others did since, and that this store is the one that decides.
+    pub(crate) fn refresh_to_invite(&mut self) -> Result<(), VaultError> {
+        self.refresh()?;
+        self.check_primary()
+    }
+
+    /// Writes the roster record that adds a device. An `Ok` means that the store shows it.
+    pub(crate) fn admit(&mut self, options: &AdmitOptions<'_>) -> Result<Identity, VaultError> {
+        self.refresh_to_invite()?;
+        let record = admit(self.provider, &self.roster, &self.keys, &self.device, options)?;
+        let signed_len = RecordObject::parse(&record.bytes)?.signed_len;
+        let identity = Identity(self.hash(&record.bytes[..signed_len]));
+        self.store.put(&record.name, Bytes::from(record.bytes))?;
+        let listing = self.store.list(&roster_prefix())?;
+        self.refresh_roster(&listing)?;
+        self.pin()?;
+        Ok(identity)
+    }
+}
+
+/// The roster of a vault as a store shows it, for whoever has no more than its id.
+pub(crate) fn read_roster(provider: &'static Provider, store: &Store, vault: VaultId) -> Result<Roster, VaultError> {
+    let records = Records::fetch(provider, store, &store.list(&roster_prefix())?, &Records::default())?;
+    let no_vault = |error: RosterError| VaultError::NoVault { url: store.label().to_owned(), error };
+    Roster::build(provider, records.all(), Some(vault)).map_err(no_vault)
+}
+
+/// Adds what this machine was told of the store at `url` to what was said about it here: that counts more.
+pub fn complete(options: &mut StoreOptions, url: &str, access: &Access) {
+    // A credential goes to the stores that it was given for, and to no others.
+    let Some(settings) = access.settings.get(url) else { return };
+    for (name, value) in settings {
+        options.settings.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    if options.credentials == KeptCredentials::default() {
+        options.credentials = KeptCredentials::new(&access.credentials);
+    }
+}
