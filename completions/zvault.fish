@@ -57,6 +57,7 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "devices" -d 'List the
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "key" -d 'List the passphrases of the vault, add, change or remove one'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "recovery" -d 'Print the recovery sheet, make new words, or bring a vault back with them'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "doctor" -d 'Check that this machine and the storage are fit for a vault'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "pair" -d 'Take another device into the vault, or join one'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "mirror" -d 'Copy the vault from one store to another: what is missing, and nothing else'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "stores" -d 'List the stores of the vault, add or remove one, or change which is the primary'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "status" -d 'Tell how old the newest snapshots are, and how far behind each store is'
@@ -614,6 +615,38 @@ complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s q -l quiet -d '
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l grant -d 'What the new device may do: read, push, prune, pair, admin [default: read,push]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l name -d 'Name of the new device [default: the name of the machine that joins]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l expires -d 'How long the ticket is good for [default: 10m]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l via -d 'How the two devices talk: over the network, through the vault\'s storage, or whatever is quicker' -r -f -a "tcp\t'A connection on the network'
+mailbox\t'Objects in the vault\'s storage'
+all\t'Both at once'"
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l listen -d 'Listen at this address of this machine [default: all interfaces, and a port that is free]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l address -d 'Address of the device that invites, for words; can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l qr -d 'Write the QR code to a file, .png or .svg' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -s y -l yes -d 'Do not ask: let the first device in that has the ticket or the words'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l with-credentials -d 'Give the new device the credentials for the storage that this one has in its environment'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l from -d 'Store to copy from, by its URL or its name in zvault.toml [default: the first one there]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l to -l store -d 'Store to copy to: empty, or with an older copy of the same vault [default: all others in zvault.toml]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l max-bytes -d 'Copy nothing if more than SIZE is missing: a limit on what somebody may have planted in the store' -r

@@ -9,6 +9,7 @@ mod key;
 mod ls;
 mod man;
 mod mirror;
+mod pair;
 mod push;
 mod recovery;
 mod restore;
@@ -29,7 +30,7 @@ use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
 use zvault::store::{StoreOptions, StoreUrl};
-use zvault::vault::{OpenOptions, Purpose, StoreConfig, UnlockSecret, Vault};
+use zvault::vault::{OpenOptions, Purpose, StoreConfig, UnlockSecret, Vault, complete};
 use zvault::{Trouble, VaultId};
 
 /// What to do.
@@ -46,6 +47,7 @@ pub(crate) enum Command {
     Key(key::KeyArgs),
     Recovery(recovery::RecoveryArgs),
     Doctor(doctor::DoctorArgs),
+    Pair(pair::PairArgs),
     Mirror(mirror::MirrorArgs),
     Stores(stores::StoresArgs),
     Status(status::StatusArgs),
@@ -77,6 +79,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Key(args) => key::run(args, global, ui),
         Command::Recovery(args) => recovery::run(args, global, ui),
         Command::Doctor(args) => doctor::run(args, global, ui),
+        Command::Pair(args) => pair::run(args, global, ui),
         Command::Mirror(args) => mirror::run(args, global, ui),
         Command::Stores(args) => stores::run(args, global, ui),
         Command::Status(args) => status::run(args, global, ui),
@@ -145,6 +148,7 @@ fn open_at(
     purpose: Purpose,
 ) -> Result<Vault, CommandError> {
     let home = Arc::new(Home::open(&home_path(global)?)?);
+    pair::finish_earlier(global, ui, &home)?;
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
         url,
@@ -213,15 +217,24 @@ fn places(global: &Global, ui: &Ui, home: Option<&Home>) -> Result<Vec<(String, 
     if !configured.is_empty() {
         return Ok(configured.into_iter().map(|store| (store.url, store.options)).collect());
     }
-    let url = match (&global.url, home) {
-        (Some(url), _) => Some(url.clone()),
+    let options = store_options(global, ui)?;
+    let known = match (&global.url, home) {
         (None, Some(home)) => {
             let vault = home.default_vault()?;
-            vault.and_then(|vault| home.device(vault).ok()).map(|device| device.url.clone())
+            vault.and_then(|vault| Some((vault, home.device(vault).ok()?.url, home)))
         }
-        (None, None) => None,
+        _ => None,
     };
-    url.map(|url| Ok((url, store_options(global, ui)?))).into_iter().collect()
+    Ok(match (known, &global.url) {
+        (Some((vault, url, home)), _) => {
+            let mut options = options;
+            // What this machine was told when it was paired.
+            complete(&mut options, &url, &home.access(vault)?);
+            vec![(url, options)]
+        }
+        (None, Some(url)) => vec![(url.clone(), options)],
+        (None, None) => Vec::new(),
+    })
 }
 
 /// Whether some of the vault's storage is on another machine, as far as that can be known without asking it.

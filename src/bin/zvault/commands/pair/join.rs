@@ -1,0 +1,242 @@
+//! The device that joins.
+
+use std::io::{self, IsTerminal, Read};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{Done, PairArgs, watched};
+use crate::args::Global;
+use crate::error::CommandError;
+use crate::ui::{Ui, printable};
+use zvault::pairing::{
+    AlreadyMember, Finished, Invite, JoinOptions, KeepAt, LIFETIME, Meeting, Reach, ReachOptions, finish, is_member,
+    join,
+};
+use zvault::roster::capability_names;
+use zvault::state::Home;
+use zvault::store::{OpenMode, Store, StoreOptions, StoreUrl};
+use zvault::vault::VaultError;
+use zvault::watch::Watch;
+use zvault::{Trouble, VaultId};
+
+pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
+    let invite = Invite::parse(&secret(args)?)?;
+    let home = Arc::new(Home::open(&super::super::home_path(global)?)?);
+    if let Some(extras) = invite.extras()
+        && is_member(&home, extras.vault)
+    {
+        return Err(CommandError::new(Trouble::Failed, AlreadyMember(extras.vault).to_string()));
+    }
+    let name = args.name.clone().unwrap_or_else(super::super::host_name);
+    let deadline = Instant::now() + lifetime(&invite);
+    let reach = ways(&invite, args, global, ui)?;
+    let mut channel = Reach::new(invite.session()?, reach);
+    match ui.json {
+        true => ui.document(&Waiting { message_type: "waiting" })?,
+        false => ui.note("looking for the other device"),
+    }
+    let url = global.url.as_deref().map(|url| StoreUrl::parse(url).map(|url| url.to_string()));
+    let url = url.transpose().map_err(VaultError::from)?;
+    let options = store_options(global, ui)?;
+    let finished = watched(ui, |watch, _| {
+        let mut told = Ok(());
+        let mut met = |meeting: &Meeting| told = introduce(meeting, ui);
+        let mut host = KeepAt::new(&home, url, &mut met);
+        let options_of_joiner = JoinOptions { name: &name, now: zvault::now(), deadline };
+        let joined = join(&invite, &options_of_joiner, &mut channel, &mut host, watch)?;
+        told?;
+        let patience = if joined.record.is_some() { SEES_IT } else { MAY_SEE_IT };
+        Ok::<_, CommandError>(finish(&home, joined.keys.vault, &|_| options.clone(), patience, watch)?)
+    })??;
+    tell(&finished, ui)?;
+    Ok(Done::Complete)
+}
+
+/// Ends pairings that were interrupted: this machine sees itself in the roster by now, or not.
+pub(in crate::commands) fn finish_earlier(global: &Global, ui: &Ui, home: &Home) -> Result<(), CommandError> {
+    let options = store_options(global, ui)?;
+    for vault in zvault::pairing::unfinished(home)? {
+        match finish(home, vault, &|_| options.clone(), Duration::ZERO, &Watch::new()) {
+            Ok(finished) => ui.note(&format!(
+                "the pairing is finished: this machine is a device of vault {:.8}, {} ({:.8})",
+                vault.to_string(),
+                finished.name,
+                finished.device
+            )),
+            // Others may be what is wanted.
+            Err(error) if has_others(home, vault)? => ui.warning(&CommandError::from(error).in_one_line()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn has_others(home: &Home, vault: VaultId) -> Result<bool, CommandError> {
+    Ok(home.vaults()?.into_iter().any(|other| other != vault && is_member(home, other)))
+}
+
+/// The ticket or the words: arguments, standard input, or typed.
+fn secret(args: &PairArgs) -> Result<Zeroizing<String>, CommandError> {
+    if args.secret.iter().map(String::as_str).ne(["-"]) {
+        return Ok(Zeroizing::new(args.secret.join(" ")));
+    }
+    let failed = |error: io::Error| CommandError::usage("no ticket was given").cause(&error);
+    if io::stdin().is_terminal() {
+        return rpassword::prompt_password("Ticket or words: ").map(Zeroizing::new).map_err(failed);
+    }
+    // Room for all of it, so that growing leaves no copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(MOST + 1));
+    io::stdin().lock().take(MOST as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() > MOST {
+        return Err(CommandError::usage("standard input holds more than a ticket"));
+    }
+    Ok(text)
+}
+
+/// How long the person at the other device may take: words do not say when they end.
+fn lifetime(invite: &Invite) -> Duration {
+    let now = u64::try_from(zvault::now().secs).unwrap_or(0);
+    invite.extras().map_or(LIFETIME, |extras| Duration::from_secs(extras.expires.saturating_sub(now).clamp(1, DAY)))
+}
+
+/// Where to look for the other device: what the ticket says, and what was typed.
+fn ways(invite: &Invite, args: &PairArgs, global: &Global, ui: &Ui) -> Result<ReachOptions, CommandError> {
+    let mut reach = ReachOptions::default();
+    let extras = invite.extras();
+    if args.via.network() {
+        for typed in &args.address {
+            reach.addresses.extend(resolve(typed)?);
+        }
+        reach.addresses.extend(extras.iter().flat_map(|extras| &extras.addresses));
+        // Words say nothing, and so it may be.
+        reach.mdns = extras.is_none_or(|extras| extras.mdns);
+    }
+    if args.via.storage() {
+        let typed = global.url.as_deref();
+        let url = typed.or(extras.and_then(|extras| extras.store.as_deref()));
+        if let Some(url) = url {
+            let mut options = store_options(global, ui)?;
+            for (name, value) in extras.iter().flat_map(|extras| &extras.settings) {
+                options.settings.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+            options.retry_max_time.get_or_insert(super::MAILBOX_RETRIES);
+            match open(url, &options) {
+                Ok(store) => reach.store = Some(store),
+                Err(error) if typed.is_some() || reach.addresses.is_empty() => return Err(error.into()),
+                // What the ticket says need not be there for everybody.
+                Err(error) => ui.note(&format!("{}; trying the network", zvault::chain(&error))),
+            }
+        }
+    }
+    if reach.addresses.is_empty() && reach.store.is_none() && !reach.mdns {
+        let error = CommandError::usage("nothing says where the other device can be met");
+        return Err(match extras {
+            None => error.hint("add --url of the vault"),
+            Some(_) => error.hint("the ticket has no such way: leave out --via, or add --address or --url"),
+        });
+    }
+    Ok(reach)
+}
+
+fn open(url: &str, options: &StoreOptions) -> Result<Store, VaultError> {
+    Ok(Store::open(&StoreUrl::parse(url)?, options, OpenMode::Existing)?)
+}
+
+fn store_options(global: &Global, ui: &Ui) -> Result<StoreOptions, CommandError> {
+    super::super::store_options(global, ui)
+}
+
+fn resolve(address: &str) -> Result<Vec<SocketAddr>, CommandError> {
+    let found = address.to_socket_addrs().map_err(|error| {
+        CommandError::usage(format!("{address:?} is no address that can be found"))
+            .cause(&error)
+            .hint("write it as the other device shows it, for example 192.168.1.5:40123")
+    })?;
+    Ok(found.take(8).collect())
+}
+
+fn introduce(meeting: &Meeting, ui: &Ui) -> Result<(), CommandError> {
+    if ui.json {
+        return ui.document(&Joiner {
+            message_type: "joiner",
+            vault_id: meeting.vault.to_string(),
+            device_id: meeting.device.to_string(),
+            sponsor_id: meeting.sponsor.to_string(),
+            fingerprint: &meeting.fingerprint,
+            capabilities: capability_names(meeting.capabilities),
+        });
+    }
+    ui.note(&format!(
+        "found it; this device may {}\n\n  fingerprint  {}\n\nCompare it with what the other device shows, and say yes there.",
+        capability_names(meeting.capabilities),
+        meeting.fingerprint
+    ));
+    Ok(())
+}
+
+fn tell(finished: &Finished, ui: &Ui) -> Result<(), CommandError> {
+    if ui.json {
+        return ui.summary(&Paired {
+            message_type: "paired",
+            vault_id: finished.vault.to_string(),
+            device_id: finished.device.to_string(),
+            device_name: &finished.name,
+            capabilities: capability_names(finished.capabilities),
+            repository: &finished.url,
+            credentials: finished.has_credentials,
+        });
+    }
+    ui.say(&format!(
+        "This machine is now a device of the vault.\n\n  vault   {}\n  place   {}\n  device  {} ({})\n  may     {}\n",
+        finished.vault,
+        printable(&finished.url),
+        printable(&finished.name),
+        finished.device,
+        capability_names(finished.capabilities),
+    ))?;
+    if finished.has_credentials {
+        ui.say(KEPT)?;
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Waiting {
+    message_type: &'static str,
+}
+
+#[derive(Serialize)]
+struct Joiner<'a> {
+    message_type: &'static str,
+    vault_id: String,
+    device_id: String,
+    sponsor_id: String,
+    fingerprint: &'a str,
+    capabilities: String,
+}
+
+#[derive(Serialize)]
+struct Paired<'a> {
+    message_type: &'static str,
+    vault_id: String,
+    device_id: String,
+    device_name: &'a str,
+    capabilities: String,
+    repository: &'a str,
+    credentials: bool,
+}
+
+const KEPT: &str = "
+It was given credentials for the storage. They are sealed in its state folder, like its keys, and are used where
+the environment gives none.
+";
+/// Bytes of the longest ticket, with room for spaces.
+const MOST: usize = 64 << 10;
+const DAY: u64 = 86_400;
+/// How long to look for this device in the roster: where the other one said that it is there, and where it could not.
+const SEES_IT: Duration = Duration::from_secs(10);
+const MAY_SEE_IT: Duration = Duration::from_secs(5);
