@@ -4,6 +4,7 @@ mod cli;
 mod crash;
 mod flow;
 mod generated;
+mod pairing;
 mod release;
 mod runner;
 mod stores_local;

@@ -10,6 +10,7 @@ mod look;
 #[path = "../it/flow/machine.rs"]
 mod machine;
 mod matrix;
+mod pairing;
 mod place;
 mod refused;
 #[allow(dead_code)]

@@ -1,0 +1,121 @@
+//! Pairings that end well.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use super::*;
+
+#[test]
+fn a_ticket_over_tcp() {
+    let (first, second) = (sponsor(), World::new());
+    let mut inviting = Inviting::start(&first, &["--via", "tcp"]);
+    let ran = join(&second, &[&inviting.ticket, "--name", "second"]).expect_code(0);
+    let said = ran.json();
+    let kinds: Vec<_> = said.iter().map(|line| line["message_type"].as_str().expect("text")).collect();
+    assert_eq!(kinds, ["waiting", "joiner", "paired"]);
+
+    let joiner = inviting.next().expect("a joiner");
+    assert_eq!((&joiner["message_type"], &joiner["device_name"]), (&"joiner".into(), &"second".into()));
+    assert_eq!(joiner["fingerprint"], said[1]["fingerprint"]);
+    assert_eq!(joiner["capabilities"], "read, push");
+    let paired = inviting.next().expect("the end");
+    assert_eq!((&paired["message_type"], &paired["told"]), (&"paired".into(), &true.into()));
+    assert_eq!(paired["device_id"], said[2]["device_id"]);
+    inviting.end().expect_code(0);
+    assert_member(&second);
+    let names = first.run(["snapshots", "--json"]).expect_code(0);
+    names.expect_out("\"device_name\":\"second\"");
+}
+
+#[test]
+fn words_only_over_tcp() {
+    let (first, second) = (sponsor(), World::new());
+    let inviting = Inviting::start(&first, &["--via", "tcp"]);
+    let address = inviting.address.clone().expect("an address");
+    let mut args: Vec<&str> = inviting.words.iter().map(String::as_str).collect();
+    args.extend(["--address", &address]);
+    join(&second, &args).expect_code(0);
+    inviting.end().expect_code(0);
+    assert_member(&second);
+}
+
+#[test]
+fn a_mailbox_in_a_folder() {
+    let (first, second) = (sponsor(), World::new());
+    let inviting = Inviting::start(&first, &["--via", "mailbox"]);
+    join(&second, &[&inviting.ticket]).expect_code(0);
+    inviting.end().expect_code(0);
+    assert_member(&second);
+    assert_eq!(mail(&first), 0, "objects are left");
+}
+
+#[test]
+fn words_with_the_url_of_the_vault() {
+    let (first, second) = (sponsor(), World::new());
+    let inviting = Inviting::start(&first, &["--via", "mailbox"]);
+    let url = first.path("vault");
+    let mut args: Vec<&str> = inviting.words.iter().map(String::as_str).collect();
+    args.extend(["--url", url.to_str().expect("UTF-8")]);
+    join(&second, &args).expect_code(0);
+    inviting.end().expect_code(0);
+    assert_member(&second);
+    assert_eq!(mail(&first), 0, "objects are left");
+}
+
+#[test]
+fn all_ways_at_once() {
+    let (first, second) = (sponsor(), World::new());
+    let inviting = Inviting::start(&first, &[]);
+    join(&second, &[&inviting.ticket]).expect_code(0);
+    inviting.end().expect_code(0);
+    assert_member(&second);
+    assert_eq!(mail(&first), 0, "objects are left");
+}
+
+#[test]
+fn five_devices() {
+    let first = sponsor();
+    let others: Vec<World> = (0..4).map(|_| World::new()).collect();
+    for (number, other) in others.iter().enumerate() {
+        let inviting = Inviting::start(&first, &["--name", &format!("device {number}")]);
+        join(other, &[&inviting.ticket]).expect_code(0);
+        inviting.end().expect_code(0);
+        run(&mut other.bare(["ls", "latest"])).expect_code(0).expect_out("letter");
+    }
+    for other in &others {
+        let file = other.write("data/own", "from this machine");
+        run(&mut other.bare(["push".as_ref(), file.as_os_str()])).expect_code(0);
+    }
+    assert_eq!(records(&first), 5);
+    let seen = run(&mut others[0].bare(["snapshots", "--json"])).expect_code(0).last_json();
+    let names: std::collections::BTreeSet<_> =
+        seen.as_array().expect("a list").iter().map(|one| one["device_id"].to_string()).collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+}
+
+#[test]
+fn a_ticket_on_standard_input_and_its_picture() {
+    let (first, second) = (sponsor(), World::new());
+    for file in ["code.png", "code.svg"] {
+        let inviting = Inviting::start(&first, &["--via", "tcp", "--qr", file]);
+        let mode = fs::metadata(first.path(file)).expect("a picture").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "the picture is the secret");
+        if file == "code.png" {
+            let mut inviting = inviting;
+            inviting.child.kill().expect("it runs");
+            inviting.child.wait().expect("it ends");
+            continue;
+        }
+        let mut child = second.bare(["pair", "--json", "-"]).stdin(Stdio::piped()).spawn().expect("it starts");
+        // As it was broken by whoever sent it.
+        let (one, two) = inviting.ticket.split_at(70);
+        let broken = format!("{one}\n  {}\n", two.to_lowercase());
+        child.stdin.take().expect("it is piped").write_all(broken.as_bytes()).expect("it reads");
+        ended(child).expect_code(0);
+        inviting.end().expect_code(0);
+    }
+    assert_member(&second);
+    first.run(["pair", "--json", "--yes", "--qr", "code.jpg"]).expect_code(2).expect_err(".png or .svg");
+}

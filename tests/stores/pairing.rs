@@ -1,0 +1,154 @@
+//! Pairing where the vault is in a bucket: through its mailbox, and with what the new device is told of the storage.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdout};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::place::{Kind, Place};
+use crate::runner::{World, ended, run, tree};
+use crate::servers::proxy::Proxy;
+
+/// A device that invites and waits.
+struct Inviting {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+    ticket: String,
+}
+
+impl Inviting {
+    fn start(place: &Place, world: &World, args: &[&str]) -> Self {
+        let all = ["pair", "--json", "--yes"].iter().chain(args);
+        let mut child = place.command(world, all).spawn().expect("it starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a line");
+        let Ok(shown) = serde_json::from_str::<Value>(&line) else { panic!("no ticket: {}", ended(child).err) };
+        let ticket = shown["ticket"].as_str().expect("a ticket").to_owned();
+        Self { child, lines, ticket }
+    }
+
+    /// All that it said, when it has ended well.
+    fn end(mut self) -> String {
+        let mut rest = String::new();
+        self.lines.read_to_string(&mut rest).expect("UTF-8");
+        let ran = ended(self.child).expect_code(0);
+        rest + &ran.err
+    }
+}
+
+fn sponsor(place: &Place) -> World {
+    let world = World::new();
+    place.run(&world, ["init"]).expect_code(0);
+    let file = world.write("data/letter", "from the first machine");
+    place.run(&world, ["push".as_ref(), file.as_os_str()]).expect_code(0);
+    world
+}
+
+fn mail(place: &Place) -> Vec<String> {
+    place.names().into_iter().filter(|name| name.contains("zv1/m/")).collect()
+}
+
+/// The joiner has a credential of its own; where the bucket is, and how it is spoken to, the ticket says.
+fn through_the_mailbox(kind: Kind) {
+    let place = Place::new(kind).below("backups");
+    let (first, second) = (sponsor(&place), World::new());
+    let inviting = Inviting::start(&place, &first, &["--via", "mailbox"]);
+    let mut command = second.bare(["pair", "--json", &inviting.ticket]);
+    run(command.envs(place.secrets.iter().cloned())).expect_code(0);
+    inviting.end();
+    assert_eq!(mail(&place), Vec::<String>::new());
+    run(second.bare(["ls", "latest"]).envs(place.secrets.iter().cloned())).expect_code(0).expect_out("letter");
+    // Without the credential it knows the place, and cannot get in.
+    run(second.bare(["ls", "latest"]).env("AWS_EC2_METADATA_DISABLED", "true").env("NO_GCE_CHECK", "true"))
+        .expect_code(15);
+}
+
+#[test]
+fn mailbox_on_s3() {
+    through_the_mailbox(Kind::S3);
+}
+
+#[test]
+fn mailbox_on_azure() {
+    through_the_mailbox(Kind::Azure);
+}
+
+#[test]
+fn mailbox_on_google() {
+    through_the_mailbox(Kind::Gcs);
+}
+
+/// The joiner has nothing but the ticket.
+fn with_credentials(kind: Kind) {
+    let place = Place::new(kind);
+    let (first, second) = (sponsor(&place), World::new());
+    let inviting = Inviting::start(&place, &first, &["--via", "tcp", "--listen", "127.0.0.1", "--with-credentials"]);
+    let joined = run(&mut second.bare(["pair", "--json", &inviting.ticket])).expect_code(0);
+    assert_eq!(joined.last_json()["credentials"], true);
+    let said = inviting.end() + &joined.out + &joined.err;
+    let file = second.write("data/own", "from the second machine");
+    let pushes = run(&mut second.bare(["push".as_ref(), file.as_os_str()])).expect_code(0);
+    let looks = run(&mut second.bare(["doctor"]));
+    assert!(looks.out.contains("from the pairing"), "{}", looks.out);
+    run(&mut second.bare(["snapshots", "--json"])).expect_code(0).expect_out("data/letter");
+
+    let said = said + &pushes.out + &pushes.err + &looks.out + &looks.err;
+    for (name, secret) in place.secrets.iter().filter(|(name, _)| !name.ends_with("_ID")) {
+        assert!(!said.contains(secret.as_str()), "{name} is in what was said");
+        for (path, content) in tree(&second.path("user")) {
+            let is_there = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!is_there, "{name} is in {}", path.display());
+        }
+    }
+    // The environment counts more.
+    let (name, _) = place.secrets[0];
+    let wrong = run(second.bare(["ls", "latest"]).env(name, "AAAA").env("AWS_SECRET_ACCESS_KEY", "AAAA"));
+    assert_ne!(wrong.code, Some(0), "what was kept was used instead of the environment");
+}
+
+#[test]
+fn credentials_for_s3() {
+    with_credentials(Kind::S3);
+}
+
+#[test]
+fn credentials_for_azure() {
+    with_credentials(Kind::Azure);
+}
+
+#[test]
+fn credentials_that_are_not_there() {
+    let place = Place::new(Kind::S3);
+    let world = sponsor(&place);
+    let mut command = place.command(&world, ["pair", "--json", "--yes", "--with-credentials"]);
+    for (name, _) in &place.secrets {
+        command.env_remove(name);
+    }
+    world.write("aws", "[default]\naws_access_key_id = a\naws_secret_access_key = b\n");
+    command.env("AWS_SHARED_CREDENTIALS_FILE", world.path("aws"));
+    assert_ne!(run(&mut command).code, Some(0));
+}
+
+/// Says how long a pairing takes when each request to the store takes 50 ms more: for docs/benchmarks.md.
+#[test]
+#[ignore = "measures"]
+fn time_over_a_slow_mailbox() {
+    let direct = Place::new(Kind::S3);
+    let first = sponsor(&direct);
+    let proxy = Proxy::to(direct.address());
+    proxy.latency(Duration::from_millis(50));
+    let place = direct.through(&proxy);
+    for _ in 0..5 {
+        let second = World::new();
+        let inviting = Inviting::start(&place, &first, &["--via", "mailbox"]);
+        let started = Instant::now();
+        let mut command = second.bare(["pair", "--json", &inviting.ticket]);
+        run(command.envs(place.secrets.iter().cloned())).expect_code(0);
+        let paired = started.elapsed();
+        run(second.bare(["ls", "latest"]).envs(place.secrets.iter().cloned())).expect_code(0);
+        writeln!(std::io::stdout(), "paired after {paired:?}, listed after {:?}", started.elapsed()).expect("told");
+        inviting.end();
+    }
+}
