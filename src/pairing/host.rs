@@ -16,7 +16,7 @@ use super::{
 };
 use crate::roster::AdmitOptions;
 use crate::state::{Access, DeviceState, Home, LogPin, Pins, StateError};
-use crate::store::{OpenMode, Store, StoreOptions, StoreUrl, shared_settings};
+use crate::store::{OpenMode, Store, StoreOptions, StoreUrl, settings_to_take, shared_settings};
 use crate::vault::{StoreConfig, Vault, VaultError, complete, read_roster};
 use crate::watch::Watch;
 
@@ -121,13 +121,20 @@ pub struct KeepAt<'a> {
     home: &'a Home,
     url: Option<String>,
     met: &'a mut dyn FnMut(&Meeting),
+    endpoint: &'a mut dyn FnMut(&str) -> Result<(), HostError>,
     kept: Option<VaultId>,
 }
 
 impl<'a> KeepAt<'a> {
-    /// `url`: where this machine reaches the vault, if the person said so. `met` shows whom it has met.
-    pub fn new(home: &'a Home, url: Option<String>, met: &'a mut dyn FnMut(&Meeting)) -> Self {
-        Self { home, url, met, kept: None }
+    /// `url`: where this machine reaches the vault, if the person said so. `met` shows whom it has met. `endpoint` is asked
+    /// whether requests, with the credentials of this machine, may go to a server that the other device names.
+    pub fn new(
+        home: &'a Home,
+        url: Option<String>,
+        met: &'a mut dyn FnMut(&Meeting),
+        endpoint: &'a mut dyn FnMut(&str) -> Result<(), HostError>,
+    ) -> Self {
+        Self { home, url, met, endpoint, kept: None }
     }
 }
 
@@ -141,20 +148,25 @@ impl JoinerHost for KeepAt<'_> {
         if is_member(self.home, vault) {
             return Err(AlreadyMember(vault).into());
         }
+        let take =
+            |store: &StorePlace| -> BTreeMap<String, String> { settings_to_take(&store.settings).cloned().collect() };
+        for endpoint in joined.stores.iter().filter_map(|store| take(store).remove("endpoint")) {
+            (self.endpoint)(&endpoint)?;
+        }
+        // Whatever of the following fails: nothing of it stays.
+        self.kept = Some(vault);
         self.home.set_joining(rustcrypto::provider(), vault, &joined.encode())?;
         // Where the person said that the vault is, also after a crash.
         let mut access = Access::default();
         for store in &joined.stores {
-            access.settings.insert(store.url.clone(), store.settings.iter().cloned().collect());
+            access.settings.insert(store.url.clone(), take(store));
         }
         if let (Some(url), Some(primary)) = (&self.url, joined.stores.iter().find(|store| store.primary)) {
             // The same store under another name.
-            let settings = primary.settings.iter().cloned().collect();
-            access.settings.entry(url.clone()).or_insert(settings);
+            access.settings.entry(url.clone()).or_insert_with(|| take(primary));
         }
         access.url.clone_from(&self.url);
         self.home.set_access(rustcrypto::provider(), vault, &access)?;
-        self.kept = Some(vault);
         Ok(())
     }
 
@@ -206,6 +218,7 @@ pub fn finish(
     let url = access.url.clone().or(place.map(|place| place.url.clone())).ok_or(FinishError::NoStore)?;
     let parsed = StoreUrl::parse(&url).map_err(VaultError::from)?;
     let mut options = store(&parsed.to_string());
+    access.credentials_for = Some(parsed.to_string()).filter(|_| !access.credentials.is_empty());
     complete(&mut options, &parsed.to_string(), &access);
     let opened = Store::open(&parsed, &options, OpenMode::Existing).map_err(VaultError::from)?;
     let until = Instant::now() + patience;
@@ -232,10 +245,14 @@ pub fn finish(
     let device = keys.id;
     // Pins first: a device without them would believe anything.
     home.set_pins(provider, vault, &pins)?;
-    access.url = None;
-    home.set_access(provider, vault, &access)?;
     let url = parsed.to_string();
+    let typed = access.url.clone();
+    home.set_access(provider, vault, &access)?;
     home.set_device(provider, &DeviceState { keys, url: url.clone(), name: name.clone() })?;
+    if typed.is_some() {
+        access.url = None;
+        home.set_access(provider, vault, &access)?;
+    }
     home.clear_joining(vault)?;
     Ok(Finished { vault, device, name, url, capabilities, membership, stores, has_credentials })
 }

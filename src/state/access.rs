@@ -11,6 +11,8 @@ pub struct Access {
     pub url: Option<String>,
     /// Settings by the URL of the store. Not secret.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
+    /// URL of the store that the credentials are for: they go to no other.
+    pub credentials_for: Option<String>,
     /// Credentials by the name of the variable that would hold them.
     pub credentials: Vec<(String, SecretBytes)>,
 }
@@ -26,6 +28,7 @@ impl Access {
                 out.string(name.as_bytes()).string(value.as_bytes());
             }
         }
+        out.string(self.credentials_for.as_deref().unwrap_or_default().as_bytes());
         out.number(self.credentials.len() as u64);
         for (name, value) in &self.credentials {
             out.string(name.as_bytes()).string(value.expose());
@@ -46,6 +49,7 @@ impl Access {
             }
             access.settings.insert(url, settings);
         }
+        access.credentials_for = Some(text(&mut reader)?).filter(|url| !url.is_empty());
         for _ in 0..reader.count(8 + 8)? {
             access.credentials.push((text(&mut reader)?, SecretBytes::new(reader.string()?.to_vec())));
         }

@@ -26,7 +26,7 @@ mod transport;
 mod url;
 
 pub use background::Upload;
-pub use cloud::{CredentialError, KeptCredentials, shared_credentials, shared_settings};
+pub use cloud::{CredentialError, KeptCredentials, settings_to_take, shared_credentials, shared_settings};
 pub use error::{BoxError, StoreError};
 pub use options::{OptionError, StoreOptions, known_settings, parse_rate};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};

@@ -42,12 +42,11 @@ pub(crate) fn read_roster(provider: &'static Provider, store: &Store, vault: Vau
 
 /// Adds what this machine was told of the store at `url` to what was said about it here: that counts more.
 pub fn complete(options: &mut StoreOptions, url: &str, access: &Access) {
-    // A credential goes to the stores that it was given for, and to no others.
-    let Some(settings) = access.settings.get(url) else { return };
-    for (name, value) in settings {
+    for (name, value) in access.settings.get(url).into_iter().flatten() {
         options.settings.entry(name.clone()).or_insert_with(|| value.clone());
     }
-    if options.credentials == KeptCredentials::default() {
+    // A credential goes to the store that it was given for, and to no other.
+    if access.credentials_for.as_deref() == Some(url) && options.credentials == KeptCredentials::default() {
         options.credentials = KeptCredentials::new(&access.credentials);
     }
 }

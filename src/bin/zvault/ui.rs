@@ -168,19 +168,26 @@ impl Ui {
 
     /// Asks on the terminal before something that cannot be undone. Without one the answer is an option.
     pub(crate) fn confirm(&self, question: &str) -> Result<(), CommandError> {
+        self.ask(question).unwrap_or_else(|| {
+            Err(CommandError::usage("this cannot be undone, and there is no terminal to ask on")
+                .hint("say --yes if it is to be done"))
+        })
+    }
+
+    /// Asks on the terminal. None: there is none.
+    pub(crate) fn ask(&self, question: &str) -> Option<Result<(), CommandError>> {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return Err(CommandError::usage("this cannot be undone, and there is no terminal to ask on")
-                .hint("say --yes if it is to be done"));
+            return None;
         }
         let mut error = io::stderr().lock();
         let _ = write!(error, "{} [y/N] ", printable(question));
         let _ = error.flush();
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer);
-        match (read, answer.trim()) {
+        Some(match (read, answer.trim()) {
             (Ok(_), "y" | "Y" | "yes") => Ok(()),
             _ => Err(CommandError::new(Trouble::Failed, "nothing was done")),
-        }
+        })
     }
 
     /// The bar that is drawn from now on; None: no more.

@@ -13,7 +13,7 @@ mod s3;
 mod share;
 
 pub use credential::CredentialError;
-pub use share::{KeptCredentials, shared_credentials, shared_settings};
+pub use share::{KeptCredentials, settings_to_take, shared_credentials, shared_settings};
 
 use super::options::{OptionError, StoreOptions};
 use super::transport::{Transport, TransportError, TransportOptions, UploadCheck};

@@ -64,6 +64,11 @@ pub fn shared_settings(url: &StoreUrl, options: &StoreOptions) -> Vec<(String, S
     settings.into_iter().collect()
 }
 
+/// Of settings that another device tells those that this one takes: none that names a login of this machine, or gives up TLS.
+pub fn settings_to_take(told: &[(String, String)]) -> impl Iterator<Item = &(String, String)> {
+    told.iter().filter(|(name, _)| TAKEN.contains(&&**name))
+}
+
 /// The credential that the environment, or what was kept, has for a bucket, if it does not hang on this machine.
 pub fn shared_credentials(url: &StoreUrl, options: &StoreOptions) -> Vec<(String, SecretBytes)> {
     let environment = Environment::of_process().with_kept(url, &options.credentials);
@@ -155,5 +160,19 @@ const AZURE_GIVEN: [&str; 7] = [
     "AZURE_CLIENT_SECRET",
 ];
 const GCS_GIVEN: [&str; 3] = ["GOOGLE_ACCESS_TOKEN", "GOOGLE_BEARER_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS"];
+/// Settings that another device may tell.
+const TAKEN: [&str; 11] = [
+    "endpoint",
+    "region",
+    "path-style",
+    "storage-class",
+    "sse",
+    "sse-kms-key-id",
+    "bucket-key",
+    "bulk-delete",
+    "conditional-create",
+    "checksum",
+    "account",
+];
 /// Settings that say something about one machine.
 const LOCAL: [&str; 3] = ["profile", "use-cli", "service-account"];

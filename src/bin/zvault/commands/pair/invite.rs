@@ -25,7 +25,7 @@ use zvault::pairing::{
 use zvault::qr;
 use zvault::roster::capability_names;
 use zvault::store::{OpenMode, Store, StoreOptions, StoreUrl, shared_credentials};
-use zvault::vault::{Purpose, StoreConfig, Vault, VaultError};
+use zvault::vault::{Purpose, Vault, VaultError};
 
 pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let asks = !args.yes;
@@ -55,7 +55,7 @@ pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     let parsed = StoreUrl::parse(&url).map_err(VaultError::from)?;
     let configured = super::super::stores(global, ui)?;
     let credentials = match args.with_credentials {
-        true => gather(&parsed, &options, &configured)?,
+        true => gather(&parsed, &options)?,
         false => Vec::new(),
     };
     let places = Places {
@@ -249,21 +249,9 @@ fn done(sponsored: &Sponsored, vault: &Vault, name: Option<&str>, ui: &Ui) -> Re
     Ok(())
 }
 
-/// The credentials for this store and those that the configuration has beside it.
-fn gather(
-    url: &StoreUrl,
-    options: &StoreOptions,
-    configured: &[StoreConfig],
-) -> Result<Vec<(String, SecretBytes)>, CommandError> {
-    let mut found = shared_credentials(url, options);
-    for store in configured {
-        let Ok(url) = StoreUrl::parse(&store.url) else { continue };
-        for (name, value) in shared_credentials(&url, &store.options) {
-            if found.iter().all(|(known, _)| *known != name) {
-                found.push((name, value));
-            }
-        }
-    }
+/// The credentials for this store. Those of others stay: who runs one store is not to learn the credential of another.
+fn gather(url: &StoreUrl, options: &StoreOptions) -> Result<Vec<(String, SecretBytes)>, CommandError> {
+    let found = shared_credentials(url, options);
     match found.is_empty() {
         false => Ok(found),
         true => Err(CommandError::usage("there is no credential that another machine could use").hint(

@@ -18,7 +18,7 @@ use zvault::pairing::{
 };
 use zvault::roster::capability_names;
 use zvault::state::Home;
-use zvault::store::{OpenMode, Store, StoreOptions, StoreUrl};
+use zvault::store::{OpenMode, Store, StoreOptions, StoreUrl, settings_to_take};
 use zvault::vault::VaultError;
 use zvault::watch::Watch;
 use zvault::{Trouble, VaultId};
@@ -45,7 +45,9 @@ pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, Com
     let finished = watched(ui, |watch, _| {
         let mut told = Ok(());
         let mut met = |meeting: &Meeting| told = introduce(meeting, ui);
-        let mut host = KeepAt::new(&home, url, &mut met);
+        let mut endpoint =
+            |endpoint: &str| may_ask(endpoint, args, &options, ui).map_err(|error| error.in_one_line().into());
+        let mut host = KeepAt::new(&home, url, &mut met, &mut endpoint);
         let options_of_joiner = JoinOptions { name: &name, now: zvault::now(), deadline };
         let joined = join(&invite, &options_of_joiner, &mut channel, &mut host, watch)?;
         told?;
@@ -120,7 +122,11 @@ fn ways(invite: &Invite, args: &PairArgs, global: &Global, ui: &Ui) -> Result<Re
         let url = typed.or(extras.and_then(|extras| extras.store.as_deref()));
         if let Some(url) = url {
             let mut options = store_options(global, ui)?;
-            for (name, value) in extras.iter().flat_map(|extras| &extras.settings) {
+            let told = extras.map_or(&[][..], |extras| &extras.settings);
+            for (name, value) in settings_to_take(told) {
+                if name == "endpoint" {
+                    may_ask(value, args, &options, ui)?;
+                }
                 options.settings.entry(name.clone()).or_insert_with(|| value.clone());
             }
             options.retry_max_time.get_or_insert(super::MAILBOX_RETRIES);
@@ -140,6 +146,29 @@ fn ways(invite: &Invite, args: &PairArgs, global: &Global, ui: &Ui) -> Result<Re
         });
     }
     Ok(reach)
+}
+
+/// Requests to the storage may carry what opens it: nobody else decides which server gets them.
+fn may_ask(endpoint: &str, args: &PairArgs, options: &StoreOptions, ui: &Ui) -> Result<(), CommandError> {
+    let said = options.settings.get("endpoint").is_some_and(|said| said == endpoint);
+    let host = url::Url::parse(endpoint).ok();
+    let local = match host.as_ref().and_then(url::Url::host) {
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        _ => false,
+    };
+    if said || local || args.yes {
+        return Ok(());
+    }
+    let question = format!(
+        "The other device says that the storage is at {endpoint}. Send it requests with this machine's credentials for storage?"
+    );
+    ui.ask(&question).unwrap_or_else(|| {
+        Err(CommandError::usage(format!(
+            "the other device says that the storage is at {endpoint}, and there is no terminal to ask whether that is right"
+        ))
+        .hint("add --yes, or name it yourself with -o endpoint=URL"))
+    })
 }
 
 fn open(url: &str, options: &StoreOptions) -> Result<Store, VaultError> {
@@ -170,10 +199,11 @@ fn introduce(meeting: &Meeting, ui: &Ui) -> Result<(), CommandError> {
             capabilities: capability_names(meeting.capabilities),
         });
     }
-    ui.note(&format!(
+    // Also when quiet: with words the fingerprint tells whose vault this is.
+    ui.error_line(&format!(
         "found it; this device may {}\n\n  fingerprint  {}\n\nCompare it with what the other device shows, and say yes there.",
         capability_names(meeting.capabilities),
-        meeting.fingerprint
+        printable(&meeting.fingerprint)
     ));
     Ok(())
 }

@@ -64,7 +64,8 @@ pub(crate) struct PairArgs {
     #[arg(long, value_name = "FILE")]
     qr: Option<PathBuf>,
 
-    /// Do not ask: let the first device in that has the ticket or the words
+    /// Do not ask: let the first device in that has the ticket or the words; when joining, take the storage server that
+    /// the other device names
     #[arg(long, short)]
     yes: bool,
 
@@ -102,7 +103,6 @@ pub(crate) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
                 ("--expires", args.expires.is_some()),
                 ("--listen", args.listen.is_some()),
                 ("--qr", args.qr.is_some()),
-                ("--yes", args.yes),
                 ("--with-credentials", args.with_credentials),
             ],
             "is for the device that invites",
