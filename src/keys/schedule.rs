@@ -121,6 +121,11 @@ impl DomainKeys {
         Self { domain, secret, provider }
     }
 
+    /// Whether both are the keys of the same domain of the same vault.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.domain == other.domain && self.secret.ct_eq(&other.secret)
+    }
+
     /// The key of the ids of one type of chunk.
     pub fn id_key(&self, scope: Scope, chunk_type: ChunkType) -> Key {
         self.derive(Purpose::Id, &[&scope.0, &[chunk_type as u8]])

@@ -2,8 +2,8 @@
 
 use super::{
     ReaderKeys, Roster,
-    state::effective,
-    write::{NewRecord, WriteError, check_writable, sign},
+    state::{Rank, effective},
+    write::{NewRecord, WriteError, check_room, check_writable, sign},
 };
 use crate::keys::{
     DeviceKeys, EpochKeys,
@@ -62,7 +62,13 @@ pub fn admit(
     if !allowed.contains(capabilities) || capabilities == Capabilities::NONE {
         return Err(WriteError::NotAllowed { signer: signer.id, asked: capabilities, allowed });
     }
+    check_room(roster, 1)?;
     let id = device_id(provider, roster.vault, verify_key, kem_key);
+    // Such a record is void, unless an admin writes it (SPEC section 11.3).
+    let is_admin = roster.devices.get(&signer.id).is_some_and(|device| device.rank >= Rank::Admin);
+    if roster.devices.contains_key(&id) && !is_admin {
+        return Err(WriteError::NothingNew { device: id });
+    }
     // One history does not hold the epochs of another branch, so the device gets every head that the signer has.
     let heads: Vec<&EpochKeys> =
         roster.epochs.iter().filter(|epoch| epoch.is_head).filter_map(|epoch| keys.epochs.get(&epoch.id)).collect();

@@ -65,8 +65,13 @@ pub enum IgnoredWhy {
 pub(crate) struct Graph {
     pub(crate) vault: VaultId,
     pub(crate) genesis: Vec<u8>,
-    pub(crate) founder: KeyTag,
+    /// Who signed record 0.
+    pub(crate) founders: BTreeSet<DeviceId>,
     pub(crate) root: Option<KeyTag>,
+    /// Who has the root key in record 0.
+    pub(crate) roots: BTreeSet<DeviceId>,
+    /// The keys in the genesis.
+    pub(crate) reserved: Vec<KeyTag>,
     pub(crate) records: Vec<Checked>,
     /// Runs parallel to `records`.
     pub(crate) nodes: Vec<Node>,
@@ -158,8 +163,10 @@ impl Builder {
         let graph = Graph {
             vault,
             genesis: bytes,
-            founder,
+            founders: BTreeSet::new(),
             root,
+            roots: BTreeSet::new(),
+            reserved: [Some(founder), root].into_iter().flatten().collect(),
             records: Vec::new(),
             nodes: Vec::new(),
             pasts: Pasts::default(),
@@ -207,9 +214,15 @@ impl Builder {
                 let tag = tag(&mut self.tags, verify_key);
                 self.graph.keys.insert(*id, tag);
                 self.adds.entry(*id).or_default().push(here);
+                if p.record.n == 0 && Some(tag) == self.graph.root {
+                    self.graph.roots.insert(*id);
+                }
             }
         }
         let signer = p.object.header.writer;
+        if p.record.n == 0 {
+            self.graph.founders.insert(signer);
+        }
         self.places.insert(p.identity, here);
         self.graph.nodes.push(Node { signer, acts });
         self.graph.records.push(Checked { identity: p.identity, n: p.record.n, signer, record: p.record });

@@ -3,7 +3,7 @@
 //! Root reaches admins, admins reach devices, and a revocation reaches strictly lower ranks only, judged in its own past.
 //! There is no "first", "newest" or "lowest hash" that a revoked device could forge: what counts is what a record had seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use vault_format::{ids::DeviceId, roster::Capabilities};
 
 /// A verification key, as the graph numbers them: two devices may share one.
@@ -11,10 +11,15 @@ pub(crate) type KeyTag = usize;
 
 /// What is fixed before any record: the keys in the genesis, and which key speaks for which device.
 pub(crate) struct Ground {
-    /// The founder's key: an admin for ever, unless root revokes it.
-    pub(crate) founder: KeyTag,
+    /// Who signed record 0: an admin for ever, unless root revokes it. By id, since anybody can add the founder's public key
+    /// beside a KEM key of their own. More than one id: the founder forged a second record 0, and they are judged as one.
+    pub(crate) founders: BTreeSet<DeviceId>,
     /// The root key of the genesis.
     pub(crate) root: Option<KeyTag>,
+    /// The devices with that key in record 0; others with the same public key are not root.
+    pub(crate) roots: BTreeSet<DeviceId>,
+    /// The keys in the genesis: no device with `pair` adds them again.
+    pub(crate) reserved: Vec<KeyTag>,
     /// A device id is a hash of its keys, so this holds whoever said it.
     pub(crate) keys: BTreeMap<DeviceId, KeyTag>,
 }
@@ -74,6 +79,8 @@ pub(crate) struct Verdict {
     /// Everybody added by an effective record, with the union of what it was given; also those that were revoked since.
     pub(crate) devices: BTreeMap<DeviceId, Capabilities>,
     pub(crate) root: Root,
+    /// The devices that were added as root, by record 0 or the record that named their key.
+    pub(crate) roots: BTreeSet<DeviceId>,
 }
 
 /// Which records each record has seen, itself not included.
@@ -111,8 +118,9 @@ impl Pasts {
 /// Judges records in the order (n, identity): root's, then the authority and the revocations of admins, then everything else.
 /// `pasts` are those of `nodes`.
 pub(crate) fn evaluate(ground: &Ground, nodes: &[Node], pasts: &Pasts) -> Verdict {
-    let judge = Judge::new(ground, nodes, pasts);
+    let mut judge = Judge::new(ground, nodes, pasts);
     let (by_root, root) = judge.root_pass();
+    judge.add_roots(&by_root);
     let root_revocations = judge.revocations(&by_root);
     let by_admin = judge.admin_pass(&by_root, &root_revocations);
     // A revocation by an admin stays, even when another admin's departure voids the rest of its record.
@@ -124,7 +132,7 @@ pub(crate) fn evaluate(ground: &Ground, nodes: &[Node], pasts: &Pasts) -> Verdic
     let effective: Vec<bool> = standing.iter().map(|s| *s == Standing::Effective).collect();
     let devices =
         judge.gifts.keys().filter_map(|id| Some((*id, judge.capabilities(*id, &|i| effective[i])?))).collect();
-    Verdict { standing, revocations, devices, root }
+    Verdict { standing, revocations, devices, root, roots: judge.roots }
 }
 
 /// What a device with `pair` and these capabilities may hand on: never admin or prune.
@@ -139,6 +147,10 @@ struct Judge<'a> {
     pasts: &'a Pasts,
     /// Where each device was given something, and whether that was an add.
     gifts: BTreeMap<DeviceId, Vec<(usize, Capabilities, bool)>>,
+    /// Who has which key.
+    holders: BTreeMap<KeyTag, Vec<DeviceId>>,
+    /// Who was added as root.
+    roots: BTreeSet<DeviceId>,
 }
 
 impl<'a> Judge<'a> {
@@ -153,7 +165,25 @@ impl<'a> Judge<'a> {
                 }
             }
         }
-        Self { ground, nodes, pasts, gifts }
+        let mut holders: BTreeMap<KeyTag, Vec<DeviceId>> = BTreeMap::new();
+        for (id, key) in &ground.keys {
+            holders.entry(*key).or_default().push(*id);
+        }
+        Self { ground, nodes, pasts, gifts, holders, roots: ground.roots.clone() }
+    }
+
+    /// A new root is the device that its own record adds.
+    fn add_roots(&mut self, by_root: &[bool]) {
+        for (node, _) in self.nodes.iter().zip(by_root).filter(|(_, ok)| **ok) {
+            let Some(key) = new_root(node) else { continue };
+            for act in &node.acts {
+                if let Act::Add(id, _) = act
+                    && self.key(*id) == Some(key)
+                {
+                    self.roots.insert(*id);
+                }
+            }
+        }
     }
 
     /// Which records root stands behind, and who is root now.
@@ -252,9 +282,21 @@ impl<'a> Judge<'a> {
         own.contains(Capabilities::PAIR)
             && !node.acts.is_empty()
             && node.acts.iter().all(|act| match act {
-                Act::Add(_, given) => by_pairing(own).contains(*given),
+                Act::Add(id, given) => by_pairing(own).contains(*given) && self.is_new(*id, i, ok),
                 Act::Grant(..) | Act::Revoke(_) | Act::NewRoot(_) | Act::Administer => false,
             })
+    }
+
+    /// Whether record `i` adds a device of which its past has nothing: neither its id, nor its verification key. Otherwise
+    /// whoever has `pair` could put other keys, boxes and names in the place of those that a member has.
+    fn is_new(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
+        let Some(key) = self.key(device) else { return false };
+        let seen = |id: &DeviceId| {
+            let gifts = self.gifts.get(id).into_iter().flatten();
+            gifts.clone().any(|(j, _, add)| *add && ok[*j] && self.pasts.sees(i, *j))
+                || gifts.filter(|(j, _, add)| *add && *j == i).count() > usize::from(*id == device)
+        };
+        !self.ground.reserved.contains(&key) && !self.holders.get(&key).into_iter().flatten().any(seen)
     }
 
     fn is_departure(&self, i: usize) -> bool {
@@ -264,7 +306,7 @@ impl<'a> Judge<'a> {
     }
 
     fn is_admin(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
-        self.key(device) == Some(self.ground.founder)
+        self.ground.founders.contains(&device)
             || self
                 .capabilities(device, &|j| ok[j] && self.pasts.sees(i, j))
                 .is_some_and(|own| own.contains(Capabilities::ADMIN))
@@ -275,7 +317,8 @@ impl<'a> Judge<'a> {
             .filter(|j| by_root[*j] && self.pasts.sees(i, *j))
             .filter_map(|j| Some((j, new_root(&self.nodes[j])?)))
             .collect();
-        self.key(device).is_some_and(|key| self.root_for(&named, |_| true) == Root::Key(key))
+        self.roots.contains(&device)
+            && self.key(device).is_some_and(|key| self.root_for(&named, |_| true) == Root::Key(key))
     }
 
     /// What a device was given by records that count; nothing unless one of them added it.
@@ -299,7 +342,10 @@ impl<'a> Judge<'a> {
 
     /// Whether a revocation of the signer of `i` had not seen `i`.
     fn cut(&self, i: usize, revocations: &[(DeviceId, usize)]) -> bool {
-        revocations.iter().any(|(target, v)| *target == self.nodes[i].signer && *v != i && !self.pasts.sees(*v, i))
+        let signer = self.nodes[i].signer;
+        let founders = &self.ground.founders;
+        let is_same = |target: &DeviceId| *target == signer || founders.contains(target) && founders.contains(&signer);
+        revocations.iter().any(|(target, v)| is_same(target) && *v != i && !self.pasts.sees(*v, i))
     }
 
     fn key(&self, device: DeviceId) -> Option<KeyTag> {
@@ -317,7 +363,6 @@ fn new_root(node: &Node) -> Option<KeyTag> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
     use vault_format::ids::Identity;
 
     const READ_PUSH: Capabilities = Capabilities::READ.union(Capabilities::PUSH);
@@ -420,16 +465,26 @@ mod tests {
         for (_, id) in &order {
             pasts.push(&by_id[id].parents.iter().map(|p| place[p]).collect::<Vec<_>>());
         }
-        let mut keys = BTreeMap::from([(device("A"), 0), (device("R"), 1)]);
+        let mut keys = BTreeMap::from([(device("A"), 0), (device("R"), 1), (device("fA"), 0), (device("fR"), 1)]);
         for node in &nodes {
             for act in &node.acts {
-                let next = keys.len();
-                if let Act::Add(id, _) = act {
+                let next = keys.len() - 2;
+                if let Act::Add(id, _) = act
+                    && *id != device("fB")
+                {
                     keys.entry(*id).or_insert(next);
                 }
             }
         }
-        let verdict = evaluate(&Ground { founder: 0, root: Some(1), keys }, &nodes, &pasts);
+        keys.extend(keys.get(&device("B")).copied().map(|key| (device("fB"), key)));
+        let ground = Ground {
+            founders: BTreeSet::from([device("A")]),
+            root: Some(1),
+            roots: BTreeSet::from([device("R")]),
+            reserved: vec![0, 1],
+            keys,
+        };
+        let verdict = evaluate(&ground, &nodes, &pasts);
         let revoked: BTreeSet<DeviceId> = verdict.revocations.iter().map(|(target, _)| *target).collect();
         Outcome {
             members: verdict.devices.into_iter().filter(|(id, _)| !revoked.contains(id)).collect(),
@@ -605,6 +660,37 @@ mod tests {
         let o = script.judge();
         assert_eq!(o.is("y"), Standing::RevocationsOnly);
         assert!(!o.has("C") && !o.has("D") && !o.has("A"));
+    }
+
+    #[test]
+    fn pairing_adds_no_member_again() {
+        let again = |id| Script::vault().then("x", &["3"], "P", Act::Add(device(id), Capabilities::READ)).judge();
+        for id in ["A", "R", "B", "C", "P"] {
+            assert_eq!(again(id).is("x"), Standing::NoRight, "{id}");
+        }
+        // Beside the record that adds it nobody can know, and an admin may.
+        let o = Script::vault()
+            .then("4", &["3"], "A", Act::Add(device("D"), READ_PUSH))
+            .then("4b", &["3"], "P", Act::Add(device("D"), READ_PUSH))
+            .then("5", &["4", "4b"], "B", Act::Add(device("D"), READ_PUSH))
+            .then("6", &["5"], "P", Act::Add(device("E"), READ_PUSH))
+            .judge();
+        for id in ["4", "4b", "5", "6"] {
+            assert_eq!(o.is(id), Standing::Effective, "{id}");
+        }
+    }
+
+    #[test]
+    fn public_keys_of_founder_root_and_admins_give_no_rank() {
+        // `fA`, `fR` and `fB` have the verification keys of `A`, `R` and `B`, and other KEM keys.
+        for id in ["fA", "fR", "fB"] {
+            let act = Act::Add(device(id), Capabilities::READ);
+            let o = Script::vault().then("x", &["3"], "P", act.clone()).judge();
+            assert_eq!(o.is("x"), Standing::NoRight, "{id}");
+            // Not by an admin's add either: it stays below admin, and an admin reaches it.
+            let o = Script::vault().then("x", &["3"], "A", act).then("y", &["x"], "B", Act::Revoke(device(id))).judge();
+            assert!(!o.has(id), "{id}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use vault_format::{
     entry::Time,
     ids::{DeviceId, Domain, EpochId, Identity, VaultId},
     limits,
-    roster::{BoxPart, Capabilities, EpochPart, Op, Record, Slot},
+    roster::{BoxPart, Capabilities, EpochPart, Op, Slot},
 };
 
 /// The merged state of a roster: a function of the set of its well-formed records.
@@ -45,7 +45,10 @@ pub struct Roster {
     pub ignored: Vec<Ignored>,
     pub(super) graph: Graph,
     pub(super) standing: Vec<Standing>,
-    root_key: Option<rank::KeyTag>,
+    /// The devices that are root: one, but where the founder made two.
+    roots: BTreeSet<DeviceId>,
+    /// The record whose word on a device counts: the first by an admin that adds it, or the first of all.
+    adding: BTreeMap<DeviceId, usize>,
 }
 
 /// A device, real or virtual.
@@ -178,6 +181,8 @@ pub struct ReaderKeys {
     pub current: Option<EpochId>,
     /// `V`: names and cuts the chunks of every domain.
     pub domain_root: Key,
+    /// Records with boxes for the device that hold another `V`: they were not believed.
+    pub disputed: BTreeSet<Identity>,
     /// What devices are called.
     pub device_names: BTreeMap<DeviceId, String>,
     /// Where the vault is.
@@ -195,6 +200,8 @@ pub struct PusherAccess {
     pub current: Option<EpochId>,
     /// Names and cuts its chunks.
     pub domain: DomainKeys,
+    /// Records with boxes for the device that hold other domain keys: they were not believed.
+    pub disputed: BTreeSet<Identity>,
 }
 
 impl Roster {
@@ -255,14 +262,18 @@ impl Roster {
     /// Opens everything that a reader has.
     pub fn open_as(&self, provider: &'static Provider, device: &DeviceKeys) -> Result<ReaderKeys, OpenError> {
         self.check_member(device.id)?;
-        let mut domain_root = None;
+        let mut domain_root: Option<Key> = None;
+        let mut disputed = BTreeSet::new();
         let mut failed = None;
         let mut opened = OpenedEpochs::default();
-        for part in self.boxes_for(device.id, false) {
+        for (record, part) in self.boxes_for(device.id, false) {
             match boxes::open_reader_box(provider, device, part) {
                 Ok((epoch, root)) => {
-                    if self.accept(provider, epoch, &mut opened) {
-                        domain_root.get_or_insert(root);
+                    let is_known = opened.epochs.contains_key(&epoch.id);
+                    if (self.accept(provider, epoch, &mut opened) || is_known)
+                        && !domain_root.get_or_insert_with(|| Key::new(*root.expose())).ct_eq(&root)
+                    {
+                        disputed.insert(record.identity);
                     }
                 }
                 Err(error) => failed = Some(error),
@@ -281,6 +292,7 @@ impl Roster {
             epochs,
             current,
             domain_root,
+            disputed,
             device_names: BTreeMap::new(),
             store_urls: BTreeMap::new(),
             secrets: BTreeMap::new(),
@@ -294,13 +306,21 @@ impl Roster {
     /// Opens everything that a push-only device has.
     pub fn open_as_pusher(&self, provider: &'static Provider, device: &DeviceKeys) -> Result<PusherAccess, OpenError> {
         self.check_member(device.id)?;
-        let mut opened = None;
+        let mut opened: Option<DomainKeys> = None;
+        let mut disputed = BTreeSet::new();
         let mut failed = None;
         let mut epochs = BTreeMap::new();
-        for part in self.boxes_for(device.id, true) {
+        for (record, part) in self.boxes_for(device.id, true) {
             match boxes::open_pusher_box(provider, device, part) {
                 Ok((keys, domain)) => {
-                    opened.get_or_insert(domain);
+                    match &opened {
+                        Some(first) if !first.is_same(&domain) => {
+                            disputed.insert(record.identity);
+                            continue;
+                        }
+                        Some(_) => {}
+                        None => opened = Some(domain),
+                    }
                     epochs.entry(keys.epoch).or_insert(keys);
                 }
                 Err(error) => failed = Some(error),
@@ -309,7 +329,7 @@ impl Roster {
         match (opened, failed) {
             (Some(domain), _) => {
                 let current = self.current_epoch.filter(|id| epochs.contains_key(id));
-                Ok(PusherAccess { epochs, current, domain })
+                Ok(PusherAccess { epochs, current, domain, disputed })
             }
             (None, Some(source)) => Err(OpenError::Box { device: device.id, source: Box::new(source) }),
             (None, None) => Err(OpenError::NotAPusher { device: device.id }),
@@ -340,13 +360,19 @@ impl Roster {
     pub(super) fn without_box(&self, epoch: EpochId) -> Vec<DeviceId> {
         let has_box = |id: DeviceId, device: &Device| {
             let pusher = device.capabilities.is_push_only();
-            self.boxes_for(id, pusher).any(|part| part.epoch == epoch)
+            self.boxes_for(id, pusher).any(|(_, part)| part.epoch == epoch)
         };
         self.members().filter(|(id, device)| !has_box(*id, device)).map(|(id, _)| id).collect()
     }
 
     fn merge(graph: Graph, ignored: Vec<Ignored>) -> Self {
-        let ground = Ground { founder: graph.founder, root: graph.root, keys: graph.keys.clone() };
+        let ground = Ground {
+            founders: graph.founders.clone(),
+            root: graph.root,
+            roots: graph.roots.clone(),
+            reserved: graph.reserved.clone(),
+            keys: graph.keys.clone(),
+        };
         let verdict = rank::evaluate(&ground, &graph.nodes, &graph.pasts);
         let mut roster = Self {
             vault: graph.vault,
@@ -364,7 +390,13 @@ impl Roster {
             ignored,
             graph,
             standing: verdict.standing,
-            root_key: if let Root::Key(key) = verdict.root { Some(key) } else { None },
+            roots: match verdict.root {
+                Root::Key(key) => {
+                    verdict.roots.iter().copied().filter(|id| ground.keys.get(id) == Some(&key)).collect()
+                }
+                Root::None | Root::Frozen => BTreeSet::new(),
+            },
+            adding: BTreeMap::new(),
         };
         roster.merge_heads();
         roster.merge_devices(&verdict.devices, &verdict.revocations);
@@ -388,33 +420,54 @@ impl Roster {
     }
 
     fn merge_devices(&mut self, given: &BTreeMap<DeviceId, Capabilities>, revocations: &[(DeviceId, usize)]) {
-        for record in effective(&self.graph, &self.standing) {
+        // Anybody with `pair` may have added it at the same time: a later statement of theirs replaces nothing.
+        let rank_of = |roster: &Self, id: DeviceId| {
+            let capabilities = given.get(&id).copied().unwrap_or(Capabilities::NONE);
+            if roster.roots.contains(&id) {
+                Rank::Root
+            } else if roster.graph.founders.contains(&id) || capabilities.contains(Capabilities::ADMIN) {
+                Rank::Admin
+            } else {
+                Rank::Device
+            }
+        };
+        let mut adding: BTreeMap<DeviceId, (bool, usize)> = BTreeMap::new();
+        for (i, record) in self.graph.records.iter().enumerate() {
+            if self.standing[i] != Standing::Effective {
+                continue;
+            }
+            let by_admin = rank_of(self, record.signer) >= Rank::Admin;
             for op in &record.record.ops {
-                let Op::Add { id, verify_key, kem_key, slot, .. } = op else { continue };
-                let capabilities = given.get(id).copied().unwrap_or(Capabilities::NONE);
-                let key = self.graph.keys.get(id).copied();
-                let rank = if key.is_some() && key == self.root_key {
-                    Rank::Root
-                } else if key == Some(self.graph.founder) || capabilities.contains(Capabilities::ADMIN) {
-                    Rank::Admin
-                } else {
-                    Rank::Device
-                };
-                let device = self.devices.entry(*id).or_insert_with(|| Device {
-                    verify_key: verify_key.clone(),
-                    kem_key: kem_key.clone(),
-                    capabilities,
-                    rank,
-                    slot: None,
-                    added_n: record.n,
-                    added: record.record.time,
-                    added_by: record.signer,
-                    revocations: Vec::new(),
-                });
-                if device.slot.is_none() {
-                    device.slot.clone_from(slot);
+                if let Op::Add { id, .. } = op {
+                    let first = adding.entry(*id).or_insert((by_admin, i));
+                    if by_admin && !first.0 {
+                        *first = (by_admin, i);
+                    }
                 }
             }
+        }
+        self.adding = adding.into_iter().map(|(id, (_, i))| (id, i)).collect();
+        for (id, i) in &self.adding {
+            let record = &self.graph.records[*i];
+            let add = record.record.ops.iter().find_map(|op| match op {
+                Op::Add { id: added, verify_key, kem_key, slot, .. } if added == id => {
+                    Some((verify_key, kem_key, slot))
+                }
+                _ => None,
+            });
+            let Some((verify_key, kem_key, slot)) = add else { continue };
+            let device = Device {
+                verify_key: verify_key.clone(),
+                kem_key: kem_key.clone(),
+                capabilities: given.get(id).copied().unwrap_or(Capabilities::NONE),
+                rank: rank_of(self, *id),
+                slot: slot.clone(),
+                added_n: record.n,
+                added: record.record.time,
+                added_by: record.signer,
+                revocations: Vec::new(),
+            };
+            self.devices.insert(*id, device);
         }
         for (target, i) in revocations {
             let record = &self.graph.records[*i];
@@ -502,11 +555,26 @@ impl Roster {
         }
     }
 
-    /// The device's boxes in records that count; those of the record that added it come first.
-    fn boxes_for(&self, device: DeviceId, pusher: bool) -> impl Iterator<Item = &BoxPart> {
-        effective(&self.graph, &self.standing)
-            .flat_map(|record| &record.record.boxes)
-            .filter(move |part| part.device == device && part.pusher == pusher)
+    /// The device's boxes in records that count: those of admins first, then those of the record that added it. Anybody else's
+    /// are none, or whoever has `pair` could put keys of their own in the place of the vault's.
+    fn boxes_for(&self, device: DeviceId, pusher: bool) -> impl Iterator<Item = (&Checked, &BoxPart)> {
+        let adding = self.adding.get(&device).copied();
+        let counting = move |by_admin: bool| {
+            let records = self.graph.records.iter().enumerate();
+            records.filter(move |(i, record)| {
+                self.standing[*i] == Standing::Effective
+                    && self.is_by_admin(record) == by_admin
+                    && (by_admin || Some(*i) == adding)
+            })
+        };
+        counting(true)
+            .chain(counting(false))
+            .flat_map(|(_, record)| record.record.boxes.iter().map(move |part| (record, part)))
+            .filter(move |(_, part)| part.device == device && part.pusher == pusher)
+    }
+
+    fn is_by_admin(&self, record: &Checked) -> bool {
+        self.devices.get(&record.signer).is_some_and(|device| device.rank >= Rank::Admin)
     }
 
     /// Every history holds all epochs before it; what one of them lacks, another may have.
@@ -531,17 +599,25 @@ impl Roster {
         true
     }
 
-    /// A device's name and `W` come from who added it, or from an admin.
+    /// A device's name and `W` come from an admin, or else from the record that added it.
     fn read_private_parts(&self, provider: &'static Provider, keys: &mut ReaderKeys) {
-        for record in effective(&self.graph, &self.standing) {
+        let mut by_admins = BTreeSet::new();
+        for (i, record) in self.graph.records.iter().enumerate() {
+            if self.standing[i] != Standing::Effective {
+                continue;
+            }
             let Some((epoch, field)) = &record.record.private else { continue };
             let Some(epoch) = keys.epochs.get(epoch) else { continue };
             let Ok(part) = boxes::open_private(provider, self.vault, epoch, field) else { continue };
-            let by_admin = self.devices.get(&record.signer).is_some_and(|device| device.rank >= Rank::Admin);
+            let by_admin = self.is_by_admin(record);
             for (id, w, name) in &part.0.devices {
-                if by_admin || adds(&record.record, *id) {
+                let is_adding = self.adding.get(id) == Some(&i);
+                if by_admin || is_adding && !by_admins.contains(id) {
                     keys.secrets.insert(*id, Key::new(*w));
                     keys.device_names.insert(*id, name.clone());
+                }
+                if by_admin {
+                    by_admins.insert(*id);
                 }
             }
             if by_admin {
@@ -650,10 +726,6 @@ struct OpenedEpochs {
 
 pub(super) fn effective<'a>(graph: &'a Graph, standing: &'a [Standing]) -> impl Iterator<Item = &'a Checked> {
     graph.records.iter().zip(standing).filter(|(_, s)| **s == Standing::Effective).map(|(record, _)| record)
-}
-
-fn adds(record: &Record, device: DeviceId) -> bool {
-    record.ops.iter().any(|op| matches!(op, Op::Add { id, .. } if *id == device))
 }
 
 /// Newer records are a reason to update only where no older ones are: anybody can plant a byte.

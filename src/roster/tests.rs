@@ -17,6 +17,7 @@ use vault_format::{
     sizes,
 };
 
+mod attacks;
 mod members;
 
 type Objects = Vec<(ObjectName, Vec<u8>)>;

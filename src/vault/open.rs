@@ -652,6 +652,12 @@ impl Vault {
         if !roster.void.is_empty() {
             notes.push(format!("{} roster records do not count; 'zvault devices' names them", roster.void.len()));
         }
+        if !keys.disputed.is_empty() {
+            notes.push(format!(
+                "{} roster records have other keys for this device than an admin's, and were not believed",
+                keys.disputed.len()
+            ));
+        }
         if roster.settings.values().any(|setting| !setting.lost.is_empty()) {
             notes.push("two admins changed the same setting at once; 'zvault devices' shows what was lost".into());
         }

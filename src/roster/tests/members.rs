@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use vault_format::limits;
 
 /// Who writes on top of what a vault has now.
-fn with_author<T>(vault: &Vault, signer: &DeviceKeys, write: impl FnOnce(&Author<'_>) -> T) -> T {
+pub(super) fn with_author<T>(vault: &Vault, signer: &DeviceKeys, write: impl FnOnce(&Author<'_>) -> T) -> T {
     let roster = vault.roster();
     let keys = roster.open_as(provider(), signer).map_err(|e| e.to_string()).expect("opens");
     let objects = &vault.objects;
@@ -15,13 +15,13 @@ fn with_author<T>(vault: &Vault, signer: &DeviceKeys, write: impl FnOnce(&Author
 
 impl Vault {
     /// The same vault as another device sees it.
-    fn fork(&self) -> Self {
+    pub(super) fn fork(&self) -> Self {
         let words = self.words.as_ref().map(|words| Words::from_entropy(&words.entropy()));
         Self { objects: self.objects.clone(), id: self.id, founder: self.founder.duplicate(), words }
     }
 
     /// What both have written.
-    fn join(&mut self, other: Self) {
+    pub(super) fn join(&mut self, other: Self) {
         let new: Vec<_> = other.objects.into_iter().filter(|(name, _)| !self.names().contains(name)).collect();
         self.objects.extend(new);
     }
@@ -30,7 +30,7 @@ impl Vault {
         self.objects.iter().map(|(name, _)| *name).collect()
     }
 
-    fn revoke_well(&mut self, signer: &DeviceKeys, id: DeviceId) -> Option<EpochId> {
+    pub(super) fn revoke_well(&mut self, signer: &DeviceKeys, id: DeviceId) -> Option<EpochId> {
         let revoked = with_author(self, signer, |author| author.revoke(id, None)).expect("revoked");
         self.store(revoked.record);
         revoked.epoch
@@ -43,13 +43,13 @@ impl Vault {
         Some(merged)
     }
 
-    fn epochs_of(&self, device: &DeviceKeys) -> BTreeSet<EpochId> {
+    pub(super) fn epochs_of(&self, device: &DeviceKeys) -> BTreeSet<EpochId> {
         let keys = self.roster().open_as(provider(), device).map_err(|e| e.to_string()).expect("opens");
         keys.epochs.into_keys().collect()
     }
 }
 
-fn new_passphrase(text: &str) -> (Passphrase, crypto_backends::PasswordParams) {
+pub(super) fn new_passphrase(text: &str) -> (Passphrase, crypto_backends::PasswordParams) {
     (Passphrase::new(text).expect("a passphrase"), provider().password.fit(0))
 }
 

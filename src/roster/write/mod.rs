@@ -442,7 +442,7 @@ pub(super) fn check_writable(roster: &Roster) -> Result<(), WriteError> {
 }
 
 /// Whether so many more members fit into the records that start epochs (SPEC section 12).
-fn check_room(roster: &Roster, more: usize) -> Result<(), WriteError> {
+pub(super) fn check_room(roster: &Roster, more: usize) -> Result<(), WriteError> {
     if roster.members().count() + more > MEMBERS { Err(WriteError::TooManyDevices) } else { Ok(()) }
 }
 
