@@ -6,7 +6,10 @@ use super::{
 };
 use crate::keys::{DeviceKeys, DomainKeys, EpochKeys, PusherKeys, boxes};
 use crypto_backends::{Key, Provider, SecretBytes};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 use vault_format::{
     FormatError, ObjectName,
     entry::Time,
@@ -249,9 +252,17 @@ impl Roster {
         self.devices.iter().filter(|(_, device)| device.is_member()).map(|(id, device)| (*id, device))
     }
 
-    /// Slots of members. Read **before** there is any trust: what a slot's owner may believe is what is inside of it.
+    /// Slots of members, in the order in which they are tried: root's, those of admins, those that record 0 or an admin added,
+    /// those of the lowest record. Whoever has `pair` adds as many as it likes, and none of them comes before the vault's own.
+    /// Read **before** there is any trust: what a slot's owner may believe is what is inside of it.
     pub fn slots(&self) -> Vec<FoundSlot<'_>> {
-        self.members()
+        let by_admin = |device: &Device| self.devices.get(&device.added_by).is_some_and(|by| by.rank >= Rank::Admin);
+        let mut members: Vec<_> = self.members().filter(|(_, device)| device.slot.is_some()).collect();
+        members.sort_by_key(|(id, device)| {
+            (Reverse(device.rank), device.added_n != 0, !by_admin(device), device.added_n, *id)
+        });
+        members
+            .into_iter()
             .filter_map(|(id, device)| {
                 let slot = device.slot.as_ref()?;
                 Some(FoundSlot { device: id, verify_key: &device.verify_key, kem_key: &device.kem_key, slot })

@@ -6,7 +6,7 @@ use crypto_backends::Provider;
 use vault_format::{
     ObjectName,
     ids::{DeviceId, Identity, VaultId},
-    limits::SLOTS_TRIED,
+    limits::{SLOTS_TRIED, WORD_SLOTS_TRIED},
 };
 
 /// A vault that the secret itself vouches for.
@@ -104,9 +104,16 @@ fn open_any(provider: &'static Provider, shown: &[Roster], secret: SlotSecret<'_
         SlotSecret::Passphrase(_) => "passphrase",
         SlotSecret::Words(_) => "recovery key",
     };
-    let slots = shown.iter().flat_map(Roster::slots).filter(|found| secret.fits(found.slot));
+    // Words cost next to nothing to try. In each vault by itself: one with many slots beside ours must not use up the tries.
+    let tries = if matches!(secret, SlotSecret::Words(_)) { WORD_SLOTS_TRIED } else { SLOTS_TRIED };
+    let slots = shown.iter().flat_map(|roster| {
+        let mut slots = roster.slots();
+        slots.retain(|found| secret.fits(found.slot));
+        slots.truncate(tries);
+        slots
+    });
     let (mut wrong, mut unusable) = (false, None);
-    for found in slots.take(SLOTS_TRIED) {
+    for found in slots {
         match open_slot(provider, found.slot, found.verify_key, found.kem_key, secret) {
             Ok(opened) => return Ok(opened),
             Err(SlotError::WrongSecret) => wrong = true,

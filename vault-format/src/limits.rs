@@ -86,6 +86,8 @@ pub const RECORD_OPERATIONS: usize = 1024;
 pub const ENTRY_PREV: usize = 8;
 /// Slots that are tried to open a vault (SPEC section 11.4).
 pub const SLOTS_TRIED: usize = 8;
+/// Slots for words that are tried when a vault is opened: each costs one derivation and not a second (SPEC section 11.4).
+pub const WORD_SLOTS_TRIED: usize = 64;
 /// Bytes of a slot blob (SPEC section 11.4).
 pub const SLOT_BLOB: usize = 8 << 10;
 /// Bytes of a flight of a pairing: what a mailbox object holds beside its header and a length (SPEC section 18.5).

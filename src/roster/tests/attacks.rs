@@ -179,3 +179,101 @@ fn a_revoked_founder_founds_nothing_again() {
     let roster = scene.vault.roster();
     assert!(!roster.devices.contains_key(&id) && !roster.devices[&scene.founder.id].is_member());
 }
+
+/// Adds so many devices in one record by hand, without boxes and with a KEM key of the caller's.
+fn add_many(scene: &mut Scene, count: u16, kem_key: impl Fn(u16) -> Vec<u8>) -> Vec<DeviceId> {
+    let verify_key = scene.victim.verify_key.clone();
+    let mut ids = Vec::new();
+    let keys: Vec<(Vec<u8>, Vec<u8>)> = (0..count)
+        .map(|i| {
+            let mut verify_key = verify_key.clone();
+            verify_key[..2].copy_from_slice(&i.to_be_bytes());
+            (verify_key, kem_key(i))
+        })
+        .collect();
+    for some in keys.chunks(200) {
+        let ops: Vec<Op> = some
+            .iter()
+            .map(|(verify_key, kem_key)| {
+                let id = device_id(provider(), scene.vault.id, verify_key, kem_key);
+                ids.push(id);
+                let (verify_key, kem_key) = (verify_key.clone(), kem_key.clone());
+                Op::Add { id, verify_key, kem_key, capabilities: caps(3), slot: None, handshake: None }
+            })
+            .collect();
+        scene.vault.write(&scene.p, |record| record.ops = ops);
+    }
+    ids
+}
+
+#[test]
+fn more_members_than_fit_keep_nobody_from_being_revoked() {
+    let mut scene = Scene::new();
+    let kem_key = scene.victim.kem_key.clone();
+    let socks = add_many(&mut scene, 520, |_| kem_key.clone());
+    assert!(scene.vault.roster().members().count() > vault_format::limits::MEMBERS);
+    let alone = with_author(&scene.vault, &scene.founder, |a| a.revoke(scene.p.id, None)).expect("revoked");
+    assert!(alone.no_room && alone.wants_epoch && alone.epoch.is_none());
+    // Together with those that it added there is room again.
+    let others: Vec<_> = socks.iter().map(|id| (*id, None)).collect();
+    let revoked = with_author(&scene.vault, &scene.founder, |a| a.revoke_with(scene.p.id, None, &others));
+    let revoked = revoked.expect("revoked");
+    assert!(!revoked.no_room && revoked.epoch.is_some() && revoked.with.len() == 511);
+    scene.vault.store(revoked.record);
+    let roster = scene.vault.roster();
+    assert_eq!((roster.current_epoch, roster.members().count()), (revoked.epoch, 4 + 520 - 511));
+    assert!(scene.vault.epochs_of(&scene.victim).contains(&revoked.epoch.expect("one")));
+}
+
+#[test]
+fn malformed_kem_keys_keep_nobody_from_being_revoked() {
+    let mut scene = Scene::new();
+    let len = scene.victim.kem_key.len();
+    let socks = add_many(&mut scene, 1, |_| vec![0xff; len]);
+    // With a `W`, so that sealing is tried.
+    let part = PrivatePart { devices: vec![(socks[0], [1; 32], "sock".into())], stores: Vec::new() };
+    let keys = scene.vault.roster().open_as(provider(), &scene.founder).map_err(|e| e.to_string()).expect("opens");
+    let private = boxes::seal_private(provider(), scene.vault.id, keys.current_epoch().expect("one"), &part);
+    scene.vault.write(&scene.founder, |record| record.private = Some(private.expect("sealed")));
+    let revoked = with_author(&scene.vault, &scene.founder, |a| a.revoke(scene.p.id, None)).expect("revoked");
+    assert_eq!(revoked.left_out, socks);
+    scene.vault.store(revoked.record);
+    assert_eq!(scene.vault.roster().current_epoch, revoked.epoch);
+    assert!(with_author(&scene.vault, &scene.founder, |author| author.merge()).expect("merged").is_none());
+}
+
+#[test]
+fn planted_slots_lock_out_neither_words_nor_passphrase() {
+    let mut scene = Scene::new();
+    let own = |roster: &Roster| roster.devices.iter().find(|(_, d)| d.rank == Rank::Root).map(|(_, d)| d.slot.clone());
+    let slot_of_words = own(&scene.vault.roster()).flatten().expect("a slot");
+    let passphrase = scene.vault.unlock_by_passphrase().id;
+    let slot_of_passphrase = scene.vault.roster().devices[&passphrase].slot.clone().expect("a slot");
+    let lowest = scene.vault.roster().slots().iter().map(|found| found.device).min().expect("some");
+    // Ten of each with ids below those of the vault's own: the KEM key is ground until they are.
+    let mut planted = 0u8;
+    for slot in [&slot_of_words, &slot_of_passphrase] {
+        for _ in 0..10 {
+            planted += 1;
+            let mut verify_key = scene.victim.verify_key.clone();
+            verify_key[0] = planted;
+            verify_key[1] ^= 1;
+            let mut kem_key = scene.victim.kem_key.clone();
+            let id = (0u32..)
+                .map(|i| {
+                    kem_key[..4].copy_from_slice(&i.to_be_bytes());
+                    device_id(provider(), scene.vault.id, &verify_key, &kem_key)
+                })
+                .take(1 << 16)
+                .find(|id| *id < lowest);
+            let Some(id) = id else { continue };
+            let slot = Some(slot.clone());
+            scene.vault.write(&scene.p, |record| {
+                record.ops.push(Op::Add { id, verify_key, kem_key, capabilities: caps(1), slot, handshake: None });
+            });
+        }
+    }
+    assert!(scene.vault.roster().slots().len() > 2 + 10);
+    assert_eq!(scene.vault.unlock_by_passphrase().id, passphrase);
+    scene.vault.unlock_by_words();
+}

@@ -90,7 +90,9 @@ impl<'a> Author<'a> {
         if !is_head || !counts || roster.void.len() != self.roster.void.len() {
             return Err(WriteError::NoEffect);
         }
-        if roster.members().count() > MEMBERS {
+        // Somebody else may have added too many: whoever takes some away must not be stopped by that.
+        let members = roster.members().count();
+        if members > MEMBERS && members > self.roster.members().count() {
             return Err(WriteError::TooManyDevices);
         }
         Ok((written, roster))

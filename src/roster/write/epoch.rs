@@ -40,7 +40,8 @@ impl Author<'_> {
             match self.start_epoch(&mut record, &BTreeSet::new(), &[]) {
                 Ok(started) => epoch = Some(started),
                 // The heads can be merged all the same; who has all keys starts the epoch.
-                Err(WriteError::HeadEpoch { .. }) if self.roster.heads.len() > 1 => {}
+                // Nor does it wait until there is room for all boxes.
+                Err(WriteError::HeadEpoch { .. } | WriteError::TooManyDevices) if self.roster.heads.len() > 1 => {}
                 Err(error) => return Err(error),
             }
         }
@@ -54,7 +55,7 @@ impl Author<'_> {
                             record.boxes.push(part);
                             given.insert(device);
                         }
-                        Err(WriteError::NoSecret { .. }) => left_out.push(device),
+                        Err(error) if self.is_its_own_fault(device, &error) => left_out.push(device),
                         Err(error) => return Err(error),
                     }
                 }
@@ -93,7 +94,7 @@ impl Author<'_> {
             match self.seal_box(&epoch, device) {
                 Ok(part) => record.boxes.push(part),
                 // One that nobody can seal to must not keep another one in.
-                Err(WriteError::NoSecret { .. }) => left_out.push(device),
+                Err(error) if self.is_its_own_fault(device, &error) => left_out.push(device),
                 Err(error) => return Err(error),
             }
         }
@@ -133,6 +134,13 @@ impl Author<'_> {
     ) -> Result<BoxPart, WriteError> {
         let to = boxes::Recipient { id: device, kem_key: &self.member(device)?.kem_key, w: self.secret_of(device)? };
         self.seal_box_to(epoch, &to, capabilities.is_push_only())
+    }
+
+    /// Whether no box can be made because of what was written down for the device: no `W`, or a KEM key that is none. The
+    /// author's own box has no such excuse.
+    fn is_its_own_fault(&self, device: DeviceId, error: &WriteError) -> bool {
+        let is_about_it = matches!(error, WriteError::NoSecret { .. } | WriteError::Seal(_) | WriteError::Crypto(_));
+        is_about_it && device != self.signer.id
     }
 
     pub(super) fn seal_box_to(

@@ -1,10 +1,14 @@
 //! Ending a device.
 
-use super::{super::state::Rank, Author, NewRecord, WriteError, epoch::NewEpoch};
+use super::{
+    super::state::{Device, Rank},
+    Author, NewRecord, WriteError,
+    epoch::NewEpoch,
+};
 use std::collections::BTreeSet;
 use vault_format::{
     ids::{DeviceId, EpochId, Identity},
-    roster::Op,
+    roster::{Op, Record},
 };
 
 /// A revocation that is ready to be stored.
@@ -17,6 +21,10 @@ pub struct Revoked {
     /// The device may read, and another admin's device must start the new epoch: this one has not the keys of all heads, or is
     /// the one that leaves. Until then nobody pushes.
     pub wants_epoch: bool,
+    /// No epoch has begun because those who stay do not fit into one: more of them must be revoked before anybody pushes.
+    pub no_room: bool,
+    /// What else was revoked by the same record.
+    pub with: Vec<DeviceId>,
     /// Members that have no box in the new epoch: whoever added them kept to itself what boxes are sealed with.
     pub left_out: Vec<DeviceId>,
 }
@@ -27,33 +35,55 @@ impl Author<'_> {
     /// Admins reach devices, root reaches admins, and everybody may leave. What the device has read stays read; of what is
     /// pushed from now on it reads nothing, for which a new epoch starts. A push-only device reads nothing anyway.
     pub fn revoke(&self, device: DeviceId, last: Option<Identity>) -> Result<Revoked, WriteError> {
-        let target = self.member(device)?;
+        self.revoke_with(device, last, &[])
+    }
+
+    /// The same for a device together with others, such as those that it added. Of these, whoever the signer does not reach
+    /// stays; and whatever one record has no room for.
+    pub fn revoke_with(
+        &self,
+        device: DeviceId,
+        last: Option<Identity>,
+        others: &[(DeviceId, Option<Identity>)],
+    ) -> Result<Revoked, WriteError> {
+        self.member(device)?;
         let mut record = self.draft()?;
+        let mut leaving = BTreeSet::from([device]);
         record.ops.push(Op::Revoke { id: device, last });
-        self.check_someone_stays(device)?;
-        let may_read = !target.capabilities.is_push_only();
-        let mut epoch = None;
         if device == self.signer.id {
             // It stands alone in its record (SPEC section 11.3), and who leaves is not to know the next epoch.
-            if target.rank == Rank::Root {
+            if self.member(device)?.rank == Rank::Root {
                 return Err(WriteError::IsRoot { device });
             }
         } else {
             self.check_reaches(device)?;
-            if may_read {
-                epoch = self.try_epoch(&mut record, device)?;
+            for (id, last) in others {
+                let is_reached = *id != self.signer.id && self.check_reaches(*id).is_ok();
+                if record.ops.len() < REVOKED_AT_ONCE && is_reached && leaving.insert(*id) {
+                    record.ops.push(Op::Revoke { id: *id, last: *last });
+                }
             }
         }
+        self.check_someone_stays(device, &leaving)?;
+        let may_read =
+            leaving.iter().any(|id| self.member(*id).is_ok_and(|target| !target.capabilities.is_push_only()));
+        let (mut epoch, mut no_room) = (None, false);
+        if device != self.signer.id && may_read {
+            (epoch, no_room) = self.try_epoch(&mut record, &leaving)?;
+        }
         let (record, merged) = self.finish(&record)?;
-        if merged.devices[&device].is_member() {
+        if leaving.iter().any(|id| merged.devices[id].is_member()) {
             return Err(WriteError::NoEffect);
         }
         if let Some(epoch) = &epoch {
             self.check_epoch(&merged, epoch)?;
         }
+        leaving.remove(&device);
         Ok(Revoked {
             record,
             wants_epoch: may_read && epoch.is_none(),
+            no_room,
+            with: leaving.into_iter().collect(),
             left_out: epoch.as_ref().map_or(Vec::new(), |epoch| epoch.left_out.clone()),
             epoch: epoch.map(|epoch| epoch.id),
         })
@@ -68,21 +98,25 @@ impl Author<'_> {
         }
     }
 
-    /// A revocation does not wait for an epoch that somebody else must start.
+    /// A revocation does not wait for an epoch that somebody else must start, or that has no room for all who stay.
     fn try_epoch(
         &self,
-        record: &mut vault_format::roster::Record,
-        leaving: DeviceId,
-    ) -> Result<Option<NewEpoch>, WriteError> {
-        match self.start_epoch(record, &BTreeSet::from([leaving]), &[]) {
-            Ok(epoch) => Ok(Some(epoch)),
-            Err(WriteError::HeadEpoch { .. }) => Ok(None),
+        record: &mut Record,
+        leaving: &BTreeSet<DeviceId>,
+    ) -> Result<(Option<NewEpoch>, bool), WriteError> {
+        match self.start_epoch(record, leaving, &[]) {
+            Ok(epoch) => Ok((Some(epoch), false)),
+            Err(WriteError::HeadEpoch { .. }) => Ok((None, false)),
+            Err(WriteError::TooManyDevices) => Ok((None, true)),
             Err(error) => Err(error),
         }
     }
 
-    fn check_someone_stays(&self, device: DeviceId) -> Result<(), WriteError> {
-        let stays = |(id, member): (DeviceId, &super::super::state::Device)| id != device && member.rank >= Rank::Admin;
+    fn check_someone_stays(&self, device: DeviceId, leaving: &BTreeSet<DeviceId>) -> Result<(), WriteError> {
+        let stays = |(id, member): (DeviceId, &Device)| !leaving.contains(&id) && member.rank >= Rank::Admin;
         if self.roster.members().any(stays) { Ok(()) } else { Err(WriteError::LastAdmin { device }) }
     }
 }
+
+/// Of the 1,024 operations that a record may have (SPEC section 12): the boxes of an epoch want room as well.
+const REVOKED_AT_ONCE: usize = 512;
