@@ -3,7 +3,7 @@
 use super::{
     ReaderKeys, Roster,
     state::{Rank, effective},
-    write::{NewRecord, WriteError, check_room, check_writable, sign},
+    write::{NewRecord, WriteError, as_name, check_room, check_writable, sign},
 };
 use crate::keys::{
     DeviceKeys, EpochKeys,
@@ -76,7 +76,7 @@ pub fn admit(
     let to = Recipient { id, kem_key, w };
     let seal = if capabilities.is_push_only() { boxes::seal_pusher_box } else { boxes::seal_reader_box };
     let seal_box = |epoch: &&EpochKeys| seal(provider, roster.vault, &to, epoch, &keys.domain_root);
-    let secret = (id, *w.expose(), name.to_owned());
+    let secret = (id, *w.expose(), as_name(name));
     let private = Private(PrivatePart { devices: vec![secret], stores: Vec::new() });
     let (parents, n) = roster.next_place();
     let add =

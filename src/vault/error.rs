@@ -135,6 +135,12 @@ pub enum VaultError {
         /// Beginnings of their ids.
         found: String,
     },
+    /// What was to be shown first could not be.
+    #[error("the new words could not be shown, and nothing was changed: {0}")]
+    WordsNotShown(String),
+    /// The record with the new words may be stored.
+    #[error("the new words were shown, and may be in force or not")]
+    WordsInDoubt(#[source] Box<VaultError>),
     /// Nobody is root.
     #[error("the vault has no recovery key, and nothing that could make one")]
     NoRoot,
@@ -246,6 +252,8 @@ impl VaultError {
             | Self::Snapshot(_)
             | Self::UnknownDevice { .. }
             | Self::WhichDevice { .. } => Trouble::Usage,
+            Self::WordsNotShown(_) => Trouble::Failed,
+            Self::WordsInDoubt(error) => error.trouble(),
             Self::Exists { .. } | Self::Known { .. } | Self::NotEmpty { .. } | Self::Race { .. } => Trouble::Failed,
             Self::Store(StoreError::NotFound { .. }) => Trouble::NoVault,
             Self::Store(error) => error.trouble(),
@@ -329,6 +337,9 @@ impl VaultError {
                 "an admin's device must run once: any command that opens the vault, such as 'zvault devices'"
             }
             Self::UnknownDevice { .. } | Self::WhichDevice { .. } => "'zvault devices' lists them with their ids",
+            Self::WordsInDoubt(_) => {
+                "keep the new words and the old ones; 'zvault snapshots' with either of them shows which the vault takes"
+            }
             Self::NoRoot => "'zvault key add' makes another passphrase; a recovery key is made with the vault",
             Self::Open(OpenError::Revoked { .. }) => {
                 "somebody who may has ended this device; what it pushed before stays in the vault"

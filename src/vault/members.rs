@@ -11,7 +11,7 @@ use vault_format::{DeviceId, EpochId, Identity, Time};
 use super::{Vault, VaultError};
 use crate::keys::{DeviceKeys, NewSlot, Passphrase, SlotSecret, Words};
 use crate::log::LogEntry;
-use crate::roster::{Author, Device, NewRecord, Rank, ReaderKeys, SlotOptions, WriteError, unlock};
+use crate::roster::{Author, Device, NewRecord, Rank, ReaderKeys, Revoked, SlotOptions, Slotted, WriteError, unlock};
 use crate::store::Store;
 use crate::vault::UnlockSecret;
 
@@ -77,12 +77,39 @@ pub struct RevokedDevice {
     pub epoch: Option<EpochId>,
     /// Nobody pushes until an admin's device has started an epoch.
     pub wants_epoch: bool,
+    /// Those who stay do not fit into an epoch: more of them must be revoked before anybody pushes.
+    pub no_room: bool,
+    /// What was revoked together with it.
+    pub with: Vec<DeviceId>,
     /// Members that cannot open the new epoch: whoever added them did not say how to seal to them.
     pub left_out: Vec<DeviceId>,
     /// Members that it had added: they stay.
     pub added: Vec<DeviceId>,
     /// Other stores that could not be told, and why.
     pub not_told: Vec<String>,
+}
+
+/// A passphrase or recovery key in the place of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplacedSlot {
+    /// The new virtual device.
+    pub device: DeviceId,
+    /// Members that came in by the old secret, and those that they added: they stay, and read what is pushed from now on.
+    pub added: Vec<DeviceId>,
+    /// Other stores that could not be told, and why.
+    pub not_told: Vec<String>,
+}
+
+/// New words that are not in force yet: to be shown before anything is written.
+pub struct NewWords<'a> {
+    /// The vault as it is without them.
+    pub vault: &'a Vault,
+    /// The words.
+    pub words: &'a Words,
+    /// Their virtual device.
+    pub device: DeviceId,
+    /// As in [`ReplacedSlot`].
+    pub added: &'a [DeviceId],
 }
 
 /// An entry that a revocation made void.
@@ -122,14 +149,16 @@ impl Vault {
         all
     }
 
-    /// The device that a person named: by its name, or by the beginning of its id. Members only, unless there is none.
+    /// The device that a person named: by its name, or by the beginning of its id. Members only, unless there is none. A name
+    /// that is the beginning of another one's id means neither of them; a whole id is one.
     pub fn find_device(&self, text: &str) -> Result<DeviceInfo, VaultError> {
         let (members, gone): (Vec<_>, Vec<_>) = self.devices().into_iter().partition(|device| device.revoked.is_none());
         for candidates in [members, gone] {
-            let named: Vec<_> = candidates.iter().filter(|device| device.name.as_deref() == Some(text)).collect();
-            let lower = text.to_ascii_lowercase();
-            let by_id = |device: &&DeviceInfo| !lower.is_empty() && device.id.to_string().starts_with(&lower);
-            let found = if named.is_empty() { candidates.iter().filter(by_id).collect() } else { named };
+            let found: Vec<_> = candidates.iter().filter(|device| device.goes_by(text)).collect();
+            let is_whole = |device: &&DeviceInfo| device.id.to_string() == text.to_ascii_lowercase();
+            if let Some(device) = candidates.iter().find(is_whole) {
+                return Ok(device.clone());
+            }
             match found[..] {
                 [] => {}
                 [device] => return Ok(device.clone()),
@@ -171,12 +200,21 @@ impl Vault {
 
     /// Ends a device. The last entry of its log that counts is the newest that anybody has seen.
     pub fn revoke(&mut self, device: DeviceId, by: Option<&UnlockSecret>) -> Result<RevokedDevice, VaultError> {
-        self.revoke_with(device, by, |author, last| author.revoke(device, last))
+        self.revoke_with(device, false, by, |author, last, _| author.revoke(device, last))
+    }
+
+    /// Ends a device together with those that it added, and those that they did: whoever had it may have made them.
+    pub fn revoke_with_added(
+        &mut self,
+        device: DeviceId,
+        by: Option<&UnlockSecret>,
+    ) -> Result<RevokedDevice, VaultError> {
+        self.revoke_with(device, true, by, |author, last, others| author.revoke_with(device, last, others))
     }
 
     /// Ends a passphrase.
     pub fn remove_slot(&mut self, device: DeviceId, by: Option<&UnlockSecret>) -> Result<RevokedDevice, VaultError> {
-        self.revoke_with(device, by, |author, last| author.remove_slot(device, last))
+        self.revoke_with(device, false, by, |author, last, _| author.remove_slot(device, last))
     }
 
     /// Adds a passphrase. Gives its id, and the stores that could not be told.
@@ -199,30 +237,37 @@ impl Vault {
         passphrase: &Passphrase,
         low_memory: bool,
         by: Option<&UnlockSecret>,
-    ) -> Result<(DeviceId, Vec<String>), VaultError> {
+    ) -> Result<ReplacedSlot, VaultError> {
         let name = self.keys.device_names.get(&old).cloned().unwrap_or_else(|| "passphrase".into());
         let options = SlotOptions { secret: self.new_slot(passphrase, low_memory), name: &name };
-        self.replace(old, &options, None, by)
+        let (slotted, added) = self.replace(old, &options, None, by)?;
+        self.write_slot(old, slotted, added)
     }
 
     /// Makes new words of the recovery key, signed by whoever is root: the old words, or, where a vault has none, the
     /// passphrase. That one stays, as a passphrase beside words is.
+    ///
+    /// `show` has them on paper, or wherever they are to be, before the record that ends the old ones is stored: a vault must
+    /// never have a recovery key that nobody has seen. If it fails, nothing has changed.
     pub fn new_recovery_words(
         &mut self,
         root: &UnlockSecret,
         low_memory: bool,
-    ) -> Result<(Words, DeviceId, Vec<String>), VaultError> {
+        show: &mut dyn FnMut(&NewWords<'_>) -> Result<(), String>,
+    ) -> Result<ReplacedSlot, VaultError> {
         let root_id = self.root_device().ok_or(VaultError::NoRoot)?;
         let words = Words::generate(self.provider.random)?;
         let options = SlotOptions { secret: NewSlot::Words(&words), name: "recovery key" };
-        let (device, not_told) = match root {
+        let (slotted, added) = match root {
             UnlockSecret::Words(_) => self.replace(root_id, &options, None, Some(root))?,
             UnlockSecret::Passphrase(passphrase) => {
                 let kept = SlotOptions { secret: self.new_slot(passphrase, low_memory), name: "passphrase" };
                 self.replace(root_id, &options, Some(&kept), Some(root))?
             }
         };
-        Ok((words, device, not_told))
+        show(&NewWords { vault: self, words: &words, device: slotted.device, added: &added })
+            .map_err(VaultError::WordsNotShown)?;
+        self.write_slot(root_id, slotted, added).map_err(|error| VaultError::WordsInDoubt(Box::new(error)))
     }
 
     /// The virtual device that is root, if there is one.
@@ -264,18 +309,20 @@ impl Vault {
     fn revoke_with(
         &mut self,
         device: DeviceId,
+        with_added: bool,
         by: Option<&UnlockSecret>,
-        write: impl FnOnce(&Author<'_>, Option<Identity>) -> Result<crate::roster::Revoked, WriteError>,
+        write: impl FnOnce(&Author<'_>, Option<Identity>, &[(DeviceId, Option<Identity>)]) -> Result<Revoked, WriteError>,
     ) -> Result<RevokedDevice, VaultError> {
         // What it wrote until now counts, as far as anybody has seen it.
         self.refresh()?;
         let known = self.roster.devices.get(&device).ok_or(WriteError::NotAMember { device })?;
         let info = self.device_info(device, known);
         let (last, withheld) = self.last_of(device);
-        let revoked = self.author(by, |author| write(author, last.map(|entry| entry.identity)))?;
+        let mut added = self.added_by(device);
+        let others = if with_added { self.with_last(&added) } else { Vec::new() };
+        let mut revoked = self.author(by, |author| write(author, last.map(|entry| entry.identity), &others))?;
         let last = last.map(|entry| (entry.identity, entry.seq));
         let before: Vec<VoidEntry> = self.log.of(device).map(VoidEntry::of).collect();
-        let added = self.added_by(device);
         let is_this = device == self.device.id;
         let not_told = if is_this {
             // From here on this machine is a stranger: it forgets keys that open nothing new.
@@ -287,13 +334,28 @@ impl Vault {
                 Ok(())
             })
         } else {
-            let not_told = self.write_record(revoked.record)?;
+            let mut not_told = self.write_record(revoked.record)?;
             if self.roster.devices[&device].is_member() {
                 return Err(WriteError::NoEffect.into());
+            }
+            // One record has no room for more of them than a vault has members.
+            while with_added {
+                added.retain(|id| !revoked.with.contains(id));
+                let rest: Vec<DeviceId> =
+                    added.iter().copied().filter(|id| self.roster.devices[id].rank == Rank::Device).collect();
+                let others = self.with_last(&rest);
+                let Some(((id, last), others)) = others.split_first() else { break };
+                let more = self.author(by, |author| author.revoke_with(*id, *last, others))?;
+                revoked.with.push(*id);
+                revoked.with.extend(more.with);
+                (revoked.epoch, revoked.wants_epoch) = (more.epoch.or(revoked.epoch), more.wants_epoch);
+                (revoked.no_room, revoked.left_out) = (more.no_room, more.left_out);
+                not_told = self.write_record(more.record)?;
             }
             self.refresh()?;
             not_told
         };
+        added.retain(|id| !revoked.with.contains(id));
         let void = before.into_iter().filter(|entry| self.log.get(&entry.identity).is_none()).collect();
         Ok(RevokedDevice {
             device: info,
@@ -302,28 +364,45 @@ impl Vault {
             withheld,
             epoch: revoked.epoch,
             wants_epoch: revoked.wants_epoch,
+            no_room: revoked.no_room,
+            with: revoked.with,
             left_out: revoked.left_out,
             added,
             not_told,
         })
     }
 
+    /// Devices with the newest entries of their logs.
+    fn with_last(&self, devices: &[DeviceId]) -> Vec<(DeviceId, Option<Identity>)> {
+        devices.iter().map(|id| (*id, self.last_of(*id).0.map(|entry| entry.identity))).collect()
+    }
+
+    /// What puts a slot in the place of another, and who came in by the old one.
     fn replace(
         &mut self,
         old: DeviceId,
         options: &SlotOptions<'_>,
         beside: Option<&SlotOptions<'_>>,
         by: Option<&UnlockSecret>,
-    ) -> Result<(DeviceId, Vec<String>), VaultError> {
+    ) -> Result<(Slotted, Vec<DeviceId>), VaultError> {
         self.refresh()?;
         let last = self.last_of(old).0.map(|entry| entry.identity);
         let slotted = self.author(by, |author| author.replace_slot(old, last, options, beside))?;
+        Ok((slotted, self.added_by(old)))
+    }
+
+    fn write_slot(
+        &mut self,
+        old: DeviceId,
+        slotted: Slotted,
+        added: Vec<DeviceId>,
+    ) -> Result<ReplacedSlot, VaultError> {
         let not_told = self.write_record(slotted.record)?;
         // Who acts as the secret that was just replaced has nothing more to read.
         if self.device.id != old {
             self.refresh()?;
         }
-        Ok((slotted.device, not_told))
+        Ok(ReplacedSlot { device: slotted.device, added, not_told })
     }
 
     fn new_slot<'p>(&self, passphrase: &'p Passphrase, low_memory: bool) -> NewSlot<'p> {
@@ -447,6 +526,14 @@ impl Vault {
             last_seen: self.log.of(id).next_back().map(|entry| entry.body.time),
             revoked: device.revocations.first().map(|revoked| RevokedInfo { by: revoked.by, time: revoked.time }),
         }
+    }
+}
+
+impl DeviceInfo {
+    /// Whether a person may mean it: by its name, or by the beginning of its id.
+    pub fn goes_by(&self, text: &str) -> bool {
+        let by_id = !text.is_empty() && self.id.to_string().starts_with(&text.to_ascii_lowercase());
+        by_id || self.name.as_deref() == Some(text)
     }
 }
 

@@ -10,12 +10,13 @@ use vault_format::name::{ObjectName, prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, EpochId, Header};
 
-use super::{InitOptions, OpenOptions, Purpose, Unlock, UnlockSecret, Vault, VaultError};
+use super::{InitOptions, NewWords, OpenOptions, Purpose, Unlock, UnlockSecret, Vault, VaultError};
 use crate::Trouble;
 use crate::check::{CheckOptions, ReadData, check};
 use crate::keys::{Passphrase, Words};
 use crate::push::{PushError, PushOptions, PushReport, push};
 use crate::restore::{RestoreOptions, restore};
+use crate::roster::WriteError;
 use crate::stage::testing::random_bytes;
 use crate::state::Home;
 use crate::store::Store;
@@ -344,6 +345,41 @@ fn a_changed_passphrase() {
 }
 
 #[test]
+fn a_name_that_is_the_beginning_of_an_id_means_nobody() {
+    let (world, mut first) = World::new();
+    let (second, third) = (world.open("second").device_id(), world.open("third").device_id());
+    let printed = format!("{third:.8}");
+    first.refresh().expect("read again");
+    // No builder gives such a name any more; one that did may have been there before, or belong to somebody else.
+    let refused = first.rename_device(second, &printed, None).expect_err("refused");
+    assert!(matches!(refused, VaultError::Write(WriteError::Name)), "{refused}");
+    first.keys.device_names.insert(second, printed.clone());
+    assert!(matches!(first.find_device(&printed), Err(VaultError::WhichDevice { .. })));
+    assert_eq!(first.find_device(&third.to_string()).expect("a whole id").id, third);
+    // A machine that is called so keeps that in its name.
+    let cafe = world.open("cafe").device_id();
+    assert_eq!(world.open("first").find_device("device cafe").expect("found").id, cafe);
+}
+
+#[test]
+fn a_device_is_ended_with_those_that_it_added() {
+    let (world, mut first) = World::new();
+    let old = first.devices().into_iter().find(|device| device.kind == super::DeviceKind::Passphrase).expect("one");
+    let (second, third) = (world.open("second").device_id(), world.open("third").device_id());
+    // Who came in by a passphrase is named when that is changed, and stays.
+    let replaced = first.change_slot(old.id, &passphrase("second horse"), false, None).expect("changed");
+    let mut both = vec![second, third];
+    both.sort();
+    assert_eq!(replaced.added, both);
+    let fourth = world.try_open("fourth", Known::Passphrase("second horse")).expect("joins").device_id();
+    first.refresh().expect("read again");
+    let revoked = first.revoke_with_added(replaced.device, None).expect("revoked");
+    assert_eq!((&revoked.with[..], revoked.added.len()), (&[fourth][..], 0));
+    let is_member = |id: DeviceId| first.roster().devices[&id].is_member();
+    assert!(!is_member(fourth) && is_member(second) && first.roster().current_epoch == revoked.epoch);
+}
+
+#[test]
 fn only_the_words_reach_an_admin_and_new_words_replace_them() {
     let (world, mut first) = World::new();
     let second = world.try_open("second", world.words()).expect("an admin");
@@ -352,7 +388,21 @@ fn only_the_words_reach_an_admin_and_new_words_replace_them() {
     let by_words = world.words().secret();
     let revoked = first.revoke(second.device_id(), Some(&by_words)).expect("the words reach it");
     assert!(revoked.epoch.is_some());
-    let (words, root, _) = first.new_recovery_words(&by_words, false).expect("new words");
+    // Words that could not be shown are none, and the old ones stay.
+    let records = || world.objects().iter().filter(|name| matches!(name, ObjectName::Roster { .. })).count();
+    let before = records();
+    let refused = first.new_recovery_words(&by_words, false, &mut |_| Err("paper jam".into())).expect_err("refused");
+    assert!(matches!(refused, VaultError::WordsNotShown(_)), "{refused}");
+    assert_eq!(records(), before);
+    let mut shown = None;
+    let mut show = |new: &NewWords<'_>| {
+        assert_eq!(records(), before, "shown before anything is written");
+        shown = Some((Words::from_entropy(&new.words.entropy()), new.device, new.added.to_vec()));
+        Ok(())
+    };
+    let replaced = first.new_recovery_words(&by_words, false, &mut show).expect("new words");
+    let (words, root, added) = shown.expect("shown");
+    assert_eq!((replaced.device, &replaced.added), (root, &added));
     assert_eq!(first.root_device(), Some(root));
     assert!(world.try_open("third", world.words()).is_err(), "the old ones open nothing");
     let third = world.try_open("third", Known::Words(words)).expect("the new ones do");

@@ -43,7 +43,9 @@ pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub(crate) use follow::Followed;
-pub use members::{DeviceInfo, DeviceKind, RevokedDevice, RevokedInfo, VoidEntry, WithheldEntry};
+pub use members::{
+    DeviceInfo, DeviceKind, NewWords, ReplacedSlot, RevokedDevice, RevokedInfo, VoidEntry, WithheldEntry,
+};
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
 pub use pairing::complete;
 pub(crate) use pairing::read_roster;

@@ -56,5 +56,15 @@ impl Author<'_> {
 /// Names are shown on terminals of other people.
 pub(super) fn check_name(name: &str) -> Result<(), WriteError> {
     let fits = (1..=NAME).contains(&name.len()) && !name.chars().any(char::is_control);
-    if fits { Ok(()) } else { Err(WriteError::Name) }
+    if fits && !looks_like_id(name) { Ok(()) } else { Err(WriteError::Name) }
+}
+
+/// A name that nobody takes for an id: a machine that is called `cafe` keeps that in its name.
+pub(in super::super) fn as_name(name: &str) -> String {
+    if looks_like_id(name) { format!("device {name}").chars().take(NAME).collect() } else { name.to_owned() }
+}
+
+/// Devices are named by the beginning of their ids, too, and one device's name is not to be that of another one's id.
+fn looks_like_id(name: &str) -> bool {
+    name.len() >= 4 && name.bytes().all(|c| c.is_ascii_hexdigit())
 }

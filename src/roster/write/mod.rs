@@ -9,6 +9,7 @@ mod slots;
 
 pub use author::Author;
 pub use epoch::Merged;
+pub(super) use grant::as_name;
 pub use revoke::Revoked;
 pub use slots::{SlotOptions, Slotted};
 
@@ -115,7 +116,8 @@ pub fn found(provider: &'static Provider, options: &FoundingOptions<'_>) -> Resu
     let vault = VaultId(provider.hash.hash(&[&vault_id_input(&genesis)]));
 
     let device = founder.bind(provider, vault)?;
-    let mut members = vec![Member::new(device.duplicate(), Capabilities::ALL, options.device_name, None)];
+    let device_name = grant::as_name(options.device_name);
+    let mut members = vec![Member::new(device.duplicate(), Capabilities::ALL, &device_name, None)];
     let passphrase = passphrase.bind(provider, vault)?;
     let new = NewSlot::Passphrase {
         passphrase: options.passphrase,
@@ -178,7 +180,8 @@ pub fn enroll(
     }
     check_room(roster, 1)?;
     let device = DeviceKeys::generate(provider, roster.vault)?;
-    let member = Member::new(device.duplicate(), options.capabilities, options.name, None);
+    let name = grant::as_name(options.name);
+    let member = Member::new(device.duplicate(), options.capabilities, &name, None);
     // One history does not hold the epochs of another branch, so the device gets every head that the signer has.
     let heads: Vec<&EpochKeys> =
         roster.epochs.iter().filter(|epoch| epoch.is_head).filter_map(|epoch| keys.epochs.get(&epoch.id)).collect();
@@ -342,7 +345,9 @@ pub enum WriteError {
         device: DeviceId,
     },
     /// Not what a person can read.
-    #[error("a device's name has 1 to {NAME} bytes, and none of them is a control character")]
+    #[error(
+        "a device's name has 1 to {NAME} bytes, none of them a control character, and is not one that could be an id, all digits and a to f"
+    )]
     Name,
     /// A record that starts an epoch must hold a box for everyone.
     #[error("a vault has at most {MEMBERS} devices, passphrases and recovery keys together")]

@@ -50,8 +50,9 @@ fn the_life_of_a_device() {
     world.run(["devices", "rename", "nobody", "x"]).expect_code(2).expect_err("no device 'nobody'");
     second(&world, &["devices", "rename", "desk", "mine"]).expect_code(13);
     assert!(!device["capabilities"].as_array().expect("some").contains(&"prune".into()));
-    world.run(["devices", "grant", "desk", "prune"]).expect_code(0).expect_out("prune");
-    world.run(["devices", "grant", "desk", "read,push"]).expect_code(2).expect_err("has this already");
+    world.run(["devices", "grant", "desk", "prune"]).expect_code(2).expect_err("--yes");
+    world.run(["devices", "grant", "desk", "prune", "--yes"]).expect_code(0).expect_out("prune");
+    world.run(["devices", "grant", "desk", "read,push", "--yes"]).expect_code(2).expect_err("has this already");
     world.run(["devices", "grant", "desk", "everything"]).expect_code(2);
 
     // Its end is asked about, said in full, and noticed by it.

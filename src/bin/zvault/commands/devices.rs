@@ -42,6 +42,9 @@ enum DevicesCommand {
         /// Of read, push, prune, pair and admin, separated by commas; prune, pair and admin bring read with them
         #[arg(value_parser = capabilities)]
         capabilities: Capabilities,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
     /// End a device for ever: it reads nothing that is pushed from then on, and what it writes does not count
     Revoke {
@@ -53,6 +56,9 @@ enum DevicesCommand {
         /// It may be in somebody else's hands: tell what is to be done about that
         #[arg(long)]
         compromised: bool,
+        /// End all devices and passphrases that it added, and those that they did, with it
+        #[arg(long)]
+        with_added: bool,
     },
 }
 
@@ -67,25 +73,33 @@ pub(crate) fn run(args: DevicesArgs, global: &Global, ui: &Ui) -> Result<Done, C
             tell(ui, &vault.rename_device(known.id, &name, signer.as_ref())?);
             changed(&vault, &known, ui, &format!("device {:.8} is now called {}\n", known.id, printable(&name)))?;
         }
-        DevicesCommand::Grant { device, capabilities } => {
+        DevicesCommand::Grant { device, capabilities, yes } => {
             let known = vault.find_device(&device)?;
+            if !yes {
+                let more = capability_names(capabilities);
+                ui.confirm(&format!("{} gets {more}, for as long as it is a device. Go on?", shown(&known)))?;
+            }
             let signer = super::signer(global, &secrets)?;
             tell(ui, &vault.grant(known.id, capabilities, signer.as_ref())?);
             let now = vault.find_device(&known.id.to_string())?.capabilities;
             let may = capability_names(now);
             changed(&vault, &known, ui, &format!("{} may now {may}\n", shown(&known)))?;
         }
-        DevicesCommand::Revoke { device, yes, compromised } => {
+        DevicesCommand::Revoke { device, yes, compromised, with_added } => {
             let known = vault.find_device(&device)?;
             if !yes {
-                ui.confirm(&format!("{} is ended for ever. Go on?", shown(&known)))?;
+                let what = if with_added { ", and all that it added," } else { "" };
+                ui.confirm(&format!("{}{what} is ended for ever. Go on?", shown(&known)))?;
             }
             let mut signer = super::signer(global, &secrets)?;
             if signer.is_none() && known.rank == Rank::Admin && !known.is_this && known.revoked.is_none() {
                 // An admin is reached by the recovery key alone.
                 signer = Some(secrets.root()?);
             }
-            let revoked = vault.revoke(known.id, signer.as_ref())?;
+            let revoked = match with_added {
+                true => vault.revoke_with_added(known.id, signer.as_ref())?,
+                false => vault.revoke(known.id, signer.as_ref())?,
+            };
             tell_revoked(&vault, &revoked, compromised, ui)?;
         }
     }
@@ -164,11 +178,16 @@ pub(super) fn tell_revoked(
             withheld_entries: revoked.withheld.iter().map(|entry| entry.identity.to_string()).collect(),
             new_epoch: revoked.epoch.map(|epoch| epoch.to_string()),
             pushing_stopped: revoked.wants_epoch,
+            no_room: revoked.no_room,
+            revoked_with_it: revoked.with.iter().map(ToString::to_string).collect(),
             left_out: revoked.left_out.iter().map(ToString::to_string).collect(),
             added_by_it: revoked.added.iter().map(ToString::to_string).collect(),
         });
     }
     let mut text = format!("{} is no device of the vault any more\n", shown(&revoked.device));
+    for id in &revoked.with {
+        let _ = writeln!(text, "  ended with it: {}", name(*id));
+    }
     match revoked.last {
         Some((identity, seq)) => {
             let _ = writeln!(text, "  of its log counts what it wrote up to entry {seq} ({identity:.8})");
@@ -188,7 +207,9 @@ pub(super) fn tell_revoked(
         text.push_str("  a new epoch has begun: what is pushed from now on it cannot read\n");
     }
     text.push_str("\nStill to be done:\n  * change the storage credentials that it had; until then it can read, overwrite or delete\n    whatever they allow\n");
-    if revoked.wants_epoch {
+    if revoked.no_room {
+        text.push_str("  * end more devices ('zvault devices revoke ID --with-added'): a vault has at most 512, those who stay\n    are more, and until then nobody can push\n");
+    } else if revoked.wants_epoch {
         text.push_str("  * run any command, such as 'zvault devices', on another admin's device: until then nobody can\n    push\n");
     }
     if compromised {
@@ -343,6 +364,8 @@ struct RevokedDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     new_epoch: Option<String>,
     pushing_stopped: bool,
+    no_room: bool,
+    revoked_with_it: Vec<String>,
     left_out: Vec<String>,
     added_by_it: Vec<String>,
 }

@@ -1,5 +1,8 @@
+use std::fmt::Write as _;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use vault_format::DeviceId;
 
 use super::Done;
 use super::devices::{DeviceDocument, tell, tell_revoked};
@@ -91,16 +94,33 @@ pub(crate) fn run(args: KeyArgs, global: &Global, ui: &Ui) -> Result<Done, Comma
                 // Without words it is root, and only itself can name its successor.
                 signer = Some(secrets.again(vault.url())?);
             }
-            let (id, not_told) = vault.change_slot(known.id, &secrets.another()?, low_memory, signer.as_ref())?;
-            tell(ui, &not_told);
+            let replaced = vault.change_slot(known.id, &secrets.another()?, low_memory, signer.as_ref())?;
+            tell(ui, &replaced.not_told);
             if ui.json {
-                let (old, new) = (known.id.to_string(), id.to_string());
-                ui.document(&ChangedDocument { message_type: "changed", old_id: old, device_id: new })?;
+                ui.document(&ChangedDocument {
+                    message_type: "changed",
+                    old_id: known.id.to_string(),
+                    device_id: replaced.device.to_string(),
+                    added_by_old: replaced.added.iter().map(ToString::to_string).collect(),
+                })?;
             }
             ui.say(CHANGED)?;
+            ui.say(&came_in(&vault, &replaced.added))?;
         }
     }
     Ok(Done::Complete)
+}
+
+/// Which members came in by a secret that was replaced: they do not go with it.
+pub(super) fn came_in(vault: &Vault, added: &[DeviceId]) -> String {
+    if added.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(CAME_IN);
+    for id in added {
+        let _ = writeln!(text, "      {} ({id:.8})", printable(&vault.name_of(*id)));
+    }
+    text
 }
 
 fn list(vault: &Vault, ui: &Ui) -> Result<(), CommandError> {
@@ -128,7 +148,7 @@ fn slot(vault: &Vault, text: &str) -> Result<DeviceInfo, CommandError> {
     // A machine may have the same name.
     let keys =
         vault.devices().into_iter().filter(|device| device.kind != DeviceKind::Machine && device.revoked.is_none());
-    let named: Vec<DeviceInfo> = keys.filter(|device| device.name.as_deref() == Some(text)).collect();
+    let named: Vec<DeviceInfo> = keys.filter(|device| device.goes_by(text)).collect();
     let [named] = <[DeviceInfo; 1]>::try_from(named).or_else(|_| vault.find_device(text).map(|found| [found]))?;
     Ok(named)
 }
@@ -155,6 +175,7 @@ struct ChangedDocument {
     message_type: &'static str,
     old_id: String,
     device_id: String,
+    added_by_old: Vec<String>,
 }
 
 const CHANGED: &str = "\
@@ -162,4 +183,9 @@ The new passphrase opens the vault from now on, and the old one is refused.
 
 What the old one still opens, for whoever kept a copy of the storage or can see earlier versions
 of it: everything that was pushed until now. It opens nothing that is pushed from now on.
+";
+const CAME_IN: &str = "
+These machines and passphrases came in by the old one, and they stay: they read what is pushed from
+now on as well. If it was in somebody else's hands, end those that you do not know with
+'zvault devices revoke':
 ";

@@ -21,7 +21,7 @@ use zvault::qr;
 use zvault::recovery::Sheet;
 use zvault::roster::Rank;
 use zvault::state::Home;
-use zvault::vault::{OpenOptions, Purpose, UnlockSecret, Vault};
+use zvault::vault::{NewWords, OpenOptions, Purpose, UnlockSecret, Vault};
 
 /// Print the recovery sheet, make new words, or bring a vault back with them
 ///
@@ -116,7 +116,9 @@ fn print(
         ui.say(&format!("the recovery sheet is in {}\n", printable(&path.to_string_lossy())))?;
     } else {
         let mut output = ui.output();
-        output.text(&sheet.plain().map_err(|error| CommandError::library(&error, Trouble::Failed, Vec::new()))?)?;
+        // The place comes from the roster, and whoever wrote it there is not to write on this terminal.
+        let shown = Sheet { url: printable(&sheet.url).into_owned(), ..sheet.clone() };
+        output.text(&shown.plain().map_err(|error| CommandError::library(&error, Trouble::Failed, Vec::new()))?)?;
         let code =
             qr::terminal(&sheet.text()).map_err(|error| CommandError::library(&error, Trouble::Failed, Vec::new()))?;
         output.text(&format!("\n{code}"))?;
@@ -135,29 +137,44 @@ fn new(yes: bool, path: Option<&Path>, global: &Global, ui: &Ui) -> Result<Done,
     }
     let by_words = root.kind == zvault::vault::DeviceKind::RecoveryKey;
     let secret = if by_words { secrets.root()? } else { secrets.again(vault.url())? };
-    let (words, id, not_told) = vault.new_recovery_words(&secret, false)?;
-    tell(ui, &not_told);
-    if let Some(path) = path {
-        // The words are new from here on, and are shown whatever happens to the file.
-        if let Err(error) = write_sheet(&vault, &words, path) {
-            ui.warning(&format!("the sheet was not written: {}", error.in_one_line()));
-        }
+    let mut failure = None;
+    let mut show = |new: &NewWords<'_>| {
+        show_words(new, path, ui).map_err(|error| {
+            let text = error.in_one_line();
+            failure = Some(error);
+            text
+        })
+    };
+    let replaced = match vault.new_recovery_words(&secret, false, &mut show) {
+        Ok(replaced) => replaced,
+        Err(error) => return Err(failure.take().unwrap_or_else(|| error.into())),
+    };
+    tell(ui, &replaced.not_told);
+    if ui.json {
+        return Ok(Done::Complete);
     }
+    ui.say(if by_words { NEW_WORDS } else { FIRST_WORDS })?;
+    ui.say(&super::key::came_in(&vault, &replaced.added))?;
+    Ok(Done::Complete)
+}
+
+/// Has the new words on the terminal, and on the sheet, while the old ones still are in force.
+fn show_words(new: &NewWords<'_>, path: Option<&Path>, ui: &Ui) -> Result<(), CommandError> {
+    if let Some(path) = path {
+        write_sheet(new.vault, new.words, path)?;
+    }
+    let mut output = ui.output();
     if ui.json {
         let document = NewDocument {
             message_type: "recovery_key",
-            device_id: id.to_string(),
-            recovery_words: words.iter().collect(),
+            device_id: new.device.to_string(),
+            recovery_words: new.words.iter().collect(),
+            added_by_old: new.added.iter().map(ToString::to_string).collect(),
         };
         let line = Zeroizing::new(json::line(&document));
-        let mut output = ui.output();
-        output.text(&line).and_then(|()| output.text("\n")).and_then(|()| output.finish())?;
-        return Ok(Done::Complete);
+        return output.text(&line).and_then(|()| output.text("\n")).and_then(|()| output.finish());
     }
-    let mut output = ui.output();
-    output.text(&super::init::sheet(&words)).and_then(|()| output.finish())?;
-    ui.say(if by_words { NEW_WORDS } else { FIRST_WORDS })?;
-    Ok(Done::Complete)
+    output.text(&super::init::sheet(new.words)).and_then(|()| output.finish())
 }
 
 fn restore(
@@ -326,6 +343,7 @@ struct NewDocument {
     message_type: &'static str,
     device_id: String,
     recovery_words: Vec<&'static str>,
+    added_by_old: Vec<String>,
 }
 
 #[derive(Serialize)]
