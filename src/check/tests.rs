@@ -83,6 +83,7 @@ impl World {
             enroll: true,
             seen: Vec::new(),
             accept_loss: false,
+            accept_rollback: false,
             purpose: Purpose::Read,
             unlock: &mut Silent,
         })

@@ -1,19 +1,23 @@
 //! Device logs: what each device says, verified, in the order in which it said it (SPEC section 10).
 mod cache;
 mod read;
+mod refused;
 mod snapshots;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use thiserror::Error;
 use vault_format::log::{Accepted, Body, EntryRef, Heads, Payload};
 use vault_format::name::PackName;
-use vault_format::{DeviceId, FormatError, Identity, ObjectHash};
+use vault_format::{DeviceId, FormatError, Identity, ObjectHash, Time};
 
 pub(crate) use cache::unpack;
-pub(crate) use read::{Known, LogListing, LogReader, Opened};
+pub(crate) use read::{Known, Local, LogListing, LogReader, Opened, Refusal};
+pub(crate) use refused::Refused;
 pub use snapshots::{SnapshotInfo, SnapshotRef};
 pub(crate) use snapshots::{Unresolved, resolve};
+pub use trust::{Fault, Hearsay, Suspicion};
 
 use crate::Trouble;
 use crate::store::StoreError;
@@ -33,6 +37,10 @@ pub struct LogEntry {
     pub object: ObjectHash,
     /// What it says.
     pub body: Body,
+    /// When this device read it first, by its own clock: never compared with what devices claim.
+    pub first_seen: Time,
+    /// What it says against its writer.
+    pub fault: Option<Fault>,
 }
 
 /// All logs of a vault, as far as this device can verify them.
@@ -43,6 +51,14 @@ pub struct Log {
     devices: BTreeMap<DeviceId, BTreeSet<(u64, Identity)>>,
     /// Objects that are no entries of this vault: never fatal.
     junk: Vec<Junk>,
+    /// Devices whose logs are not what an honest device writes, with the first thing that says so.
+    suspicions: BTreeMap<DeviceId, Suspicion>,
+    /// Heads that readers report and that the store does not show.
+    hearsay: Vec<Hearsay>,
+    /// What the store should show and does not, if a person has said to go on without it.
+    lost: Vec<Missing>,
+    /// Losses of this device's own that an admin has accepted for everybody.
+    adopted: Vec<(DeviceId, Accepted)>,
 }
 
 /// An object in a log prefix that is no entry.
@@ -52,6 +68,8 @@ pub struct Junk {
     pub path: String,
     /// What is wrong with it.
     pub reason: String,
+    /// It will never be anything else: a later run need not look at it again.
+    pub(crate) is_final: bool,
 }
 
 /// Something that should be in the store and is not: the store was rolled back, or somebody deleted it.
@@ -59,12 +77,16 @@ pub struct Junk {
 pub struct Missing {
     /// The device whose entry is missing.
     pub device: DeviceId,
+    /// What that device is called.
+    pub name: String,
     /// Its position.
     pub seq: u64,
     /// What it is known by.
     pub identity: Identity,
     /// How this device knows of it.
     pub known: &'static str,
+    /// When this device saw it last, if it has.
+    pub since: Option<Time>,
 }
 
 /// Why logs cannot be read or trusted.
@@ -109,6 +131,7 @@ impl LogError {
             Self::Store(error) => error.hints(),
             Self::Missing(_) => vec![
                 "somebody rolled the storage back or deleted from it; ask who has access, and look for a copy with these entries".into(),
+                "if they are lost for good: --accept-rollback goes on without them, puts back what this device has kept, and writes down what it has not".into(),
             ],
             Self::Damaged { .. } => vec!["restore this object from a copy of the storage, then run 'zvault check'".into()],
             Self::Format(_) => Vec::new(),
@@ -161,9 +184,10 @@ impl Log {
         heads
     }
 
-    /// The position that the next entry after `heads` has.
+    /// The least position that an entry after `heads` has.
     pub(crate) fn next_seq(&self, heads: &[Identity]) -> u64 {
-        1 + heads.iter().filter_map(|head| self.entries.get(head)).map(|entry| entry.seq).max().unwrap_or(0)
+        let last = heads.iter().filter_map(|head| self.entries.get(head)).map(|entry| entry.seq).max();
+        last.unwrap_or(0).saturating_add(1)
     }
 
     /// Heads of the logs of `collectors`: what an entry's `seen` says (GC-2).
@@ -212,8 +236,11 @@ impl Log {
         forgotten
     }
 
-    /// Whether `entry` is void by some final that does not know it (GC-6).
+    /// Whether `entry` is void: by itself, or by some final that does not know it (GC-6).
     pub(crate) fn is_void(&self, entry: &LogEntry, collectors: &[DeviceId]) -> bool {
+        if entry.fault.is_some_and(Fault::is_void) {
+            return true;
+        }
         collectors.iter().flat_map(|device| self.of(*device)).any(|end| match &end.body.payload {
             Payload::Final(end_of) => {
                 let seen = entry.body.seen.get(&end.device).map_or(&[][..], Vec::as_slice);
@@ -262,14 +289,13 @@ fn missing_list(missing: &[Missing]) -> String {
     let mut text: Vec<_> = missing
         .iter()
         .take(4)
-        .map(|m| format!("entry {} of device {} ({:.8}, {})", m.seq, short(&m.device), m.identity, m.known))
+        .map(|m| {
+            let since = m.since.map_or_else(String::new, |time| format!(", last on {}", crate::time_text(time)));
+            format!("entry {} of device {} ({:.8}): {:.8}, {}{since}", m.seq, m.name, m.device, m.identity, m.known)
+        })
         .collect();
     if missing.len() > 4 {
         text.push(format!("and {} more", missing.len() - 4));
     }
-    text.join(", ")
-}
-
-fn short(device: &DeviceId) -> String {
-    format!("{device:.8}")
+    text.join("; ")
 }

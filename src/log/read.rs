@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use bytes::Bytes;
 use vault_format::log::{Body, EntryObject};
 use vault_format::name::{ObjectName, logs_prefix};
-use vault_format::{DeviceId, Identity, ObjectHash, limits};
+use vault_format::roster::Capabilities;
+use vault_format::{DeviceId, FormatError, Header, Identity, ObjectHash, limits};
 
-use super::{Junk, Log, LogEntry, LogError, Missing};
+use super::{Fault, Junk, Log, LogEntry, LogError, Missing, Refused};
 use crate::parallel;
 use crate::store::{Listed, Store, StoreError};
 
@@ -84,9 +85,32 @@ impl LogListing {
 /// What reading logs needs to know of keys and roster; the vault answers.
 pub(crate) trait LogReader {
     /// Checks header and signature of a stored entry, and opens its body.
-    fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, String>;
+    fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, Refusal>;
     /// For a revoked device: its last adopted entry. None: not revoked.
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>>;
+    /// What a device was ever given.
+    fn capabilities(&self, device: DeviceId) -> Capabilities;
+    /// What a device is called.
+    fn name_of(&self, device: DeviceId) -> String;
+    /// Who reads.
+    fn own(&self) -> DeviceId;
+    /// Whether some of these roster records is newer than all of the others: who acted by the first acted by less later.
+    fn roster_regresses(&self, before: &[Identity], after: &[Identity]) -> bool;
+}
+
+/// What a device brings along when it reads logs.
+#[derive(Default)]
+pub(crate) struct Local<'a> {
+    /// Entries that were verified in an earlier run: neither fetched nor verified again, but looked for.
+    pub(crate) known: Vec<LogEntry>,
+    /// Entries of this run's own: not fetched where they are listed.
+    pub(crate) written: &'a [LogEntry],
+    /// The heads that this device has seen, in case what it knew was lost.
+    pub(crate) pins: &'a [Missing],
+    /// Objects that an earlier run found to be no entries, for ever.
+    pub(crate) refused: Refused,
+    /// Go on without what is missing, and say what it is ([`Log::lost`]).
+    pub(crate) accept: bool,
 }
 
 /// Gives a stored entry with the hash of its name.
@@ -95,21 +119,38 @@ pub(crate) type Get<'a> = dyn Fn(&ObjectName) -> Result<Bytes, StoreError> + Syn
 /// A verified entry's identity and body.
 pub(crate) struct Opened {
     pub(crate) identity: Identity,
-    pub(crate) body: Body,
+    /// None: its writer has signed something that is none.
+    pub(crate) body: Option<Body>,
+}
+
+/// Why an object is no entry.
+pub(crate) struct Refusal {
+    pub(crate) reason: String,
+    /// Whatever becomes of the roster, it will never be one.
+    pub(crate) is_final: bool,
+}
+
+impl Refusal {
+    /// Its bytes say so.
+    pub(crate) fn for_ever(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_final: true }
+    }
+
+    /// A later roster or another answer of the store may say otherwise.
+    pub(crate) fn for_now(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), is_final: false }
+    }
 }
 
 impl Log {
-    /// Reads all logs. `known` are entries that were verified in an earlier run: neither fetched nor verified again, but
-    /// looked for. `written` are entries of this run's own: not fetched where they are listed. `pins` are the heads that this
-    /// device has seen, in case what it knew was lost.
+    /// Reads all logs: fetches and verifies what is new, looks for what this device knows, and judges what does not fit.
     pub(crate) fn read(
         get: &Get<'_>,
         reader: &(dyn LogReader + Sync),
         listing: LogListing,
-        known: Vec<LogEntry>,
-        written: &[LogEntry],
-        pins: &[Missing],
+        local: Local<'_>,
     ) -> Result<Self, LogError> {
+        let Local { known, written, pins, refused, accept } = local;
         let mut known: HashMap<ObjectHash, LogEntry> = known.into_iter().map(|entry| (entry.object, entry)).collect();
         let mut log = Self::default();
         let mut unknown = Vec::new();
@@ -122,6 +163,8 @@ impl Log {
                 log.insert(entry);
             } else if let Some(entry) = written.iter().find(|entry| here(entry)) {
                 log.insert(entry.clone());
+            } else if let Some(reason) = refused.reason(name) {
+                log.junk.push(Junk { path: name.to_path(), reason: reason.to_owned(), is_final: true });
             } else {
                 unknown.push((*name, device, seq, hash, *size));
             }
@@ -134,38 +177,30 @@ impl Log {
         let fetched = parallel::map(&unknown, parallel::REQUESTS, |(name, device, seq, hash, size)| {
             fetch(get, reader, name, *device, *seq, *hash, *size)
         })?;
-        let mut fresh: BTreeMap<DeviceId, Vec<LogEntry>> = BTreeMap::new();
-        for ((name, device, ..), fetched) in unknown.into_iter().zip(fetched) {
+        let mut fresh = Vec::new();
+        for ((name, ..), fetched) in unknown.into_iter().zip(fetched) {
             match fetched {
-                Ok(entry) => fresh.entry(device).or_default().push(entry),
-                Err(reason) => log.junk.push(Junk { path: name.to_path(), reason }),
+                Ok(entry) => {
+                    fresh.push(entry.identity);
+                    log.insert(entry);
+                }
+                Err(Refusal { reason, is_final }) => log.junk.push(Junk { path: name.to_path(), reason, is_final }),
             }
-        }
-        let mut unexplained = Vec::new();
-        for (device, entries) in fresh {
-            let lost = log.adopt(entries);
-            // What a revoked device goes on to sign is no evidence against anybody.
-            if reader.revoked_after(device).is_none() {
-                unexplained.extend(lost);
-            }
-        }
-        if !unexplained.is_empty() {
-            return Err(LogError::Missing(unexplained));
         }
         log.drop_void(reader);
+        log.judge(reader, &fresh);
         // A known entry may be stored twice with different signatures: it is gone only if its identity is.
-        let gone = known.into_values().map(|entry| Missing {
-            device: entry.device,
-            seq: entry.seq,
-            identity: entry.identity,
-            known: "read before",
-        });
-        let missing: Vec<_> = gone
-            .chain(pins.iter().cloned())
-            .filter(|missing| !log.entries.contains_key(&missing.identity))
-            .filter(|missing| reader.revoked_after(missing.device).is_none())
+        let gone: HashMap<Identity, LogEntry> = known
+            .into_values()
+            .filter(|entry| !log.entries.contains_key(&entry.identity))
+            .map(|entry| (entry.identity, entry))
             .collect();
-        if missing.is_empty() { Ok(log) } else { Err(LogError::Missing(missing)) }
+        let missing = log.missing(reader, &gone, pins);
+        if !missing.is_empty() && !accept {
+            return Err(LogError::Missing(missing));
+        }
+        log.lost = missing;
+        Ok(log)
     }
 
     /// Reads the logs of a store that follows another and lags: what it shows must be an earlier state of what this device
@@ -184,7 +219,7 @@ impl Log {
             seen
         });
         let (here, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| listed.contains(&entry.object));
-        let log = Self::read(get, reader, listing, here, &[], &[])?;
+        let log = Self::read(get, reader, listing, Local { known: here, ..Local::default() })?;
         let lacking: Vec<&Missing> = pins.iter().filter(|pin| !log.entries.contains_key(&pin.identity)).collect();
         // Entries beside what this device has seen, of a log whose newest entry is not shown: another history.
         let forked = |pin: &&&Missing| {
@@ -200,34 +235,6 @@ impl Log {
         }
         let behind = gone.iter().filter(|entry| !log.entries.contains_key(&entry.identity)).count();
         Ok((log, behind.max(lacking.len()) as u64))
-    }
-
-    /// Takes new entries of one device whose ancestors are all there. A missing ancestor is evidence against the store:
-    /// its signed successor says that it existed.
-    fn adopt(&mut self, mut entries: Vec<LogEntry>) -> Vec<Missing> {
-        entries.sort_by_key(|entry| entry.seq);
-        let mut missing = Vec::new();
-        for entry in entries {
-            let lost: Vec<_> = entry.prev.iter().filter(|prev| !self.entries.contains_key(prev)).copied().collect();
-            if !lost.is_empty() {
-                missing.extend(lost.into_iter().map(|identity| Missing {
-                    device: entry.device,
-                    seq: entry.seq.saturating_sub(1),
-                    identity,
-                    known: "named by the entry after it",
-                }));
-                continue;
-            }
-            if entry.seq != self.next_seq(&entry.prev) {
-                self.junk.push(Junk {
-                    path: ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object }.to_path(),
-                    reason: "its number does not follow from its predecessors".into(),
-                });
-                continue;
-            }
-            self.insert(entry);
-        }
-        missing
     }
 
     /// Entries of a revoked device that its revocation did not adopt are void.
@@ -262,27 +269,28 @@ fn fetch(
     seq: u64,
     hash: ObjectHash,
     size: u64,
-) -> Result<Result<LogEntry, String>, LogError> {
+) -> Result<Result<LogEntry, Refusal>, LogError> {
     if size > limits::ENTRY_STORED as u64 {
-        return Ok(Err("larger than an entry may be".into()));
+        return Ok(Err(Refusal::for_now("larger than an entry may be")));
     }
     let stored = match get(name) {
         Ok(stored) => stored,
-        Err(StoreError::Damaged { .. }) => return Ok(Err("its bytes do not fit its name".into())),
+        Err(StoreError::Damaged { .. }) => return Ok(Err(Refusal::for_now("its bytes do not fit its name"))),
         Err(error) => return Err(error.into()),
     };
     Ok((|| {
-        let object = EntryObject::parse(&stored, reader_suite(&stored)?).map_err(|error| error.to_string())?;
+        let refused = |error: FormatError| Refusal::for_ever(error.to_string());
+        let suite = Header::parse(&stored).map_err(refused)?.suite;
+        let object = EntryObject::parse(&stored, suite).map_err(refused)?;
         if object.seq != seq {
-            return Err("its number is not that of its name".into());
+            return Err(Refusal::for_ever("its number is not that of its name"));
         }
         let Opened { identity, body } = reader.open_entry(device, &object, &stored)?;
-        Ok(LogEntry { device, seq, identity, prev: object.prev.clone(), object: hash, body })
+        let fault = body.is_none().then_some(Fault::Unreadable);
+        let body = body.unwrap_or_else(LogEntry::sealed_body);
+        let (prev, first_seen) = (object.prev.clone(), crate::now());
+        Ok(LogEntry { device, seq, identity, prev, object: hash, body, first_seen, fault })
     })())
-}
-
-fn reader_suite(stored: &[u8]) -> Result<vault_format::Suite, String> {
-    vault_format::Header::parse(stored).map(|header| header.suite).map_err(|error| error.to_string())
 }
 
 /// Objects in a page of a listing, as most stores have it.

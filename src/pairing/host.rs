@@ -239,6 +239,7 @@ pub fn finish(
             .iter()
             .map(|head| (head.device, vec![LogPin { seq: head.seq, identity: head.identity }]))
             .collect::<BTreeMap<_, _>>(),
+        seen: joined.log_heads.iter().map(|head| (head.device, crate::now())).collect(),
     };
     let has_credentials = !access.credentials.is_empty();
     let Joined { keys, name, capabilities, stores, .. } = joined;

@@ -116,6 +116,7 @@ impl World {
             enroll: false,
             seen: Vec::new(),
             accept_loss: false,
+            accept_rollback: false,
             purpose: Purpose::Read,
             unlock,
         }

@@ -242,6 +242,19 @@ impl Roster {
         (0..self.standing.len()).filter(|i| self.standing[*i] == Standing::Effective).filter(is_after).count() as u64
     }
 
+    /// Whether some of the records `before` that count is neither one of `after` nor in their past. Of records that are not
+    /// known nothing can be said.
+    pub(crate) fn regresses(&self, before: &[Identity], after: &[Identity]) -> bool {
+        if before == after {
+            return false;
+        }
+        let place = |id: &Identity| self.graph.records.iter().position(|r| r.identity == *id);
+        let Some(after) = after.iter().map(place).collect::<Option<Vec<_>>>() else { return false };
+        let is_past = |old: usize| after.iter().any(|new| *new == old || self.graph.pasts.sees(*new, old));
+        let counts = |i: &usize| self.standing[*i] == Standing::Effective;
+        before.iter().filter_map(place).filter(counts).any(|old| !is_past(old))
+    }
+
     /// The store whose lists decide (rule S-1).
     pub fn primary_store(&self) -> Option<StoreId> {
         self.stores.iter().find(|(_, store)| store.primary).map(|(id, _)| *id)

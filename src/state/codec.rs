@@ -67,6 +67,10 @@ impl<'a> Reader<'a> {
         (count <= self.0.len() / least).then_some(count)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())
     }

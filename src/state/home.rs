@@ -199,6 +199,36 @@ impl Home {
         self.write(provider, vault, "logs", entries)
     }
 
+    /// Objects of the vault's logs that were refused before; none if they cannot be read: then they are looked at again.
+    pub(crate) fn refused(&self, vault: VaultId) -> Option<SecretBytes> {
+        file::open(&self.key, &self.place(vault, "refused")).ok().flatten().map(|(_, plain)| plain)
+    }
+
+    /// Keeps what was refused.
+    pub(crate) fn set_refused(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        refused: &SecretBytes,
+    ) -> Result<(), StateError> {
+        self.write(provider, vault, "refused", refused)
+    }
+
+    /// The last entries that this device has written; none if they cannot be read: then they cannot be put back.
+    pub(crate) fn own_entries(&self, vault: VaultId) -> Option<SecretBytes> {
+        file::open(&self.key, &self.place(vault, "own")).ok().flatten().map(|(_, plain)| plain)
+    }
+
+    /// Keeps the last entries that this device has written.
+    pub(crate) fn set_own_entries(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        entries: &SecretBytes,
+    ) -> Result<(), StateError> {
+        self.write(provider, vault, "own", entries)
+    }
+
     /// The roster records that were read before; none if they cannot be read: then the store is asked again.
     pub(crate) fn roster_cache(&self, vault: VaultId) -> Option<SecretBytes> {
         file::open(&self.key, &self.place(vault, "roster")).ok().flatten().map(|(_, plain)| plain)
@@ -392,6 +422,7 @@ mod tests {
     use crate::state::LogPin;
     use crypto_backends::rustcrypto::provider;
     use std::collections::BTreeMap;
+    use vault_format::Time;
     use vault_format::ids::{DeviceId, Identity};
 
     const URL: &str = "file:///srv/canary-url/vault";
@@ -422,6 +453,7 @@ mod tests {
                 (DeviceId([3; 16]), vec![LogPin { seq: 9, identity: Identity([4; 32]) }]),
                 (DeviceId([5; 16]), vec![]),
             ]),
+            seen: BTreeMap::from([(DeviceId([3; 16]), Time { secs: 7, nanos: 0 })]),
         }
     }
 

@@ -9,6 +9,8 @@
 //! vaults/<vault id>/access  sealed: how the stores are reached, as the device that invited this one said
 //! vaults/<vault id>/pins    sealed: the newest heads seen
 //! vaults/<vault id>/logs    sealed: the log entries that were verified
+//! vaults/<vault id>/refused sealed: objects of logs that are no entries
+//! vaults/<vault id>/own     sealed: the last entries that this device has written, as they are stored
 //! vaults/<vault id>/roster  sealed: the roster records that were read
 //! vaults/<vault id>/stores  sealed: how far each store has followed the primary
 //! vaults/<vault id>/claims  sealed: which packs the primary listed, and when

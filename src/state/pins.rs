@@ -3,6 +3,7 @@
 use super::codec::{Reader, Writer};
 use crypto_backends::SecretBytes;
 use std::collections::BTreeMap;
+use vault_format::Time;
 use vault_format::ids::{DeviceId, Identity};
 
 /// The newest state of a vault that this device has verified.
@@ -12,6 +13,8 @@ pub struct Pins {
     pub roster_heads: Vec<Identity>,
     /// Heads of each device's log, its own among them. More than one: the device forked its log.
     pub logs: BTreeMap<DeviceId, Vec<LogPin>>,
+    /// When this device saw the heads of a log last, to within an hour, by its own clock.
+    pub seen: BTreeMap<DeviceId, Time>,
 }
 
 /// A head of a log.
@@ -37,6 +40,10 @@ impl Pins {
                 out.number(head.seq).fixed(&head.identity.0);
             }
         }
+        out.number(self.seen.len() as u64);
+        for (device, time) in &self.seen {
+            out.fixed(&device.0).number(time.secs.max(0) as u64);
+        }
         out.finish()
     }
 
@@ -53,6 +60,14 @@ impl Pins {
                 heads.push(LogPin { seq: reader.number()?, identity: Identity(reader.fixed()?) });
             }
             pins.logs.insert(device, heads);
+        }
+        // Earlier versions end here.
+        if reader.is_empty() {
+            return Some(pins);
+        }
+        for _ in 0..reader.count(16 + 8)? {
+            let device = DeviceId(reader.fixed()?);
+            pins.seen.insert(device, Time { secs: reader.number()?.min(i64::MAX as u64) as i64, nanos: 0 });
         }
         reader.end()?;
         Some(pins)

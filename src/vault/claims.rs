@@ -35,6 +35,11 @@ impl Vault {
         };
         let mut barred = self.log.condemned(&self.collectors());
         barred.extend(claims.gone.iter().copied());
+        // What a suspect device says is stored may not be.
+        if !self.log.suspicions().is_empty() {
+            let packs = self.index()?.packs().into_iter().map(|pack| pack.name);
+            barred.extend(packs.filter(|pack| pack.device != self.device.id && self.log.is_suspect(pack.device)));
+        }
         self.index()?.set_condemned(barred);
         *lock(&self.claims) = claims;
         Ok(new)

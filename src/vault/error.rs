@@ -144,6 +144,20 @@ pub enum VaultError {
     /// Nobody is root.
     #[error("the vault has no recovery key, and nothing that could make one")]
     NoRoot,
+    /// A reader reports what the store does not show: not to be built upon.
+    #[error(
+        "entry {seq} of device {by} names entry {head:.8} of device {about}, which the store does not show: the store withholds it, or the device lies"
+    )]
+    Hearsay {
+        /// Who reports it.
+        by: String,
+        /// In which entry.
+        seq: u64,
+        /// Whose log it is of.
+        about: String,
+        /// What is reported.
+        head: Identity,
+    },
     /// A snapshot cannot be found by what was typed.
     #[error("{0}")]
     Snapshot(String),
@@ -274,9 +288,11 @@ impl VaultError {
             Self::State(StateError::VaultBusy { .. }) => Trouble::Busy,
             Self::State(StateError::UnknownVault { .. }) => Trouble::NoVault,
             Self::Log(error) => error.trouble(),
-            Self::RosterRolledBack { .. } | Self::Table { .. } | Self::Unread(_) | Self::Behind { .. } => {
-                Trouble::Integrity
-            }
+            Self::RosterRolledBack { .. }
+            | Self::Hearsay { .. }
+            | Self::Table { .. }
+            | Self::Unread(_)
+            | Self::Behind { .. } => Trouble::Integrity,
             Self::Write(
                 WriteError::NotAdmin { .. }
                 | WriteError::NotAllowed { .. }
@@ -325,7 +341,16 @@ impl VaultError {
                 "another store of the vault has that record: 'zvault mirror --from OTHER --to THIS --read-data' puts it right"
             }
             Self::NoVault { error: RosterError::TwoVaults { .. }, .. } => "a passphrase tells which of them is yours",
-            Self::NoVault { error: RosterError::OtherVault { .. }, .. } | Self::RosterRolledBack { .. } => {
+            Self::RosterRolledBack { .. } => {
+                return vec![
+                    "somebody rolled back the storage; do not push, and find out who has access to it".into(),
+                    "if the record is lost for good: --accept-rollback puts it back, if this device has kept it".into(),
+                ];
+            }
+            Self::Hearsay { .. } => {
+                "repeat the command; if this stays, look for a copy of the storage with that entry, or go on without it: --accept-rollback"
+            }
+            Self::NoVault { error: RosterError::OtherVault { .. }, .. } => {
                 "somebody exchanged or rolled back the storage; do not push, and find out who has access to it"
             }
             Self::NoVault { error: RosterError::NewerFormat { .. }, .. } | Self::Features(_) => "update zvault",

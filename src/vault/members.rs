@@ -293,6 +293,10 @@ impl Vault {
         {
             return;
         }
+        // Said already, and not twice.
+        if self.check_hearsay().is_err() {
+            return;
+        }
         for _ in 0..MERGES {
             let told = match self.author(None, |author| author.merge()) {
                 Ok(None) => return,
@@ -422,6 +426,7 @@ impl Vault {
         write: impl FnOnce(&Author<'_>) -> Result<T, WriteError>,
     ) -> Result<T, VaultError> {
         self.check_primary()?;
+        self.check_hearsay()?;
         let as_virtual: Option<(DeviceKeys, ReaderKeys)> = match by {
             None => None,
             Some(secret) => {

@@ -1,15 +1,19 @@
 //! An opened vault: its store, its roster, the keys that this device has, its logs and its index.
+mod accept;
 mod chunks;
 mod claims;
 mod elsewhere;
 mod error;
 mod follow;
+#[cfg(test)]
+mod histories;
 mod index;
 mod members;
 #[cfg(test)]
 mod members_tests;
 mod now;
 mod open;
+mod own;
 mod packs;
 mod pairing;
 mod records;
@@ -54,7 +58,7 @@ pub(crate) use stores::{Level, Other};
 pub use stores::{StoreConfig, StoreInfo, StoreTraffic, parse_store_id, store_id_text};
 
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
-use crate::log::{Log, LogEntry, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
+use crate::log::{Log, LogEntry, LogReader, Opened, Refusal, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
 use crate::roster::{ReaderKeys, Roster};
 use crate::stage::{dek, open_object};
@@ -113,6 +117,8 @@ pub struct Vault {
     own_end: Mutex<Option<(Identity, u64)>>,
     /// What this run has written to its log: it need not be read back.
     written: Mutex<Vec<LogEntry>>,
+    /// The last number of this device's own log that the store has lost: its next entry goes on from there.
+    lost_end: u64,
     /// Packs that no entry names yet, as the journal on disk has them.
     journal: Mutex<Vec<u8>>,
     heads: chunks::PackHeads,
@@ -120,6 +126,7 @@ pub struct Vault {
     /// Tables that the index could not be filled from.
     unusable_tables: Mutex<index::Unusable>,
     notes: Vec<String>,
+    warnings: Vec<String>,
     /// For tests of what lies between progress entries: they have a few packs only.
     pub(crate) progress_after_each_pack: bool,
 }
@@ -170,6 +177,11 @@ impl Vault {
         &self.notes
     }
 
+    /// What the person should see to, each time until it is so no more.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// Who is in the vault.
     pub fn roster(&self) -> &Roster {
         &self.roster
@@ -214,6 +226,10 @@ impl Vault {
             None => (text, None),
         };
         let mut snapshots = self.snapshots();
+        // By their ids those of a suspect device can be had.
+        if id.starts_with("latest") {
+            snapshots.retain(|info| info.device == self.device.id || !self.log.is_suspect(info.device));
+        }
         snapshots.sort_by_key(|snapshot| {
             let own = snapshot.device == self.device.id;
             (own, if own { snapshot.seq } else { 0 }, snapshot.time, snapshot.seq)
@@ -347,30 +363,38 @@ impl Vault {
     }
 }
 
-impl LogReader for Vault {
-    fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, String> {
-        open_entry(self.provider, &self.roster, &self.keys, device, object, stored)
-    }
-
-    fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {
-        revoked_after(&self.roster, device)
-    }
-}
-
-/// Reads logs with a roster and keys, before there is a vault.
+/// Reads logs with a roster and keys, before there is a vault and after.
 struct Reading<'a> {
     provider: &'static Provider,
     roster: &'a Roster,
     keys: &'a ReaderKeys,
+    own: DeviceId,
 }
 
 impl LogReader for Reading<'_> {
-    fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, String> {
+    fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, Refusal> {
         open_entry(self.provider, self.roster, self.keys, device, object, stored)
     }
 
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {
-        revoked_after(self.roster, device)
+        let device = self.roster.devices.get(&device)?;
+        device.revocations.first().map(|revocation| revocation.last)
+    }
+
+    fn capabilities(&self, device: DeviceId) -> Capabilities {
+        self.roster.devices.get(&device).map_or(Capabilities::NONE, |device| device.capabilities)
+    }
+
+    fn name_of(&self, device: DeviceId) -> String {
+        self.keys.device_names.get(&device).cloned().unwrap_or_else(|| format!("{device:.8}"))
+    }
+
+    fn own(&self) -> DeviceId {
+        self.own
+    }
+
+    fn roster_regresses(&self, before: &[Identity], after: &[Identity]) -> bool {
+        self.roster.regresses(before, after)
     }
 }
 
@@ -382,9 +406,12 @@ fn open_entry(
     device: DeviceId,
     object: &EntryObject,
     stored: &[u8],
-) -> Result<Opened, String> {
-    let member = roster.devices.get(&device).ok_or("its device is not in the roster")?;
-    let domain = if member.capabilities.is_push_only() { device.into() } else { Domain::SHARED };
+) -> Result<Opened, Refusal> {
+    let not_now = |reason: &str| Refusal::for_now(reason);
+    let member = roster.devices.get(&device).ok_or_else(|| not_now("its device is not in the roster"))?;
+    // A device that was given `read` since wrote to its own domain before.
+    let is_own = member.capabilities.is_push_only() || object.header.domain == device.into();
+    let domain = if is_own { device.into() } else { Domain::SHARED };
     let expected = Expected {
         suite: provider.suite,
         object_type: ObjectType::Entry,
@@ -393,7 +420,7 @@ fn open_entry(
         domain: Some(domain),
         mode: None,
     };
-    object.header.expect(&expected).map_err(|error| error.to_string())?;
+    object.header.expect(&expected).map_err(|error| not_now(&error.to_string()))?;
     let signed = &stored[..object.signed_len];
     verify_stored(
         provider,
@@ -403,12 +430,15 @@ fn open_entry(
         signed,
         &stored[object.signature.clone()],
     )
-    .map_err(|_| "its signature is not that of its device")?;
+    .map_err(|_| Refusal::for_ever("its signature is not that of its device"))?;
+    // From here on its device has signed what it is.
+    let identity = Identity(provider.hash.hash(&[signed]));
     let plain;
     let body = match &object.content {
         EntryContent::Clear { body } => &stored[body.clone()],
         EntryContent::Sealed { .. } => {
-            let epoch = keys.epochs.get(&object.header.epoch).ok_or("its epoch is unknown to this device")?;
+            let epoch = keys.epochs.get(&object.header.epoch);
+            let epoch = epoch.ok_or_else(|| not_now("its epoch is unknown to this device"))?;
             let pusher;
             let key = if domain.is_shared() {
                 &epoch.log
@@ -417,16 +447,12 @@ fn open_entry(
                 &pusher.log
             };
             let dek = dek(provider, key, &stored[..object.prefix_len], &object.header.salt);
-            plain = open_object(provider, signed, object.prefix_len, &dek, vault_format::limits::ENTRY_BODY)
-                .map_err(|error| crate::chain(&error))?;
+            match open_object(provider, signed, object.prefix_len, &dek, vault_format::limits::ENTRY_BODY) {
+                Ok(opened) => plain = opened,
+                Err(_) => return Ok(Opened { identity, body: None }),
+            }
             &plain
         }
     };
-    let body = object.body(body).map_err(|error| error.to_string())?;
-    Ok(Opened { identity: Identity(provider.hash.hash(&[signed])), body })
-}
-
-fn revoked_after(roster: &Roster, device: DeviceId) -> Option<Option<Identity>> {
-    let device = roster.devices.get(&device)?;
-    device.revocations.first().map(|revocation| revocation.last)
+    Ok(Opened { identity, body: object.body(body).ok() })
 }

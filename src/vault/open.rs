@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, Identity, Suite, VaultId};
+use vault_format::{DeviceId, Domain, Identity, Suite, Time, VaultId};
 
 use super::elsewhere::Elsewhere;
 use super::pairing::complete;
@@ -19,7 +19,7 @@ use super::stores::{id_in, kind_number};
 use super::{Other, Reading, StoreConfig, Vault, VaultError};
 use crate::Trouble;
 use crate::keys::{DeviceKeys, Passphrase, SlotSecret, Words};
-use crate::log::{Known, Log, LogError, LogListing, Missing};
+use crate::log::{Known, Local, Log, LogError, LogListing, Missing, Refused};
 use crate::parallel;
 use crate::roster::{
     EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
@@ -73,6 +73,7 @@ impl<'a> OpenOptions<'a> {
             seen: Vec::new(),
             purpose: Purpose::Read,
             accept_loss: false,
+            accept_rollback: false,
             unlock,
         }
     }
@@ -118,6 +119,9 @@ pub struct OpenOptions<'a> {
     /// Take what the store shows for what there is, also if this machine has seen more, as long as it is an earlier state
     /// of the same vault.
     pub accept_loss: bool,
+    /// Go on without what the store has lost: what this machine has kept of it is put back, and the rest is written down in
+    /// its log as lost (rule L-6). A store beside the primary only lags, and nothing is accepted there.
+    pub accept_rollback: bool,
     /// Asked for a passphrase or words only if this machine is no device of the vault.
     pub unlock: &'a mut dyn Unlock,
 }
@@ -376,6 +380,7 @@ impl Vault {
             seen: options.seen.clone(),
             purpose: options.purpose,
             accept_loss: options.accept_loss || away,
+            accept_rollback: options.accept_rollback && !away,
             unlock: &mut *options.unlock,
         };
         Self::open_on(store, label.clone(), state, options).map_err(|error| match (error, seen) {
@@ -455,16 +460,24 @@ impl Vault {
         check_readable(&roster)?;
         let keys = roster.open_as(provider, &state.keys)?;
         let follows = options.accept_loss || follows(&roster, &keys, &place);
-        if let Some(head) = rolled_back.filter(|_| !follows) {
+        let accept = options.accept_rollback && !follows;
+        if let Some(head) = rolled_back.filter(|_| !follows && !accept) {
             return Err(VaultError::RosterRolledBack { head });
         }
-        let reading = Reading { provider, roster: &roster, keys: &keys };
+        let own = state.keys.id;
+        let reading = Reading { provider, roster: &roster, keys: &keys, own };
         let pinned = pinned(&pins);
         let logs = logs?;
+        let refused = match options.purpose {
+            Purpose::Check => Refused::default(),
+            _ => options.home.refused(id).map_or_else(Refused::default, |plain| Refused::unpack(plain.expose())),
+        };
         let known_again =
             || options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
-        let (log, behind) = match Log::read(&get, &reading, logs, known, &[], &pinned) {
+        let local =
+            |known, accept| Local { known, pins: &pinned, refused: refused.clone(), accept, ..Local::default() };
+        let (mut log, behind) = match Log::read(&get, &reading, logs, local(known, accept)) {
             Err(LogError::Missing(_)) if follows => {
                 let (log, behind) =
                     Log::read_lagging(&get, &reading, LogListing::read_whole(&store)?, known_again(), &pinned)?;
@@ -473,7 +486,7 @@ impl Vault {
             Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
                 // Another store may still show what this one does not.
                 let all = elsewhere.list_logs(LogListing::read_whole(&store)?);
-                let log = Log::read(&get, &reading, all, known_again(), &[], &pinned)?;
+                let log = Log::read(&get, &reading, all, local(known_again(), false))?;
                 elsewhere.note(format!(
                     "{} log entries that the store no longer shows were read from others",
                     missing.len()
@@ -482,7 +495,16 @@ impl Vault {
             }
             log => (log?, None),
         };
-        let behind = behind.or(rolled_back.map(|_| 0));
+        let behind = behind.or(rolled_back.filter(|_| !accept).map(|_| 0));
+        let mut put_back = 0;
+        if !log.lost().is_empty() {
+            put_back = super::own::put_back(options.home, id, &store, own, &log)?;
+        }
+        // Another device may have written between the listing of one log and of another.
+        if put_back > 0 || !log.hearsay().is_empty() {
+            let known = if put_back > 0 { known_again() } else { log.entries().cloned().collect() };
+            log = Log::read(&get, &reading, LogListing::read_whole(&store)?, local(known, accept || follows))?;
+        }
         let notes = elsewhere.into_notes();
         let mut vault = Self::assemble(
             provider,
@@ -509,6 +531,10 @@ impl Vault {
         (vault.place, vault.others, vault.behind) = (place, others, behind);
         // What another store than the primary has does not count as the primary's.
         vault.is_borrowed = AtomicBool::new(follows);
+        vault.tell_trust(&pins);
+        if accept {
+            vault.go_on(put_back, rolled_back.is_some())?;
+        }
         if options.purpose == Purpose::Check {
             vault.tree_packs = super::packs::TreePacks::new(None);
         }
@@ -554,18 +580,29 @@ impl Vault {
         }
         let keys = roster.open_as(provider, &unlocked.device)?;
         let logs = LogListing::read_whole(&store)?;
-        let reading = Reading { provider, roster: &roster, keys: &keys };
+        let accept = options.accept_rollback;
+        let reading = Reading { provider, roster: &roster, keys: &keys, own: unlocked.device.id };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
-        let log = match Log::read(&get, &reading, logs, Vec::new(), &[], &[]) {
+        let mut log = match Log::read(&get, &reading, logs, Local { accept, ..Local::default() }) {
             Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
                 let all = elsewhere.list_logs(LogListing::read_whole(&store)?);
-                let log = Log::read(&get, &reading, all, Vec::new(), &[], &[])?;
+                let log = Log::read(&get, &reading, all, Local::default())?;
                 elsewhere
                     .note(format!("{} log entries that the store does not show were read from others", missing.len()));
                 log
             }
             log => log?,
         };
+        // Another device may have written between the listing of one log and of another.
+        if !log.hearsay().is_empty() {
+            let known = log.entries().cloned().collect();
+            log = Log::read(
+                &get,
+                &reading,
+                LogListing::read_whole(&store)?,
+                Local { known, accept, ..Local::default() },
+            )?;
+        }
         let notes = elsewhere.into_notes();
         let mut vault = Self::assemble(
             provider,
@@ -602,6 +639,10 @@ impl Vault {
                 }
                 Err(error) => return Err(error),
             }
+        }
+        vault.tell_trust(&Pins::default());
+        if accept {
+            vault.go_on(0, false)?;
         }
         Ok(vault)
     }
@@ -723,12 +764,14 @@ impl Vault {
             claims: Mutex::default(),
             own_end: Mutex::default(),
             written: Mutex::default(),
+            lost_end: 0,
             journal: Mutex::default(),
             heads: super::chunks::PackHeads::default(),
             tree_packs: super::packs::TreePacks::new(copies),
             unusable_tables: Mutex::default(),
             progress_after_each_pack: false,
             notes,
+            warnings: Vec::new(),
         }
     }
 
@@ -738,8 +781,20 @@ impl Vault {
         if self.ephemeral || self.behind.is_some() {
             return Ok(());
         }
-        let pins = Pins { roster_heads: self.roster.heads.clone(), logs: self.log_pins() };
-        if self.home.pins(self.id())? != pins || self.home.roster_cache(self.id()).is_none() {
+        let logs = self.log_pins();
+        let known = self.home.pins(self.id())?;
+        let now = Time { nanos: 0, ..crate::now() };
+        let is_old = |device| known.seen.get(device).is_none_or(|time| !(0..AN_HOUR).contains(&(now.secs - time.secs)));
+        let is_news = known.roster_heads != self.roster.heads || known.logs != logs;
+        let refused = Refused::of(&self.log);
+        if self.home.refused(self.id()).map_or_else(Refused::default, |known| Refused::unpack(known.expose()))
+            != refused
+        {
+            self.home.set_refused(self.provider, self.id(), &SecretBytes::new(refused.pack()))?;
+        }
+        if is_news || logs.keys().any(is_old) || self.home.roster_cache(self.id()).is_none() {
+            let seen = logs.keys().map(|device| (*device, now)).collect();
+            let pins = Pins { roster_heads: self.roster.heads.clone(), logs, seen };
             // Noise that anybody can plant must not take the place of records.
             let ignored = &self.roster.ignored;
             let counts = |name: &ObjectName| !ignored.iter().any(|ignored| ignored.name == *name);
@@ -770,9 +825,13 @@ impl Vault {
             self.refresh_roster(&roster)?;
         }
         let known = self.log.entries().cloned().collect();
-        let reading = Reading { provider: self.provider, roster: &self.roster, keys: &self.keys };
+        let (roster, own) = (&self.roster, self.device.id);
+        let reading = Reading { provider: self.provider, roster, keys: &self.keys, own };
         let get = |name: &ObjectName| self.store.get(name, &|bytes| self.provider.hash.hash(&[bytes]));
-        self.log = Log::read(&get, &reading, logs?, known, &lock(&self.written), &[])?;
+        let refused = Refused::of(&self.log);
+        let written = lock(&self.written);
+        self.log = Log::read(&get, &reading, logs?, Local { known, written: &written, refused, ..Local::default() })?;
+        drop(written);
         Ok(())
     }
 
@@ -806,9 +865,11 @@ fn pinned(pins: &Pins) -> Vec<Missing> {
     let heads = pins.logs.iter().flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, pin)));
     let missing = |(device, pin): (DeviceId, &LogPin)| Missing {
         device,
+        name: String::new(),
         seq: pin.seq,
         identity: pin.identity,
         known: "seen by this device",
+        since: pins.seen.get(&device).copied(),
     };
     heads.map(missing).collect()
 }
@@ -880,6 +941,9 @@ fn check_readable(roster: &Roster) -> Result<(), VaultError> {
     let unknown: Vec<_> = roster.features.read.iter().cloned().collect();
     if unknown.is_empty() { Ok(()) } else { Err(VaultError::Features(unknown.join(", "))) }
 }
+
+/// Seconds after which it is noted again that a log was seen as it is.
+const AN_HOUR: i64 = 3600;
 
 impl VaultError {
     /// Whether the store is to blame, and another one may do: it cannot be reached, or shows nothing at all.

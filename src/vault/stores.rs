@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use vault_format::log::{Accepted, Payload};
 use vault_format::name::{deltas_prefix, logs_prefix, packs_prefix, roster_prefix, shards_prefix};
 use vault_format::{DeviceId, Identity, ObjectName, Time};
 
@@ -147,6 +146,7 @@ impl Vault {
 
     /// Adds a store to the roster, unless it is there already. Needs an admin. The store itself is filled by a copy.
     pub fn add_store(&mut self, config: &StoreConfig) -> Result<StoreId, VaultError> {
+        self.check_hearsay()?;
         let url = StoreUrl::parse(&config.url)?;
         if let Some(id) = self.id_of(config) {
             return Ok(id);
@@ -165,6 +165,7 @@ impl Vault {
 
     /// Takes a store off the roster's list: never the primary. Needs an admin. What is stored there stays.
     pub fn remove_store(&mut self, id: StoreId) -> Result<(), VaultError> {
+        self.check_hearsay()?;
         let named = || self.keys.store_urls.get(&id).cloned().unwrap_or_else(|| store_id_text(&id));
         match self.roster.stores.get(&id) {
             None => return Err(VaultError::UnknownStore { url: named() }),
@@ -192,6 +193,10 @@ impl Vault {
         if let Some(entries) = self.behind.filter(|_| !accept_loss) {
             return Err(VaultError::Behind { url: self.url.clone(), entries });
         }
+        // A store that lags shows less of some logs than of others.
+        if self.behind.is_none() {
+            self.check_hearsay()?;
+        }
         // The records that only this machine still has are stored again: a revocation stays one.
         self.tell(&self.store.clone())?;
         if !known.primary {
@@ -199,41 +204,9 @@ impl Vault {
             self.write_stores(&[StoreChange::Is { id, kind, primary: true, verdict, url: None }])?;
         }
         if self.behind.is_some() {
-            // First what was lost, for everybody, and then nothing here knows of it any more: interrupted in between, the
-            // same command goes on.
-            self.write_accepted()?;
-            self.behind = None;
-            self.pin()?;
-            self.drop_claims()?;
+            self.accept_pins()?;
         }
         Ok(())
-    }
-
-    /// Says in this device's log which heads that it has seen are lost, and that a person has accepted it (rule L-6).
-    fn write_accepted(&mut self) -> Result<(), VaultError> {
-        if self.lock.is_none() && !self.ephemeral {
-            self.lock = Some(self.home.lock(self.id())?);
-        }
-        let pins = self.home.pins(self.id())?.logs;
-        let lost = pins.iter().flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, pin)));
-        let lost = lost.filter(|(_, pin)| self.log.get(&pin.identity).is_none());
-        let losses: Vec<Accepted> = lost
-            .map(|(device, pin)| {
-                let now = self.log.heads(device).first().and_then(|head| self.log.get(head));
-                Accepted {
-                    device,
-                    pinned: pin.identity,
-                    pinned_seq: pin.seq,
-                    now: now.map(|entry| entry.identity),
-                    now_seq: now.map_or(0, |entry| entry.seq),
-                }
-            })
-            .collect();
-        if losses.is_empty() {
-            return Ok(());
-        }
-        self.append(Payload::Accept(losses))?;
-        self.refresh()
     }
 
     /// Names of objects, records and entries, that `earlier` shows and this vault's store does not: what would be lost if

@@ -407,7 +407,8 @@ impl Vault {
             None => {
                 let mut prev = self.log.heads(self.device.id);
                 prev.truncate(vault_format::limits::ENTRY_PREV);
-                let seq = self.log.next_seq(&prev);
+                // What was lost had numbers too (rule L-5).
+                let seq = self.log.next_seq(&prev).max(self.lost_end.saturating_add(1));
                 (prev, seq)
             }
         };
@@ -427,7 +428,9 @@ impl Vault {
         let name = ObjectName::Log { device: self.device.id, seq, hash };
         // As everybody else reads it.
         let body = Body::parse(&plain)?;
-        let entry = LogEntry { device: self.device.id, seq, identity, prev, object: hash, body };
+        let first_seen = crate::now();
+        let entry =
+            LogEntry { device: self.device.id, seq, identity, prev, object: hash, body, first_seen, fault: None };
         Ok(NewEntry { name, entry, bytes })
     }
 
@@ -438,6 +441,8 @@ impl Vault {
     }
 
     pub(super) fn put_entry(&self, entry: NewEntry) -> Result<(), VaultError> {
+        // First of all: what is stored and not known here would be another machine's.
+        self.keep_own(&entry.entry, &entry.bytes)?;
         let bytes = Bytes::from(entry.bytes);
         self.store.put(&entry.name, bytes.clone())?;
         self.follow(entry.name, &bytes);

@@ -23,7 +23,7 @@ use std::ops::Range;
 pub struct EntryObject {
     /// The first 120 bytes.
     pub header: Header,
-    /// Position in the device's log: 1 + the greatest of `prev`'s, from 1 on.
+    /// Position in the device's log: above the greatest of `prev`'s, from 1 on; by 1, unless entries were lost.
     pub seq: u64,
     /// The open heads of the device's own log that this entry follows, ascending.
     pub prev: Vec<Identity>,

@@ -61,6 +61,11 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) ephemeral: bool,
 
+    /// Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes
+    /// down in its log what is lost
+    #[arg(long, global = true)]
+    pub(crate) accept_rollback: bool,
+
     /// Print JSON: one document, or one line for each message of a long job
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -162,6 +162,7 @@ fn open_at(
         seen: Vec::new(),
         purpose,
         accept_loss,
+        accept_rollback: global.accept_rollback,
         unlock: &mut secrets,
     });
     let vault = opened.map_err(|error| secrets.take_failure().unwrap_or_else(|| error.into()))?;
@@ -173,6 +174,9 @@ fn open_at(
     }
     for note in vault.notes() {
         ui.note(note);
+    }
+    for warning in vault.warnings() {
+        ui.warning(warning);
     }
     Ok(vault)
 }

@@ -211,6 +211,7 @@ fn restore(
         seen: sheet.as_ref().map(|sheet| sheet.heads.clone()).unwrap_or_default(),
         purpose: Purpose::Read,
         accept_loss: false,
+        accept_rollback: global.accept_rollback,
         unlock: &mut unlock,
     });
     let vault = match opened {

@@ -1,0 +1,306 @@
+//! What a log says against its own device, and what devices say of others that nobody shows (rules L-2, L-3, L-6).
+//!
+//! What is missing is evidence against the store, and stops everybody. What a device has signed and no honest one would is
+//! evidence against that device alone, or else whoever holds one key would stop all the others.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+
+use vault_format::log::{Accepted, Body, Heads, Payload};
+use vault_format::roster::Capabilities;
+use vault_format::{DeviceId, Identity, Time};
+
+use super::{Log, LogEntry, LogReader, Missing};
+
+/// What an entry says against its writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is signed, and what is in it is no entry.
+    Unreadable,
+    /// Its number does not follow from its predecessors.
+    Number,
+    /// It has seen less of a collector's log than its predecessor.
+    Seen,
+    /// It goes by an older roster than its predecessor.
+    Roster,
+}
+
+/// Why a device's entries do not count for others, though they are listed and can be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspicion {
+    /// The entry that says so.
+    pub seq: u64,
+    /// What it is known by.
+    pub identity: Identity,
+    /// What is wrong with it; None: the entry before it is not shown.
+    pub fault: Option<Fault>,
+}
+
+/// A head that a device reports of another one's log, and that the store does not show: it withholds it, or the device lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hearsay {
+    /// Who reports it.
+    pub by: DeviceId,
+    /// In which entry.
+    pub seq: u64,
+    /// Whose log it is of.
+    pub about: DeviceId,
+    /// The head.
+    pub head: Identity,
+}
+
+impl Fault {
+    /// Whether the entry itself counts for nothing.
+    pub(crate) fn is_void(self) -> bool {
+        matches!(self, Self::Unreadable | Self::Number | Self::Seen)
+    }
+
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Self::Unreadable => 1,
+            Self::Number => 2,
+            Self::Seen => 3,
+            Self::Roster => 4,
+        }
+    }
+
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        [Self::Unreadable, Self::Number, Self::Seen, Self::Roster].into_iter().find(|fault| fault.number() == number)
+    }
+}
+
+impl fmt::Display for Suspicion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seq, identity, fault } = self;
+        match fault {
+            None => write!(
+                f,
+                "its entry {seq} ({identity:.8}) follows one that the store does not show: the store withholds it, or the device lies"
+            ),
+            Some(Fault::Unreadable) => write!(f, "it has signed as its entry {seq} ({identity:.8}) what is none"),
+            Some(Fault::Number) => write!(f, "the number of its entry {seq} ({identity:.8}) does not follow"),
+            Some(Fault::Seen) => write!(f, "its entry {seq} ({identity:.8}) has seen less than the one before it"),
+            Some(Fault::Roster) => {
+                write!(f, "its entry {seq} ({identity:.8}) goes by an older roster than the one before it")
+            }
+        }
+    }
+}
+
+impl LogEntry {
+    /// The body of an entry that can be verified and not opened. A body that was read names roster heads, this one none.
+    pub(crate) fn sealed_body() -> Body {
+        Body {
+            time: Time::default(),
+            roster_heads: Vec::new(),
+            other_heads: BTreeMap::new(),
+            seen: Heads::new(),
+            deltas: Vec::new(),
+            parts: BTreeMap::new(),
+            payload: Payload::Unknown(SEALED),
+        }
+    }
+
+    /// Whether it could not be opened: then all that is known of it is where it stands.
+    pub fn is_sealed(&self) -> bool {
+        self.body.roster_heads.is_empty()
+    }
+}
+
+impl Log {
+    /// Devices whose logs are not what an honest device writes. Their entries are listed and can be restored, and do not
+    /// count for others: not as the latest, and not as what is stored already.
+    pub fn suspicions(&self) -> &BTreeMap<DeviceId, Suspicion> {
+        &self.suspicions
+    }
+
+    /// Whether a device's entries count for others.
+    pub(crate) fn is_suspect(&self, device: DeviceId) -> bool {
+        self.suspicions.contains_key(&device)
+    }
+
+    /// Heads that readers report and that the store does not show.
+    pub fn hearsay(&self) -> &[Hearsay] {
+        &self.hearsay
+    }
+
+    /// What the store should show and does not, of a log that was read to go on without it.
+    pub(crate) fn lost(&self) -> &[Missing] {
+        &self.lost
+    }
+
+    /// Losses that this device would have noticed and that an admin has accepted for everybody, with that admin's device.
+    pub(crate) fn adopted(&self) -> &[(DeviceId, Accepted)] {
+        &self.adopted
+    }
+
+    /// Judges entries that were read now for the first time by what they say themselves.
+    pub(super) fn judge(&mut self, reader: &dyn LogReader, fresh: &[Identity]) {
+        let faults: Vec<_> = fresh
+            .iter()
+            .filter_map(|identity| self.get(identity))
+            .filter(|entry| entry.fault.is_none())
+            .filter_map(|entry| Some((entry.identity, self.fault(reader, entry)?)))
+            .collect();
+        for (identity, fault) in faults {
+            if let Some(entry) = self.entries.get_mut(&identity) {
+                entry.fault = Some(fault);
+            }
+        }
+    }
+
+    /// What is missing and nobody has accepted, and at the same time whom and what not to believe.
+    ///
+    /// `gone` are entries that this device has read before and that are not shown.
+    pub(super) fn missing(
+        &mut self,
+        reader: &dyn LogReader,
+        gone: &HashMap<Identity, LogEntry>,
+        pins: &[Missing],
+    ) -> Vec<Missing> {
+        let accepts = self.accepts();
+        let own = reader.own();
+        let is_admin = |by: DeviceId| reader.capabilities(by).contains(Capabilities::ADMIN);
+        // An accepted head stands for all that was lost with it.
+        let mut accepted: HashSet<Identity> = HashSet::new();
+        let mut open: Vec<_> = Vec::new();
+        for (by, loss) in accepts.iter().filter(|(by, _)| *by == own || is_admin(*by)) {
+            open.push(loss.pinned);
+            let is_news = gone.contains_key(&loss.pinned) || pins.iter().any(|pin| pin.identity == loss.pinned);
+            if is_news && *by != own && !self.entries.contains_key(&loss.pinned) {
+                self.adopted.push((*by, *loss));
+            }
+        }
+        while let Some(identity) = open.pop() {
+            if accepted.insert(identity)
+                && let Some(entry) = gone.get(&identity)
+            {
+                open.extend(entry.prev.iter().copied());
+            }
+        }
+        let mut missing: BTreeMap<Identity, Missing> = BTreeMap::new();
+        let is_there =
+            |log: &Self, identity: &Identity| log.entries.contains_key(identity) || accepted.contains(identity);
+        for pin in pins {
+            if !is_there(self, &pin.identity) && reader.revoked_after(pin.device).is_none() {
+                missing.insert(pin.identity, Missing { name: reader.name_of(pin.device), ..pin.clone() });
+            }
+        }
+        for entry in gone.values() {
+            if !is_there(self, &entry.identity) && reader.revoked_after(entry.device).is_none() {
+                let since = pins.iter().filter(|pin| pin.device == entry.device).find_map(|pin| pin.since);
+                missing.entry(entry.identity).or_insert_with(|| Missing {
+                    device: entry.device,
+                    name: reader.name_of(entry.device),
+                    seq: entry.seq,
+                    identity: entry.identity,
+                    known: "read before",
+                    since,
+                });
+            }
+        }
+        self.suspect(reader, &accepts, &accepted, &mut missing);
+        self.hear(reader, &accepted);
+        let mut missing: Vec<_> = missing.into_values().collect();
+        missing.sort_by_key(|missing| (missing.device, missing.seq, missing.identity));
+        missing
+    }
+
+    /// Faults, and gaps: an entry whose predecessor is not shown. If its writer may read, nobody can be sure of what else the
+    /// store withholds, and it is missing for everybody. A push-only device does no more than hurt itself.
+    fn suspect(
+        &mut self,
+        reader: &dyn LogReader,
+        accepts: &[(DeviceId, Accepted)],
+        accepted: &HashSet<Identity>,
+        missing: &mut BTreeMap<Identity, Missing>,
+    ) {
+        let mut suspicions = BTreeMap::new();
+        for entry in self.entries() {
+            let device = entry.device;
+            let suspicion = |fault| Suspicion { seq: entry.seq, identity: entry.identity, fault };
+            if entry.fault.is_some() {
+                suspicions.entry(device).or_insert_with(|| suspicion(entry.fault));
+            }
+            for prev in entry.prev.iter().filter(|prev| !self.entries.contains_key(*prev)) {
+                // What a device says it has lost of its own log hides nothing of anybody else's.
+                let said = |(by, loss): &(DeviceId, Accepted)| *by == device && loss.pinned == *prev;
+                if accepted.contains(prev) || accepts.iter().any(said) || reader.revoked_after(device).is_some() {
+                    continue;
+                }
+                if !reader.capabilities(device).contains(Capabilities::READ) {
+                    suspicions.entry(device).or_insert_with(|| suspicion(None));
+                    continue;
+                }
+                missing.entry(*prev).or_insert_with(|| Missing {
+                    device,
+                    name: reader.name_of(device),
+                    seq: entry.seq.saturating_sub(1),
+                    identity: *prev,
+                    known: "named by the entry after it",
+                    since: None,
+                });
+            }
+        }
+        self.suspicions = suspicions;
+    }
+
+    /// What readers report and nobody shows. Push-only devices report nothing that counts.
+    fn hear(&mut self, reader: &dyn LogReader, accepted: &HashSet<Identity>) {
+        let mut heard: BTreeMap<Identity, Hearsay> = BTreeMap::new();
+        for entry in self.entries() {
+            for (about, head) in &entry.body.other_heads {
+                if self.entries.contains_key(head) || accepted.contains(head) || heard.contains_key(head) {
+                    continue;
+                }
+                let counts = reader.capabilities(entry.device).contains(Capabilities::READ)
+                    && !self.is_suspect(entry.device)
+                    && reader.revoked_after(*about).is_none();
+                if counts {
+                    let hearsay = Hearsay { by: entry.device, seq: entry.seq, about: *about, head: *head };
+                    heard.insert(*head, hearsay);
+                }
+            }
+        }
+        self.hearsay = heard.into_values().collect();
+    }
+
+    /// All that devices have accepted, whether it is lost or not.
+    fn accepts(&self) -> Vec<(DeviceId, Accepted)> {
+        let accepts =
+            self.entries().filter(|entry| entry.fault.is_none()).filter_map(|entry| match &entry.body.payload {
+                Payload::Accept(losses) => Some(losses.iter().map(|loss| (entry.device, *loss))),
+                _ => None,
+            });
+        accepts.flatten().collect()
+    }
+
+    fn fault(&self, reader: &dyn LogReader, entry: &LogEntry) -> Option<Fault> {
+        let before: Vec<&LogEntry> = entry.prev.iter().filter_map(|prev| self.get(prev)).collect();
+        // Numbers are left out after a loss, and never used twice.
+        if entry.seq < self.next_seq(&entry.prev) {
+            return Some(Fault::Number);
+        }
+        if before.iter().any(|before| self.has_seen_less(before, entry)) {
+            return Some(Fault::Seen);
+        }
+        let older = |before: &&LogEntry| reader.roster_regresses(&before.body.roster_heads, &entry.body.roster_heads);
+        before.iter().any(|before| older(before)).then_some(Fault::Roster)
+    }
+
+    /// Whether an entry has not seen what its predecessor had seen of a collector's log. What is lost cannot be compared, and
+    /// after an accepted loss the log goes on beside it.
+    fn has_seen_less(&self, before: &LogEntry, entry: &LogEntry) -> bool {
+        before.body.seen.iter().any(|(collector, heads)| {
+            let now = entry.body.seen.get(collector).map_or(&[][..], Vec::as_slice);
+            let lost = heads.iter().filter(|head| {
+                let is_there = now.contains(head) || now.iter().any(|new| self.is_ancestor(head, new));
+                self.get(head).is_some() && !is_there
+            });
+            lost.count() > 0 && !self.accepts().iter().any(|(_, loss)| loss.device == *collector)
+        })
+    }
+}
+
+/// No kind of any version: of 128 and above anybody may skip them.
+const SEALED: u8 = 255;
