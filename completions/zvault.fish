@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_zvault_global_optspecs
-    string join \n r/url= home= config= cache-dir= p/passphrase-file= passphrase-command= passphrase-fd= recovery-words-file= ephemeral json q/quiet v/verbose no-progress progress-interval= o/option= ca-cert= limit-upload= limit-download= parallel-requests= retry-max-time= h/help V/version
+    string join \n r/url= home= config= cache-dir= p/passphrase-file= passphrase-command= passphrase-fd= recovery-words-file= ephemeral accept-rollback json q/quiet v/verbose no-progress progress-interval= o/option= ca-cert= limit-upload= limit-download= parallel-requests= retry-max-time= h/help V/version
 end
 
 function __fish_zvault_needs_command
@@ -40,6 +40,7 @@ complete -c zvault -n "__fish_zvault_needs_command" -l limit-download -d 'Receiv
 complete -c zvault -n "__fish_zvault_needs_command" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_needs_command" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_needs_command" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_needs_command" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_needs_command" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_needs_command" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -51,6 +52,7 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "push" -d 'Take a snap
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "backup" -d 'Take a snapshot of files and folders, and store what the vault does not have'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "restore" -d 'Restore a snapshot, or a part of it, into a folder'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "snapshots" -d 'List the snapshots in the vault, oldest first'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "log" -d 'Show what devices did with the vault, verified: pushes, devices that came and went, losses that were accepted'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "ls" -d 'List the files in a snapshot'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "check" -d 'Check that the vault is whole: its structure and signatures, and if you like all of its data'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "devices" -d 'List the devices of the vault, rename them, let them do more, or end them'
@@ -84,6 +86,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand init" -l retry-max-time -d
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l no-recovery-key -d 'Make no recovery key: who forgets the passphrase and loses all devices has lost the vault'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l low-memory -d 'Let the passphrase be opened on machines with little memory; guessing it becomes cheaper'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -124,6 +127,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand push" -l stdin-from-comman
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l no-sqlite -d 'Read SQLite databases as plain files; those in use are then not backed up'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l no-jitter -d 'Do not wait before the first request'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand push" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand push" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -164,6 +168,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand backup" -l stdin-from-comm
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l no-sqlite -d 'Read SQLite databases as plain files; those in use are then not backed up'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l no-jitter -d 'Do not wait before the first request'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand backup" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand backup" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -197,6 +202,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand restore" -l verify -d 'Rea
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l no-sparse -d 'Write holes as zeros'
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l no-owners -d 'Do not restore owners [default: they are restored when run as root]'
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand restore" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand restore" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -223,11 +229,83 @@ complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l parallel-req
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s c -l compact -d 'One line for each snapshot, with less in it'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand snapshots" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l device -d 'Only what one device did: its name, or the beginning of its id' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l since -d 'Only what is claimed to be from TIME on: 2026-01-31, 2026-01-31T12:00:00Z, or 7d for a week ago' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -f -a "export" -d 'Write the history to a file that others can verify and read without any key'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and not __fish_seen_subcommand_from export verify" -f -a "verify" -d 'Verify an exported history, and show it; needs neither the vault nor a key'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l vault -d 'Id of the vault, from somebody else than who gave you the file' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand log; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
@@ -246,6 +324,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand ls" -l retry-max-time -d '
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -s l -l long -d 'Show modes, owners, sizes and times'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l recursive -d 'List also what is in the folders below the path'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand ls" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -270,6 +349,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand check" -l retry-max-time -
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l read-data -d 'Read all data as well, and verify it'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l keyless -d 'Compare every stored object with its name, without any key or passphrase'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -291,6 +371,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_se
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and not __fish_seen_subcommand_from list rename grant revoke" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -316,6 +397,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_s
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -337,6 +419,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_s
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from rename" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -358,6 +441,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_s
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -381,6 +465,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_s
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s y -l yes -d 'Do not ask'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l compromised -d 'It may be in somebody else\'s hands: tell what is to be done about that'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -402,6 +487,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_s
 complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and not __fish_seen_subcommand_from list add remove change" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -427,6 +513,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subco
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -450,6 +537,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subco
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l low-memory -d 'Let it be opened on machines with little memory; guessing it becomes cheaper'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -472,6 +560,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subco
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s y -l yes -d 'Do not ask'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -494,6 +583,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subco
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l low-memory -d 'Let it be opened on machines with little memory; guessing it becomes cheaper'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand key; and __fish_seen_subcommand_from change" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -515,6 +605,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_s
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and not __fish_seen_subcommand_from print new restore" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -542,6 +633,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l with-words -d 'Put the 24 words on it: they are asked for, or read from --recovery-words-file; needs --html or --svg'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from print" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -565,6 +657,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s y -l yes -d 'Do not ask'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from new" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -588,6 +681,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand recovery; and __fish_seen_subcommand_from restore" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -610,6 +704,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l parallel-reques
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l no-write -d 'Write nothing to the storage: only list and read'
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand doctor" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -669,6 +764,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l retry-max-time 
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l read-data -d 'Read all of the target as well, and replace what is damaged there'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s n -l dry-run -d 'Write nothing, and tell what would be copied'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand mirror" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -690,6 +786,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_see
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and not __fish_seen_subcommand_from list add remove primary" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -715,6 +812,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_su
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -736,6 +834,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_su
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -757,6 +856,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_su
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -779,6 +879,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_su
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l accept-loss -d 'The primary is lost for good: go on with what this store has, also if this machine has seen more'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand stores; and __fish_seen_subcommand_from primary" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -801,6 +902,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand status" -l limit-download 
 complete -c zvault -n "__fish_zvault_using_subcommand status" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand status" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand status" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand status" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand status" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand status" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand status" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -822,6 +924,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand version" -l limit-download
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand version" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -843,6 +946,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand completions" -l limit-down
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand completions" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand completions" -s v -l verbose -d 'Print every new and changed item; twice: every item'
@@ -865,6 +969,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand man" -l limit-download -d 
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand man" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand man" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand man" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand man" -s v -l verbose -d 'Print every new and changed item; twice: every item'

@@ -1,6 +1,7 @@
 //! Snapshots of local app state in an encrypted, deduplicated vault, on storage that is never trusted.
 pub mod check;
 pub mod doctor;
+pub mod history;
 pub mod index;
 pub mod keys;
 pub mod log;

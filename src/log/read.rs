@@ -69,6 +69,11 @@ impl LogListing {
         Ok(Self { objects: store.list(&logs_prefix())?.objects, from: BTreeMap::new() })
     }
 
+    /// What somebody says that there is.
+    pub(crate) fn of(objects: Vec<Listed>) -> Self {
+        Self { objects, from: BTreeMap::new() }
+    }
+
     /// What another store lists too.
     pub(crate) fn add(&mut self, more: Self) {
         self.objects.extend(more.objects);

@@ -285,7 +285,7 @@ impl Log {
             return Some(Fault::Seen);
         }
         let older = |before: &&LogEntry| reader.roster_regresses(&before.body.roster_heads, &entry.body.roster_heads);
-        before.iter().any(|before| older(before)).then_some(Fault::Roster)
+        before.iter().any(older).then_some(Fault::Roster)
     }
 
     /// Whether an entry has not seen what its predecessor had seen of a collector's log. What is lost cannot be compared, and

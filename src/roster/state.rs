@@ -255,6 +255,12 @@ impl Roster {
         before.iter().filter_map(place).filter(counts).any(|old| !is_past(old))
     }
 
+    /// All well-formed records, parents first: identity, signer, what it says, and how far it counts.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (Identity, DeviceId, &Record, Standing)> {
+        let records = self.graph.records.iter().zip(&self.standing);
+        records.map(|(checked, standing)| (checked.identity, checked.signer, &checked.record, *standing))
+    }
+
     /// The store whose lists decide (rule S-1).
     pub fn primary_store(&self) -> Option<StoreId> {
         self.stores.iter().find(|(_, store)| store.primary).map(|(id, _)| *id)

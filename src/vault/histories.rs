@@ -10,12 +10,14 @@ use crypto_backends::rustcrypto::{self, lower_kdf_floors_for_tests};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use vault_format::header::HEADER_LEN;
-use vault_format::log::{Body, Heads, Payload, entry_prefix};
+use vault_format::history::HistoryFile;
+use vault_format::log::{Body, EntryObject, Heads, Payload, entry_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, Header, Identity, Mode, ObjectHash, ObjectName, ObjectType};
 
 use super::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault, VaultError};
 use crate::Trouble;
+use crate::history::History;
 use crate::keys::{DeviceKeys, Passphrase};
 use crate::log::Fault;
 use crate::push::{PushOptions, PushReport, push};
@@ -562,6 +564,53 @@ fn what_an_admin_accepts_others_adopt() {
     assert!(world.open("second").warnings().is_empty(), "told once");
     world.push("second", 5);
     assert!(world.open("fresh").warnings().is_empty());
+}
+
+#[test]
+fn an_exported_history_is_verified_without_any_key() {
+    let world = World::new();
+    world.push("home", 1);
+    world.push("second", 2);
+    let mallory = world.device(Capabilities::PUSH);
+    world.put(&world.forge(&mallory, 1, &[], &world.body(|_| {})));
+    let vault = world.open("home");
+    let (id, own) = (vault.id(), History::of(&vault));
+    let file = vault.export_history().expect("exported");
+    let read = History::verify(&file, Some(id)).expect("verified");
+    assert!(read.trouble.is_empty(), "{:?}", read.trouble);
+    let ids = |history: &History| history.events.iter().map(|event| event.id).collect::<Vec<_>>();
+    assert_eq!(ids(&read), ids(&own));
+    let said = |what: &str| read.events.iter().filter(|event| event.what.iter().any(|w| w.contains(what))).count();
+    assert_eq!((said("made the vault"), said("pushed snapshot"), said("went on"), said("added device")), (1, 2, 1, 3));
+    assert_eq!(read.events[0].what[0], "made the vault");
+
+    // Another vault's id, and any change of what is in it: noticed, and never a panic.
+    assert!(History::verify(&file, Some(vault_format::VaultId([1; 32]))).is_err());
+    for at in (0..file.len()).step_by(file.len() / 300) {
+        let mut changed = file.clone();
+        changed[at] ^= 1;
+        if let Ok(read) = History::verify(&changed, Some(id)) {
+            let doubts = read.events.iter().any(|event| event.trouble.is_some());
+            assert!(doubts || !read.trouble.is_empty(), "byte {at} of {}", file.len());
+        }
+    }
+    // An entry in the middle is left out: its successor names it.
+    world.push("home", 3);
+    let file = world.open("home").export_history().expect("exported");
+    let mut parsed = HistoryFile::parse(&file).expect("parsed");
+    let first = parsed.entries.iter().position(|entry| {
+        let object = EntryObject::parse(entry.stored, vault.suite()).expect("an entry");
+        object.header.writer == vault.device_id() && object.seq == 1
+    });
+    parsed.entries.remove(first.expect("there"));
+    let read = History::verify(&parsed.encode().expect("encoded"), Some(id)).expect("read");
+    assert!(read.trouble.iter().any(|trouble| trouble.contains("is missing")), "{:?}", read.trouble);
+    // The key of another entry opens nothing.
+    let mut parsed = HistoryFile::parse(&file).expect("parsed");
+    let other = parsed.entries[1].dek;
+    parsed.entries[0].dek = other;
+    let read = History::verify(&parsed.encode().expect("encoded"), Some(id)).expect("read");
+    assert!(read.events.iter().any(|event| event.trouble.is_some()));
 }
 
 const URL: &str = "memory://histories";

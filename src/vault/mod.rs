@@ -40,7 +40,8 @@ use crypto_backends::{Key, Provider};
 use vault_format::log::{EntryContent, EntryObject, Payload};
 use vault_format::roster::Capabilities;
 use vault_format::{
-    DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId,
+    DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectName, ObjectType, PackName, Scope, Suite,
+    VaultId,
 };
 
 pub use chunks::ChunkError;
@@ -259,6 +260,16 @@ impl Vault {
         &self.store
     }
 
+    /// The records of the roster as they are stored.
+    pub(crate) fn stored_records(&self) -> &[(ObjectName, Vec<u8>)] {
+        self.records.all()
+    }
+
+    /// The key of one sealed entry.
+    pub(crate) fn entry_dek(&self, object: &EntryObject, stored: &[u8]) -> Option<Key> {
+        entry_dek(self.provider, &self.keys, object.header.domain, object, stored)
+    }
+
     /// For tests that sign what no command writes yet.
     #[cfg(test)]
     pub(crate) fn device_keys(&self) -> &DeviceKeys {
@@ -373,7 +384,8 @@ struct Reading<'a> {
 
 impl LogReader for Reading<'_> {
     fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, Refusal> {
-        open_entry(self.provider, self.roster, self.keys, device, object, stored)
+        let dek_of = |domain| entry_dek(self.provider, self.keys, domain, object, stored);
+        open_entry(self.provider, self.roster, device, object, stored, &dek_of)
     }
 
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {
@@ -398,14 +410,14 @@ impl LogReader for Reading<'_> {
     }
 }
 
-/// Header, signature, seal, in this order: nothing unsigned is opened. The error says why the object is junk.
-fn open_entry(
+/// Header, signature, seal, in this order: nothing unsigned is opened. `dek_of` gives the key of a sealed entry in a domain.
+pub(crate) fn open_entry(
     provider: &'static Provider,
     roster: &Roster,
-    keys: &ReaderKeys,
     device: DeviceId,
     object: &EntryObject,
     stored: &[u8],
+    dek_of: &dyn Fn(Domain) -> Option<Key>,
 ) -> Result<Opened, Refusal> {
     let not_now = |reason: &str| Refusal::for_now(reason);
     let member = roster.devices.get(&device).ok_or_else(|| not_now("its device is not in the roster"))?;
@@ -437,16 +449,7 @@ fn open_entry(
     let body = match &object.content {
         EntryContent::Clear { body } => &stored[body.clone()],
         EntryContent::Sealed { .. } => {
-            let epoch = keys.epochs.get(&object.header.epoch);
-            let epoch = epoch.ok_or_else(|| not_now("its epoch is unknown to this device"))?;
-            let pusher;
-            let key = if domain.is_shared() {
-                &epoch.log
-            } else {
-                pusher = epoch.pusher(device);
-                &pusher.log
-            };
-            let dek = dek(provider, key, &stored[..object.prefix_len], &object.header.salt);
+            let dek = dek_of(domain).ok_or_else(|| not_now("its epoch is unknown to this device"))?;
             match open_object(provider, signed, object.prefix_len, &dek, vault_format::limits::ENTRY_BODY) {
                 Ok(opened) => plain = opened,
                 Err(_) => return Ok(Opened { identity, body: None }),
@@ -455,4 +458,23 @@ fn open_entry(
         }
     };
     Ok(Opened { identity, body: object.body(body).ok() })
+}
+
+/// The key of one sealed entry: of no other, and it opens nothing but what the entry commits to.
+fn entry_dek(
+    provider: &'static Provider,
+    keys: &ReaderKeys,
+    domain: Domain,
+    object: &EntryObject,
+    stored: &[u8],
+) -> Option<Key> {
+    let epoch = keys.epochs.get(&object.header.epoch)?;
+    let pusher;
+    let key = if domain.is_shared() {
+        &epoch.log
+    } else {
+        pusher = epoch.pusher(DeviceId(domain.0));
+        &pusher.log
+    };
+    Some(dek(provider, key, &stored[..object.prefix_len], &object.header.salt))
 }

@@ -942,9 +942,6 @@ fn check_readable(roster: &Roster) -> Result<(), VaultError> {
     if unknown.is_empty() { Ok(()) } else { Err(VaultError::Features(unknown.join(", "))) }
 }
 
-/// Seconds after which it is noted again that a log was seen as it is.
-const AN_HOUR: i64 = 3600;
-
 impl VaultError {
     /// Whether the store is to blame, and another one may do: it cannot be reached, or shows nothing at all.
     fn is_away(&self) -> bool {
@@ -971,3 +968,6 @@ impl VaultError {
 
 /// How long a store is waited for that does not answer, where others may.
 const FAIL_OVER: Duration = Duration::from_secs(15);
+
+/// Seconds after which it is noted again that a log was seen as it is.
+const AN_HOUR: i64 = 3600;

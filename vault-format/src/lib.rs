@@ -8,6 +8,7 @@ pub mod error;
 pub mod frame;
 pub mod genesis;
 pub mod header;
+pub mod history;
 pub mod ids;
 pub mod index;
 pub mod labels;

@@ -114,3 +114,5 @@ pub const WELCOME_STORES: usize = 16;
 pub const WELCOME_LOG_HEADS: usize = 512;
 /// Flights that a receiver looks at in one step of a pairing.
 pub const PAIR_CANDIDATES: usize = 64;
+/// An exported history: what a program that verifies one reads into memory.
+pub const HISTORY: usize = 1 << 30;

@@ -380,8 +380,8 @@ fn parse_chain(signed: &[u8]) -> Result<(u64, Vec<Identity>), FormatError> {
     if !prev.is_sorted_by(|a, b| a < b) {
         return Err(FormatError::Order { what: "predecessors" });
     }
-    // seq is 1 + that of a predecessor, which is at least 1.
-    if (prev.is_empty() && seq != 1) || (!prev.is_empty() && seq < 2) {
+    // Above that of a predecessor, which is at least 1. Without one it is 1, unless all before it was lost.
+    if seq == 0 || (!prev.is_empty() && seq < 2) {
         return Err(FormatError::Invalid { what: "seq" });
     }
     Ok((seq, prev))

@@ -64,5 +64,17 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The folders that `vectors_cbor.rs` runs, and those that need cryptography, which the tests of the program run. Any other has to be known here.
-const CBOR_HALF: &[&str] =
-    &["cbor", "extras", "genesis", "handshake", "log", "pairing", "private", "roster", "slot", "ticket", "words"];
+const CBOR_HALF: &[&str] = &[
+    "cbor",
+    "extras",
+    "genesis",
+    "handshake",
+    "history",
+    "log",
+    "pairing",
+    "private",
+    "roster",
+    "slot",
+    "ticket",
+    "words",
+];

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use vault_format::cbor::Reader;
 use vault_format::genesis::Genesis;
+use vault_format::history::HistoryFile;
 use vault_format::log::{Body, EntryContent, EntryObject, entry_prefix};
 use vault_format::pairing::{Message, WelcomeSecrets, mail_object, parse_mail};
 use vault_format::roster::{PrivatePart, Record, RecordObject, SlotPlain, record_unsigned};
@@ -108,6 +109,7 @@ fn parse(structure: &str, suite: Suite, bytes: &[u8]) -> Result<Option<Vec<u8>>,
             Some(value)
         }
         "genesis" => Some(Genesis::parse(bytes)?.encode()),
+        "history" => HistoryFile::parse(bytes)?.encode().ok(),
         "log body" => Body::parse(bytes)?.encode().ok(),
         "log object" => {
             let object = EntryObject::parse(bytes, suite)?;
@@ -143,10 +145,11 @@ fn signed(unsigned: Vec<u8>, stored: &[u8], signed_len: usize) -> Vec<u8> {
     [&unsigned, &stored[signed_len..]].concat()
 }
 
-const FOLDERS: [&str; 8] = ["cbor", "extras", "genesis", "log", "pairing", "private", "roster", "slot"];
-const STRUCTURES: [&str; 12] = [
+const FOLDERS: [&str; 9] = ["cbor", "extras", "genesis", "history", "log", "pairing", "private", "roster", "slot"];
+const STRUCTURES: [&str; 13] = [
     "cbor",
     "genesis",
+    "history",
     "log body",
     "log object",
     "mail object",

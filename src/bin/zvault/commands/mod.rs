@@ -6,6 +6,7 @@ mod devices;
 mod doctor;
 mod init;
 mod key;
+mod log;
 mod ls;
 mod man;
 mod mirror;
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Push(push::PushArgs),
     Restore(restore::RestoreArgs),
     Snapshots(snapshots::SnapshotsArgs),
+    Log(log::LogArgs),
     Ls(ls::LsArgs),
     Check(check::CheckArgs),
     Devices(devices::DevicesArgs),
@@ -73,6 +75,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Push(args) => push::run(args, global, ui),
         Command::Restore(args) => restore::run(args, global, ui),
         Command::Snapshots(args) => snapshots::run(args, global, ui),
+        Command::Log(args) => log::run(args, global, ui),
         Command::Ls(args) => ls::run(args, global, ui),
         Command::Check(args) => check::run(args, global, ui),
         Command::Devices(args) => devices::run(args, global, ui),

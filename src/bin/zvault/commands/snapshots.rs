@@ -44,7 +44,7 @@ pub(crate) fn run(args: SnapshotsArgs, global: &Global, ui: &Ui) -> Result<Done,
     if ui.json {
         output.document(&wanted.iter().map(|info| SnapshotDocument::new(info)).collect::<Vec<_>>())?;
     } else if !wanted.is_empty() {
-        output.text(&table(&wanted, args.compact))?;
+        output.text(&table(&wanted, args.compact, &|info| vault.log().suspicions().contains_key(&info.device)))?;
     }
     output.finish()?;
     if !ui.json && wanted.is_empty() {
@@ -77,12 +77,17 @@ fn keep_latest(snapshots: &mut Vec<&SnapshotInfo>, most: u32) {
     snapshots.extend(newest_first.into_iter().rev());
 }
 
-fn table(snapshots: &[&SnapshotInfo], compact: bool) -> String {
+fn table(snapshots: &[&SnapshotInfo], compact: bool, is_suspect: &dyn Fn(&SnapshotInfo) -> bool) -> String {
     let mut rows: Vec<Vec<[String; 6]>> = Vec::new();
     for info in snapshots {
         let snapshot = &info.snapshot;
         let bytes = snapshot.sources.iter().map(|source| source.bytes).sum();
-        let mark = if info.partial() { " (incomplete)" } else { "" };
+        let mark = match (info.partial(), is_suspect(info)) {
+            (true, true) => " (incomplete, of a device that is not believed)",
+            (true, false) => " (incomplete)",
+            (false, true) => " (of a device that is not believed)",
+            (false, false) => "",
+        };
         let tags: Vec<String> = snapshot.tags.iter().map(|tag| printable(tag).into_owned()).collect();
         let paths: Vec<String> = snapshot.sources.iter().map(|source| path_text(&source.label).into_owned()).collect();
         let lines = if compact { 1 } else { tags.len().max(paths.len()).max(1) };
