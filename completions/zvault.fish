@@ -440,6 +440,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_s
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -s y -l yes -d 'Do not ask'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from grant" -l json -d 'Print JSON: one document, or one line for each message of a long job'
@@ -464,6 +465,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_s
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s y -l yes -d 'Do not ask'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l compromised -d 'It may be in somebody else\'s hands: tell what is to be done about that'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l with-added -d 'End all devices and passphrases that it added, and those that they did, with it'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l json -d 'Print JSON: one document, or one line for each message of a long job'
@@ -737,6 +739,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand pair" -l retry-max-time -d
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -s y -l yes -d 'Do not ask: let the first device in that has the ticket or the words; when joining, take the storage server that the other device names'
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -l with-credentials -d 'Give the new device the credentials for the storage that this one has in its environment'
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -l json -d 'Print JSON: one document, or one line for each message of a long job'
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -s v -l verbose -d 'Print every new and changed item; twice: every item'

@@ -256,7 +256,9 @@ impl Roster {
     }
 
     /// All well-formed records, parents first: identity, signer, what it says, and how far it counts.
-    pub(crate) fn records(&self) -> impl Iterator<Item = (Identity, DeviceId, &Record, Standing)> {
+    pub(crate) fn records(
+        &self,
+    ) -> impl Iterator<Item = (Identity, DeviceId, &vault_format::roster::Record, Standing)> {
         let records = self.graph.records.iter().zip(&self.standing);
         records.map(|(checked, standing)| (checked.identity, checked.signer, &checked.record, *standing))
     }

@@ -343,11 +343,11 @@ impl Vault {
                 return Err(WriteError::NoEffect.into());
             }
             // One record has no room for more of them than a vault has members.
-            while with_added {
+            loop {
                 added.retain(|id| !revoked.with.contains(id));
                 let rest: Vec<DeviceId> =
                     added.iter().copied().filter(|id| self.roster.devices[id].rank == Rank::Device).collect();
-                let others = self.with_last(&rest);
+                let others = if with_added { self.with_last(&rest) } else { Vec::new() };
                 let Some(((id, last), others)) = others.split_first() else { break };
                 let more = self.author(by, |author| author.revoke_with(*id, *last, others))?;
                 revoked.with.push(*id);
