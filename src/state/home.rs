@@ -56,8 +56,14 @@ impl Home {
         };
         let mut ids = Vec::new();
         for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            ids.extend(name.to_str().and_then(|name| name.parse::<VaultId>().ok()));
+            let entry = entry.map_err(failed)?;
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<VaultId>().ok()) else { continue };
+            // What a process leaves that was killed before its first file had its name is none.
+            let mut files = fs::read_dir(entry.path()).map_err(failed)?;
+            let is_file = |name: &OsString| name != "lock" && !name.as_encoded_bytes().starts_with(b".");
+            if files.any(|file| file.is_ok_and(|file| is_file(&file.file_name()))) {
+                ids.push(id);
+            }
         }
         ids.sort();
         Ok(ids)
