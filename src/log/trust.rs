@@ -165,6 +165,16 @@ impl Log {
         let mut accepted: HashSet<Identity> = HashSet::new();
         let mut open: Vec<_> = Vec::new();
         for (by, loss) in accepts.iter().filter(|(by, _)| *by == own || is_admin(*by)) {
+            // What was there then must be there still: a second, deeper loss is another one.
+            let stands = match loss.now {
+                Some(now) => self.get(&now).is_some_and(|now| now.device == loss.device && now.seq == loss.now_seq),
+                None => loss.now_seq == 0,
+            };
+            let fits =
+                |lost: &LogEntry| lost.device == loss.device && (lost.seq == loss.pinned_seq || loss.pinned_seq == 0);
+            if !stands || !gone.get(&loss.pinned).is_none_or(fits) {
+                continue;
+            }
             open.push(loss.pinned);
             let is_news = gone.contains_key(&loss.pinned) || pins.iter().any(|pin| pin.identity == loss.pinned);
             if is_news && *by != own && !self.entries.contains_key(&loss.pinned) {
@@ -255,6 +265,7 @@ impl Log {
                 }
                 let counts = reader.capabilities(entry.device).contains(Capabilities::READ)
                     && !self.is_suspect(entry.device)
+                    && reader.capabilities(*about) != Capabilities::NONE
                     && reader.revoked_after(*about).is_none();
                 if counts {
                     let hearsay = Hearsay { by: entry.device, seq: entry.seq, about: *about, head: *head };
@@ -281,7 +292,7 @@ impl Log {
         if entry.seq < self.next_seq(&entry.prev) {
             return Some(Fault::Number);
         }
-        if before.iter().any(|before| self.has_seen_less(before, entry)) {
+        if before.iter().any(|before| self.has_seen_less(reader, before, entry)) {
             return Some(Fault::Seen);
         }
         let older = |before: &&LogEntry| reader.roster_regresses(&before.body.roster_heads, &entry.body.roster_heads);
@@ -290,14 +301,22 @@ impl Log {
 
     /// Whether an entry has not seen what its predecessor had seen of a collector's log. What is lost cannot be compared, and
     /// after an accepted loss the log goes on beside it.
-    fn has_seen_less(&self, before: &LogEntry, entry: &LogEntry) -> bool {
-        before.body.seen.iter().any(|(collector, heads)| {
+    ///
+    /// Only of those that may collect, or might: of anybody else it means nothing, and its writer could make it endless work.
+    fn has_seen_less(&self, reader: &dyn LogReader, before: &LogEntry, entry: &LogEntry) -> bool {
+        let may = |device: DeviceId, what| reader.capabilities(device).contains(what);
+        let collectors = before.body.seen.iter().filter(|(device, _)| may(**device, Capabilities::PRUNE));
+        let rebased = |collector: DeviceId| {
+            let counts = |by: DeviceId| by == entry.device || may(by, Capabilities::ADMIN);
+            self.accepts().iter().any(|(by, loss)| loss.device == collector && counts(*by))
+        };
+        collectors.into_iter().any(|(collector, heads)| {
             let now = entry.body.seen.get(collector).map_or(&[][..], Vec::as_slice);
             let lost = heads.iter().filter(|head| {
                 let is_there = now.contains(head) || now.iter().any(|new| self.is_ancestor(head, new));
                 self.get(head).is_some() && !is_there
             });
-            lost.count() > 0 && !self.accepts().iter().any(|(_, loss)| loss.device == *collector)
+            lost.count() > 0 && !rebased(*collector)
         })
     }
 }

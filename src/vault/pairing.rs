@@ -50,3 +50,26 @@ pub fn complete(options: &mut StoreOptions, url: &str, access: &Access) {
         options.credentials = KeptCredentials::new(&access.credentials);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crypto_backends::SecretBytes;
+
+    #[test]
+    fn a_credential_goes_to_the_store_that_it_was_given_for() {
+        let settings = |region: &str| [("region".to_owned(), region.to_owned())].into();
+        let access = Access {
+            settings: [("s3://a/v".to_owned(), settings("one")), ("s3://b/v".to_owned(), settings("two"))].into(),
+            credentials_for: Some("s3://a/v".to_owned()),
+            credentials: vec![("AWS_ACCESS_KEY_ID".to_owned(), SecretBytes::new(b"AKIA".to_vec()))],
+            ..Access::default()
+        };
+        for (url, region, given) in [("s3://a/v", "one", true), ("s3://b/v", "two", false)] {
+            let mut options = StoreOptions::default();
+            complete(&mut options, url, &access);
+            assert_eq!(options.settings["region"], region);
+            assert_eq!(options.credentials != KeptCredentials::default(), given, "{url}");
+        }
+    }
+}

@@ -176,3 +176,17 @@ const TAKEN: [&str; 11] = [
 ];
 /// Settings that say something about one machine.
 const LOCAL: [&str; 3] = ["profile", "use-cli", "service-account"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_login_and_no_weaker_transport_is_taken_from_another_device() {
+        let told: Vec<_> = ["allow-http", "anonymous", "endpoint", "profile", "region", "service-account", "use-cli"]
+            .map(|name| (name.to_owned(), "value".to_owned()))
+            .into();
+        let taken: Vec<_> = settings_to_take(&told).map(|(name, _)| name.as_str()).collect();
+        assert_eq!(taken, ["endpoint", "region"]);
+    }
+}

@@ -125,8 +125,10 @@ fn read(file: &PathBuf) -> Result<Vec<u8>, CommandError> {
 
 fn write(file: &PathBuf, bytes: &[u8]) -> Result<(), CommandError> {
     use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
     let failed = |error| CommandError::io("write", file, &error);
-    let mut new = fs::OpenOptions::new().write(true).create_new(true).open(file).map_err(failed)?;
+    // It opens what devices said: for its owner, who hands it on.
+    let mut new = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).map_err(failed)?;
     new.write_all(bytes).and_then(|()| new.sync_all()).map_err(failed)
 }
 
