@@ -567,6 +567,27 @@ fn what_an_admin_accepts_others_adopt() {
 }
 
 #[test]
+fn an_accepted_loss_excuses_no_deeper_one() {
+    let world = World::new();
+    world.push("home", 1);
+    for seed in 2..5 {
+        world.push("second", seed);
+    }
+    world.push("third", 5);
+    world.open("home");
+    let second = world.open("second").device_id();
+    let of_second = |name: &ObjectName| matches!(name, ObjectName::Log { device, .. } if *device == second);
+    let mine: Vec<_> = world.logs().into_iter().filter(of_second).collect();
+    world.hide(&mine[2..]);
+    world.accept("home");
+    // What the third machine would have taken for the loss that was accepted.
+    world.hide(&mine[1..2]);
+    for home in ["third", "home"] {
+        world.refused(home);
+    }
+}
+
+#[test]
 fn an_exported_history_is_verified_without_any_key() {
     let world = World::new();
     world.push("home", 1);
