@@ -16,8 +16,10 @@ impl Log {
     pub(crate) fn pack(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         for entry in self.entries() {
-            // An entry of a kind that this version does not know is read again next time.
-            let Ok(body) = entry.body.encode() else { continue };
+            // One that this device cannot open is kept without its body; one of a kind that this version does not know is read
+            // again next time.
+            let body = if entry.is_sealed() { Ok(Vec::new()) } else { entry.body.encode() };
+            let Ok(body) = body else { continue };
             out.extend_from_slice(&entry.device.0);
             out.extend_from_slice(&entry.seq.to_le_bytes());
             out.extend_from_slice(&entry.identity.0);
@@ -54,7 +56,8 @@ fn unpack_one(rest: &mut &[u8]) -> Option<LogEntry> {
     let len = u32::from_le_bytes(take(rest)?) as usize;
     let (body, after) = rest.split_at_checked(len)?;
     *rest = after;
-    Some(LogEntry { device, seq, identity, prev, object, body: Body::parse(body).ok()? })
+    let body = if body.is_empty() { LogEntry::sealed_body() } else { Body::parse(body).ok()? };
+    Some(LogEntry { device, seq, identity, prev, object, body })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use thiserror::Error;
 use vault_format::log::{Accepted, Body, EntryRef, Heads, Payload};
 use vault_format::name::PackName;
-use vault_format::{DeviceId, FormatError, Identity, ObjectHash};
+use vault_format::{DeviceId, FormatError, Identity, ObjectHash, Time};
 
 pub(crate) use cache::unpack;
 pub(crate) use read::{Known, LogListing, LogReader, Opened};
@@ -33,6 +33,26 @@ pub struct LogEntry {
     pub object: ObjectHash,
     /// What it says.
     pub body: Body,
+}
+
+impl LogEntry {
+    /// The body of an entry that this device can verify and not open. A body that was read names roster heads, this one none.
+    pub(crate) fn sealed_body() -> Body {
+        Body {
+            time: Time::default(),
+            roster_heads: Vec::new(),
+            other_heads: BTreeMap::new(),
+            seen: Heads::new(),
+            deltas: Vec::new(),
+            parts: BTreeMap::new(),
+            payload: Payload::Unknown(SEALED),
+        }
+    }
+
+    /// Whether this device could not open it: a push-only device knows of a reader's entries only where they stand.
+    pub fn is_sealed(&self) -> bool {
+        self.body.roster_heads.is_empty()
+    }
 }
 
 /// All logs of a vault, as far as this device can verify them.
@@ -273,3 +293,6 @@ fn missing_list(missing: &[Missing]) -> String {
 fn short(device: &DeviceId) -> String {
     format!("{device:.8}")
 }
+
+/// No kind of any version: of 128 and above anybody may skip them.
+const SEALED: u8 = 255;

@@ -92,7 +92,7 @@ impl PushOptions {
             if sources.iter().any(|source| source.label == label) {
                 continue;
             }
-            let parent = vault.parent_of(&label);
+            let parent = vault.parent_of(&label).filter(|_| !vault.is_push_only());
             sources.push(Source {
                 label,
                 parent: parent.map(|(_, root)| root),

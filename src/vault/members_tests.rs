@@ -242,7 +242,8 @@ fn revocation_in_the_middle_of_a_push() {
             assert!(under(new).any(|name| *name == delta), "the index is under the new epoch");
         }
         // The revoked one has every object, and its keys open none of those.
-        assert!(third.keys.epochs.contains_key(&old) && !third.keys.epochs.contains_key(&new));
+        let keys = third.reader_keys("read").expect("a reader");
+        assert!(keys.epochs.contains_key(&old) && !keys.epochs.contains_key(&new));
         world.verify(&world.open("first"));
         // The next push has nothing to store again.
         let next = world.push(&mut second);

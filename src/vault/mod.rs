@@ -1,4 +1,5 @@
 //! An opened vault: its store, its roster, the keys that this device has, its logs and its index.
+mod access;
 mod chunks;
 mod claims;
 mod elsewhere;
@@ -11,6 +12,8 @@ mod members_tests;
 mod now;
 mod open;
 mod packs;
+#[cfg(test)]
+mod push_only;
 mod records;
 #[cfg(test)]
 mod requests;
@@ -32,8 +35,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crypto_backends::{Key, Provider};
-use vault_format::log::{EntryContent, EntryObject, Payload};
-use vault_format::roster::Capabilities;
+use vault_format::log::{EntryContent, EntryObject, Payload, SourceRecord};
 use vault_format::{
     DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectType, PackName, Scope, Suite, VaultId,
 };
@@ -42,6 +44,7 @@ pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub(crate) use follow::Followed;
+pub(crate) use index::Loaded;
 pub use members::{DeviceInfo, DeviceKind, RevokedDevice, RevokedInfo, VoidEntry, WithheldEntry};
 pub use open::{InitOptions, Initialised, OpenOptions, Purpose, Unlock, UnlockSecret};
 pub use status::StoreStatus;
@@ -51,10 +54,11 @@ pub use stores::{StoreConfig, StoreInfo, StoreTraffic, parse_store_id, store_id_
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
 use crate::log::{Log, LogEntry, LogReader, Opened, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
-use crate::roster::{ReaderKeys, Roster};
+use crate::roster::Roster;
 use crate::stage::{dek, open_object};
 use crate::state::{Claims, Home, LogPin, VaultLock};
 use crate::store::Store;
+use access::Access;
 
 /// An opened vault.
 pub struct Vault {
@@ -85,10 +89,11 @@ pub struct Vault {
     is_borrowed: AtomicBool,
     records: records::Records,
     roster: Roster,
-    keys: ReaderKeys,
+    keys: Access,
     /// What a push seals under since the roster has changed under it.
     now: Mutex<now::Now>,
     packs_under: Mutex<now::PacksUnder>,
+    /// The domain that this device pushes to.
     domain: DomainKeys,
     /// Who this run acts as: the device of this machine, or a virtual one in an ephemeral run.
     device: DeviceKeys,
@@ -101,7 +106,10 @@ pub struct Vault {
     log: Log,
     /// When roster and logs were listed last, if this run held the vault then and has not pushed since.
     listed: Option<Instant>,
-    index: OnceLock<index::Loaded>,
+    /// Of the domain that this device pushes to.
+    index: OnceLock<Arc<index::Loaded>>,
+    /// Of other domains, each when it is first needed.
+    other_indexes: Mutex<BTreeMap<Domain, Arc<index::Loaded>>>,
     /// What claims of this push rest on.
     claims: Mutex<Claims>,
     /// The end of this device's own log, once this run has written to it: (identity, seq).
@@ -222,7 +230,11 @@ impl Vault {
 
     /// What devices are called: only readers know.
     pub fn name_of(&self, device: DeviceId) -> String {
-        self.keys.device_names.get(&device).cloned().unwrap_or_else(|| format!("{device:.8}"))
+        match self.keys.device_name(device) {
+            Some(name) => name.to_owned(),
+            None if device == self.device.id => self.device_name.clone(),
+            None => format!("{device:.8}"),
+        }
     }
 
     /// Hash that names objects.
@@ -248,14 +260,18 @@ impl Vault {
         &self.domain
     }
 
-    /// The keys of the ids of any domain.
-    pub(crate) fn id_keys(&self, domain: Domain, scope: Scope) -> crate::stage::IdKeys {
-        self.keys.domain(domain).id_keys(scope)
+    /// Reads chunks of this device's own domain.
+    pub(crate) fn chunks(&self, scope: Scope) -> Chunks<'_> {
+        Chunks::new(self, &self.domain, scope)
     }
 
-    /// Reads the chunks of a source.
-    pub(crate) fn chunks(&self, scope: Scope) -> Chunks<'_> {
-        Chunks::new(self, scope)
+    /// Reads the chunks of a source in a snapshot of `device`. A push-only device has a domain of its own, and names no other.
+    pub(crate) fn chunks_of(&self, device: DeviceId, source: &SourceRecord) -> Result<Chunks<'_>, VaultError> {
+        let keys = self.reader_keys("read snapshots")?;
+        if source.domain != self.domain_of(device) {
+            return Err(VaultError::ForeignDomain { device });
+        }
+        Ok(Chunks::new(self, &keys.domain(source.domain), source.scope))
     }
 
     /// Where local copies of this vault are kept.
@@ -292,13 +308,12 @@ impl Vault {
 
     /// Every device that holds or held `prune`: they may condemn and forget.
     pub(crate) fn collectors(&self) -> Vec<DeviceId> {
-        let devices = self.roster.devices.iter();
-        devices.filter(|(_, device)| device.capabilities.contains(Capabilities::PRUNE)).map(|(id, _)| *id).collect()
+        access::collectors(&self.roster).collect()
     }
 
     /// What the header of a pack must say, given its place.
     pub(crate) fn expected_pack(&self, pack: &PackName) -> Expected {
-        self.expected(if pack.tree { ObjectType::TreePack } else { ObjectType::DataPack }, pack.device)
+        self.expected(access::pack_type(pack.tree), pack.device)
     }
 
     fn expected(&self, object_type: ObjectType, writer: DeviceId) -> Expected {
@@ -314,10 +329,7 @@ impl Vault {
 
     /// The domain in which a device writes.
     fn domain_of(&self, device: DeviceId) -> Domain {
-        match self.roster.devices.get(&device) {
-            Some(known) if known.capabilities.is_push_only() => device.into(),
-            _ => Domain::SHARED,
-        }
+        access::domain_of(&self.roster, device)
     }
 
     /// The key of a pack's frames.
@@ -331,20 +343,21 @@ impl Vault {
 
     fn sealed_pack_dek(&self, header: &Header, clear: &[u8]) -> Result<Key, VaultError> {
         let epoch = self.epoch(header.epoch)?;
-        let secret = self.keys.kem_secret(header.epoch).ok_or(VaultError::NoEpoch { epoch: header.epoch })?;
+        let secret = self.reader_keys("open packs")?.kem_secret(header.epoch);
+        let secret = secret.ok_or(VaultError::NoEpoch { epoch: header.epoch })?;
         let shared = self.provider.kem.decapsulate(secret.expose(), &clear[vault_format::header::HEADER_LEN..])?;
         let psk = epoch.pusher(header.writer).kem_psk;
         Ok(crate::stage::sealed_dek(self.provider, &shared, &psk, clear))
     }
 
     fn epoch(&self, id: EpochId) -> Result<&crate::keys::EpochKeys, VaultError> {
-        self.keys.epochs.get(&id).ok_or(VaultError::NoEpoch { epoch: id })
+        self.reader_keys("open packs")?.epochs.get(&id).ok_or(VaultError::NoEpoch { epoch: id })
     }
 }
 
 impl LogReader for Vault {
     fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, String> {
-        open_entry(self.provider, &self.roster, &self.keys, device, object, stored)
+        Reading { provider: self.provider, roster: &self.roster, keys: &self.keys }.open_entry(device, object, stored)
     }
 
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {
@@ -356,7 +369,7 @@ impl LogReader for Vault {
 struct Reading<'a> {
     provider: &'static Provider,
     roster: &'a Roster,
-    keys: &'a ReaderKeys,
+    keys: &'a Access,
 }
 
 impl LogReader for Reading<'_> {
@@ -373,13 +386,13 @@ impl LogReader for Reading<'_> {
 fn open_entry(
     provider: &'static Provider,
     roster: &Roster,
-    keys: &ReaderKeys,
+    keys: &Access,
     device: DeviceId,
     object: &EntryObject,
     stored: &[u8],
 ) -> Result<Opened, String> {
     let member = roster.devices.get(&device).ok_or("its device is not in the roster")?;
-    let domain = if member.capabilities.is_push_only() { device.into() } else { Domain::SHARED };
+    let domain = access::domain_of(roster, device);
     let expected = Expected {
         suite: provider.suite,
         object_type: ObjectType::Entry,
@@ -399,26 +412,24 @@ fn open_entry(
         &stored[object.signature.clone()],
     )
     .map_err(|_| "its signature is not that of its device")?;
+    let identity = Identity(provider.hash.hash(&[signed]));
     let plain;
     let body = match &object.content {
         EntryContent::Clear { body } => &stored[body.clone()],
         EntryContent::Sealed { .. } => {
-            let epoch = keys.epochs.get(&object.header.epoch).ok_or("its epoch is unknown to this device")?;
-            let pusher;
-            let key = if domain.is_shared() {
-                &epoch.log
-            } else {
-                pusher = epoch.pusher(device);
-                &pusher.log
-            };
-            let dek = dek(provider, key, &stored[..object.prefix_len], &object.header.salt);
+            if keys.is_push_only() && domain.is_shared() {
+                // A reader's: signature and place in its log are verified, and what it says is not for this device.
+                return Ok(Opened { identity, body: LogEntry::sealed_body() });
+            }
+            let key = keys.log_key(object.header.epoch, domain).ok_or("its epoch is unknown to this device")?;
+            let dek = dek(provider, &key, &stored[..object.prefix_len], &object.header.salt);
             plain = open_object(provider, signed, object.prefix_len, &dek, vault_format::limits::ENTRY_BODY)
                 .map_err(|error| crate::chain(&error))?;
             &plain
         }
     };
     let body = object.body(body).map_err(|error| error.to_string())?;
-    Ok(Opened { identity: Identity(provider.hash.hash(&[signed])), body })
+    Ok(Opened { identity, body })
 }
 
 fn revoked_after(roster: &Roster, device: DeviceId) -> Option<Option<Identity>> {

@@ -10,19 +10,18 @@ use bytes::Bytes;
 use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, Identity, Suite, VaultId};
+use vault_format::{DeviceId, Identity, Suite, VaultId};
 
+use super::access::{Access, logs_of};
 use super::elsewhere::Elsewhere;
 use super::records::Records;
 use super::stores::{id_in, kind_number};
 use super::{Other, Reading, StoreConfig, Vault, VaultError};
 use crate::Trouble;
 use crate::keys::{DeviceKeys, Passphrase, SlotSecret, Words};
-use crate::log::{Known, Log, LogError, LogListing, Missing};
+use crate::log::{Known, Log, LogEntry, LogError, LogListing, Missing};
 use crate::parallel;
-use crate::roster::{
-    EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
-};
+use crate::roster::{EnrollOptions, FoundingOptions, Roster, RosterError, UnlockError, enroll, found, unlock};
 use crate::state::{DeviceState, Home, LogPin, Pins};
 use crate::store::{Listing, OpenMode, RETRY_MAX_TIME, Store, StoreError, StoreOptions, StoreUrl, StoreVerdict};
 use crate::sync::lock;
@@ -223,7 +222,7 @@ impl Vault {
             label,
             own,
             founded.roster,
-            founded.keys,
+            Access::Reader(founded.keys),
             founded.device,
             options.device_name,
             options.home,
@@ -414,13 +413,22 @@ impl Vault {
         };
         let pins = options.home.pins(id)?;
         let provider = rustcrypto::provider();
-        let known = options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
-        let ends = match options.purpose {
+        let mut known = known_entries(options.home, id);
+        let mut ends = match options.purpose {
             Purpose::Check => Known::default(),
             Purpose::Read | Purpose::Push => Known::of(known.iter()),
         };
         let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
-        let (roster, logs) = parallel::both(|| store.list(&roster_prefix()), || LogListing::read(&store, &ends));
+        // Whose logs this device may list, the roster says. That of a reader does not change, so both are listed at once.
+        let reads_all = old.claimed_capabilities(state.keys.id).is_some_and(|known| !known.is_push_only());
+        let (roster, logs) = match reads_all {
+            true => {
+                let read_logs = || LogListing::read(&store, None, &ends);
+                let (roster, logs) = parallel::both(|| store.list(&roster_prefix()), read_logs);
+                (roster, Some(logs))
+            }
+            false => (store.list(&roster_prefix()), None),
+        };
         let elsewhere = Elsewhere::new(&store, &others);
         let mut records = Records::fetch(provider, &store, &roster?, &old)?;
         records.mend(provider, &elsewhere);
@@ -445,26 +453,44 @@ impl Vault {
             }
         }
         check_readable(&roster)?;
-        let keys = roster.open_as(provider, &state.keys)?;
+        let keys = Access::open(provider, &roster, &state.keys)?;
+        let only = logs_of(&roster, state.keys.id);
         let follows = options.accept_loss || follows(&roster, &keys, &place);
         if let Some(head) = rolled_back.filter(|_| !follows) {
             return Err(VaultError::RosterRolledBack { head });
         }
         let reading = Reading { provider, roster: &roster, keys: &keys };
         let pinned = pinned(&pins);
-        let logs = logs?;
-        let known_again =
-            || options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
+        let logs = match logs {
+            Some(logs) if only.is_none() => logs?,
+            _ => {
+                if only.is_none() && known.iter().any(LogEntry::is_sealed) {
+                    // It could only push then, and reads everything now.
+                    (known, ends) = (Vec::new(), Known::default());
+                }
+                LogListing::read(&store, only.as_ref(), &ends)?
+            }
+        };
+        let known_again = || {
+            let entries = known_entries(options.home, id);
+            entries.into_iter().filter(|entry| only.is_some() || !entry.is_sealed()).collect()
+        };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
         let (log, behind) = match Log::read(&get, &reading, logs, known, &[], &pinned) {
             Err(LogError::Missing(_)) if follows => {
-                let (log, behind) =
-                    Log::read_lagging(&get, &reading, LogListing::read_whole(&store)?, known_again(), &pinned)?;
+                let (log, behind) = Log::read_lagging(
+                    &get,
+                    &reading,
+                    LogListing::read_whole(&store, only.as_ref())?,
+                    known_again(),
+                    &pinned,
+                )?;
                 (log, Some(behind))
             }
             Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
                 // Another store may still show what this one does not.
-                let all = elsewhere.list_logs(LogListing::read_whole(&store)?);
+                let all = LogListing::read_whole(&store, only.as_ref())?;
+                let all = elsewhere.list_logs(all, only.as_ref());
                 let log = Log::read(&get, &reading, all, known_again(), &[], &pinned)?;
                 elsewhere.note(format!(
                     "{} log entries that the store no longer shows were read from others",
@@ -544,13 +570,14 @@ impl Vault {
         if let Some(head) = options.seen.iter().find(|head| !roster.knows(**head)) {
             return Err(VaultError::RosterRolledBack { head: *head });
         }
-        let keys = roster.open_as(provider, &unlocked.device)?;
-        let logs = LogListing::read_whole(&store)?;
+        let keys = Access::open(provider, &roster, &unlocked.device)?;
+        let only = logs_of(&roster, unlocked.device.id);
+        let logs = LogListing::read_whole(&store, only.as_ref())?;
         let reading = Reading { provider, roster: &roster, keys: &keys };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
         let log = match Log::read(&get, &reading, logs, Vec::new(), &[], &[]) {
             Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
-                let all = elsewhere.list_logs(LogListing::read_whole(&store)?);
+                let all = elsewhere.list_logs(LogListing::read_whole(&store, only.as_ref())?, only.as_ref());
                 let log = Log::read(&get, &reading, all, Vec::new(), &[], &[])?;
                 elsewhere
                     .note(format!("{} log entries that the store does not show were read from others", missing.len()));
@@ -607,7 +634,7 @@ impl Vault {
         let enrolled = enroll(
             self.provider,
             &self.roster,
-            &self.keys,
+            self.reader_keys("add devices")?,
             &self.device,
             &EnrollOptions { name, capabilities, time: crate::now() },
         )?;
@@ -619,7 +646,8 @@ impl Vault {
         self.records = Records::fetch(self.provider, &self.store, &listing, &self.records)?;
         self.roster = Roster::build(self.provider, self.records.all(), Some(self.roster.vault))
             .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
-        self.keys = self.roster.open_as(self.provider, &enrolled.device)?;
+        self.keys = Access::open(self.provider, &self.roster, &enrolled.device)?;
+        self.domain = self.keys.own_domain();
         self.device = enrolled.device;
         self.ephemeral = false;
         self.enrolled_now = true;
@@ -633,7 +661,7 @@ impl Vault {
         url: String,
         records: Records,
         roster: Roster,
-        keys: ReaderKeys,
+        keys: Access,
         device: DeviceKeys,
         device_name: String,
         home: &Arc<Home>,
@@ -670,7 +698,7 @@ impl Vault {
                 None
             }
         });
-        let domain = keys.domain(Domain::SHARED);
+        let domain = keys.own_domain();
         let place = StoreConfig::unnamed(&url);
         // A copy beside a folder would only take space.
         let copies = cache.as_ref().filter(|_| store.folder().is_none()).map(|cache| cache.join("packs"));
@@ -706,6 +734,7 @@ impl Vault {
             log,
             listed: None,
             index: OnceLock::new(),
+            other_indexes: Mutex::default(),
             claims: Mutex::default(),
             own_end: Mutex::default(),
             written: Mutex::default(),
@@ -749,11 +778,17 @@ impl Vault {
     /// Reads roster and logs again: what other devices did since. Costs two lists at once, and what is new.
     pub(super) fn refresh(&mut self) -> Result<(), VaultError> {
         let known = Known::of(self.log.entries());
-        let (roster, logs) =
-            parallel::both(|| self.store.list(&roster_prefix()), || LogListing::read(&self.store, &known));
+        let only = logs_of(&self.roster, self.device.id);
+        let read_logs = || LogListing::read(&self.store, only.as_ref(), &known);
+        let (roster, mut logs) = parallel::both(|| self.store.list(&roster_prefix()), read_logs);
         let roster = roster?;
         if !self.records.are_those_of(self.provider, &roster) {
             self.refresh_roster(&roster)?;
+            let now = logs_of(&self.roster, self.device.id);
+            if now != only {
+                // Who may condemn what this device relies on is new to it.
+                logs = LogListing::read(&self.store, now.as_ref(), &known);
+            }
         }
         let known = self.log.entries().cloned().collect();
         let reading = Reading { provider: self.provider, roster: &self.roster, keys: &self.keys };
@@ -767,7 +802,12 @@ impl Vault {
         let roster = self.build_newer(&records)?;
         if roster.heads != self.roster.heads {
             check_readable(&roster)?;
-            self.keys = roster.open_as(self.provider, &self.device)?;
+            let keys = Access::open(self.provider, &roster, &self.device)?;
+            if keys.is_push_only() != self.keys.is_push_only() {
+                // What this run has made is of another domain.
+                return Err(VaultError::RightsChanged);
+            }
+            self.keys = keys;
         }
         self.follow_records(&records);
         (self.roster, self.records) = (roster, records);
@@ -787,6 +827,11 @@ impl Vault {
     }
 }
 
+/// The entries that were verified in earlier runs.
+fn known_entries(home: &Home, vault: VaultId) -> Vec<LogEntry> {
+    home.log_cache(vault).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()))
+}
+
 /// The heads that this device has seen.
 fn pinned(pins: &Pins) -> Vec<Missing> {
     let heads = pins.logs.iter().flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, pin)));
@@ -801,7 +846,7 @@ fn pinned(pins: &Pins) -> Vec<Missing> {
 
 /// Whether the roster says that another store is the primary: this one may lag behind it, and that is no rollback (rule
 /// S-3).
-fn follows(roster: &Roster, keys: &ReaderKeys, place: &StoreConfig) -> bool {
+fn follows(roster: &Roster, keys: &Access, place: &StoreConfig) -> bool {
     let id = id_in(roster, keys, place);
     id.is_some() && roster.stores.len() > 1 && id != roster.primary_store()
 }
