@@ -11,10 +11,12 @@
 //! vaults/<vault id>/stores  sealed: how far each store has followed the primary
 //! vaults/<vault id>/claims  sealed: which packs the primary listed, and when
 //! vaults/<vault id>/journal sealed: what an interrupted push left behind
+//! vaults/<vault id>/files/  sealed: of a push-only device, what the files of each source were like when they were pushed
 //! ```
 //!
 //! Nothing is in clear but vault ids.
 
+mod blocks;
 mod claims;
 pub(crate) mod codec;
 mod cursors;
@@ -23,6 +25,7 @@ mod file;
 mod home;
 mod pins;
 
+pub(crate) use blocks::{BlockReader, BlockWriter};
 pub use claims::Claims;
 pub use cursors::{Cursor, Cursors};
 pub use device::DeviceState;

@@ -13,6 +13,7 @@ use super::{Vault, VaultError};
 use crate::keys::{DeviceKeys, DomainKeys};
 use crate::roster::{OpenError, PusherAccess, ReaderKeys, Roster, StoreId};
 use crate::stage::PackKeys;
+use crate::state::{BlockReader, BlockWriter, StateError};
 
 /// What this device can open.
 pub(super) enum Access {
@@ -158,6 +159,21 @@ impl Vault {
     /// Checks that this device may read the vault.
     pub fn may_read(&self, what: &'static str) -> Result<(), VaultError> {
         self.reader_keys(what).map(|_| ())
+    }
+
+    /// What this device remembers of the files of a source, if it may only push.
+    pub(crate) fn files(&self, label: &[u8]) -> Option<BlockReader> {
+        if self.is_push_only() { self.home.files(self.id(), label) } else { None }
+    }
+
+    /// Begins to write that anew.
+    pub(crate) fn new_files(&self, label: &[u8]) -> Result<BlockWriter, StateError> {
+        self.home.new_files(self.provider, self.id(), label)
+    }
+
+    /// Stands for what is in there.
+    pub(crate) fn files_key(&self, label: &[u8]) -> Key {
+        self.home.files_key(self.provider, self.id(), label)
     }
 
     /// The keys of a reader, or why there are none.

@@ -67,6 +67,12 @@ impl World {
         self.folder.path().join(format!("home of {name}"))
     }
 
+    /// Where a device remembers files.
+    fn files_folder(&self, name: &str) -> PathBuf {
+        let home = self.home(name);
+        home.path().join("vaults").join(home.vaults().expect("listed")[0].to_string()).join("files")
+    }
+
     fn cache(&self, name: &str) -> PathBuf {
         self.folder.path().join(format!("cache of {name}"))
     }
