@@ -209,8 +209,8 @@ impl Vault {
 
     /// Finds what a person named: `latest`, `latest~2`, the beginning of an id, each with `:PATH` behind it or not.
     ///
-    /// `latest` goes by this device's own log first, then by the times that other devices claim: a clock that lies on one
-    /// device does not hide the snapshots of another.
+    /// `latest` goes by this device's own log first, then by the times that other devices claim, those of readers before those of
+    /// push-only devices: a clock that lies on one device does not hide the snapshots of another.
     pub fn resolve(&self, text: &str) -> Result<SnapshotRef, VaultError> {
         let (id, path) = match text.split_once(':') {
             Some((id, path)) => (id, Some(path.as_bytes().to_vec()).filter(|path| !path.is_empty())),
@@ -219,7 +219,8 @@ impl Vault {
         let mut snapshots = self.snapshots();
         snapshots.sort_by_key(|snapshot| {
             let own = snapshot.device == self.device.id;
-            (own, if own { snapshot.seq } else { 0 }, snapshot.time, snapshot.seq)
+            let reads = self.domain_of(snapshot.device).is_shared();
+            (own, reads, if own { snapshot.seq } else { 0 }, snapshot.time, snapshot.seq)
         });
         let found = resolve(&snapshots, id).map_err(|reason| match (reason, self.log.junk().len()) {
             (Unresolved::None, unread @ 1..) => VaultError::Unread(unread),

@@ -385,7 +385,7 @@ impl Vault {
         Ok(self.home.set_journal(self.provider, self.id(), &SecretBytes::new(journal.clone()))?)
     }
 
-    fn seal_table(&self, object_type: ObjectType, plain: &[u8]) -> Result<(EpochId, Vec<u8>), VaultError> {
+    pub(super) fn seal_table(&self, object_type: ObjectType, plain: &[u8]) -> Result<(EpochId, Vec<u8>), VaultError> {
         self.with_epoch(|sealing| {
             let header = self.header(object_type, sealing.epoch, Mode::Symmetric)?;
             let dek = dek(self.provider, &sealing.index(header.domain)?, &header.encode(), &header.salt);
@@ -403,7 +403,7 @@ impl Vault {
     }
 
     /// Seals and signs an entry that follows all open heads of this device's log.
-    fn entry(&self, time: Time, payload: Payload, deltas: &[NewDelta]) -> Result<NewEntry, VaultError> {
+    pub(super) fn entry(&self, time: Time, payload: Payload, deltas: &[NewDelta]) -> Result<NewEntry, VaultError> {
         // What a push-only device says of others counts for nobody.
         let others = self.log.devices().filter(|device| *device != self.device.id && !self.is_push_only());
         let body = Body {

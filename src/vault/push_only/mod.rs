@@ -2,6 +2,7 @@
 
 mod attacks;
 mod flow;
+mod measure;
 mod policy;
 
 use std::fs;
@@ -12,9 +13,10 @@ use bytes::Bytes;
 use crypto_backends::rustcrypto::{self, lower_kdf_floors_for_tests};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use vault_format::DeviceId;
 use vault_format::roster::Capabilities;
+use vault_format::{DeviceId, ObjectName};
 
+use super::access::Access;
 use super::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault, VaultError};
 use crate::keys::Passphrase;
 use crate::log::SnapshotInfo;
@@ -48,7 +50,11 @@ impl World {
 
     /// Makes a push-only device, as pairing does.
     fn enroll(&self, name: &str) -> DeviceId {
-        let vault = self.open(READER);
+        self.enroll_in(&mut self.open(READER), name)
+    }
+
+    /// The same as this reader.
+    fn enroll_in(&self, vault: &mut Vault, name: &str) -> DeviceId {
         let keys = vault.reader_keys("add devices").expect("a reader");
         let options = EnrollOptions { name, capabilities: Capabilities::PUSH, time: crate::now() };
         let enrolled = enroll(rustcrypto::provider(), &vault.roster, keys, &vault.device, &options).expect("a record");
@@ -119,6 +125,14 @@ impl World {
         let mut options = OpenOptions::new(URL, &home, name, &mut unlock);
         (options.cache, options.purpose) = (Some(&*cache), purpose);
         Vault::open_on(store, URL.into(), state, options)
+    }
+
+    /// Puts an object into the store that the program itself refuses to store.
+    fn put_past_limits(&self, name: &ObjectName, bytes: Vec<u8>) {
+        let path = object_store::path::Path::from(name.to_path());
+        let put = object_store::ObjectStoreExt::put(&*self.objects, &path, bytes.into());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(put).expect("put");
     }
 
     /// Opens as this device, confined by its policy, and pushes its source.
