@@ -11,10 +11,14 @@ mod look;
 mod machine;
 mod matrix;
 mod place;
+mod push_only;
 mod refused;
 #[allow(dead_code)]
 #[path = "../it/runner.rs"]
 mod runner;
 mod servers;
 mod several;
+#[allow(dead_code)]
+#[path = "../it/flow/sponsor.rs"]
+mod sponsor;
 mod suite;

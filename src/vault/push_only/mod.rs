@@ -2,7 +2,6 @@
 
 mod attacks;
 mod flow;
-mod measure;
 mod policy;
 
 use std::fs;
@@ -50,11 +49,7 @@ impl World {
 
     /// Makes a push-only device, as pairing does.
     fn enroll(&self, name: &str) -> DeviceId {
-        self.enroll_in(&mut self.open(READER), name)
-    }
-
-    /// The same as this reader.
-    fn enroll_in(&self, vault: &mut Vault, name: &str) -> DeviceId {
+        let vault = self.open(READER);
         let keys = vault.reader_keys("add devices").expect("a reader");
         let options = EnrollOptions { name, capabilities: Capabilities::PUSH, time: crate::now() };
         let enrolled = enroll(rustcrypto::provider(), &vault.roster, keys, &vault.device, &options).expect("a record");
