@@ -344,7 +344,7 @@ mod tests {
 
     fn entry(n: u64) -> Entry {
         let root = *provider().hash.hash(&[&n.to_le_bytes()]).first_chunk().expect("32 bytes");
-        let wal = (n % 3 == 0).then_some((n, Time { secs: -5, nanos: 6 }));
+        let wal = (n.is_multiple_of(3)).then_some((n, Time { secs: -5, nanos: 6 }));
         let (content, capture, holes) = match n % 6 {
             0 => (Content::Empty, Capture::Plain, vec![(0, n)]),
             1 => (Content::Inline(b"secret".to_vec()), Capture::Plain, vec![]),
@@ -361,7 +361,7 @@ mod tests {
             }
             _ => (Content::List { chunking: Chunking::ContentDefined, depth: 1, root }, Capture::Changed, vec![]),
         };
-        let xattrs = if n % 4 == 0 { vec![(b"user.canary".to_vec(), b"value".to_vec())] } else { vec![] };
+        let xattrs = if n.is_multiple_of(4) { vec![(b"user.canary".to_vec(), b"value".to_vec())] } else { vec![] };
         Entry {
             path: format!("folder/{n:06}").into_bytes(),
             kind: Kind::File,
@@ -417,7 +417,7 @@ mod tests {
         assert!(in_order.blocks.count() > 20);
         // Files came and went; and what changed is not the same.
         let (_folder, mut table) = table(3000);
-        for n in (0..3000).filter(|n| n % 7 != 0 && !(500..1500).contains(n)) {
+        for n in (0..3000_u64).filter(|n| !n.is_multiple_of(7) && !(500..1500).contains(n)) {
             let new = Entry { path: format!("folder/{n:06}-new").into_bytes(), ..entry(n) };
             assert_eq!(table.at(&new).expect("read"), None);
             let mut now = entry(n);

@@ -225,10 +225,10 @@ fn run_stages(
     };
     let reader = vault.chunks(Scope::VAULT).most().only_here();
     let parent = match vault.is_push_only() {
-        true => Parent::Table(lock(&source.files).take()),
+        true => Parent::Table(lock(&source.files).take().map(Box::new)),
         false => {
             let leaves = source.parent.map(|root| LeafWalk::new(&reader, root, Part::All));
-            Parent::Manifest(ParentEntries::new(leaves))
+            Parent::Manifest(Box::new(ParentEntries::new(leaves)))
         }
     };
     let order = assemble::Order::default();

@@ -10,9 +10,9 @@ use crate::watch::Event;
 /// Asked in ascending path order.
 pub(super) enum Parent<'a, C: ChunkSource> {
     /// A reader's, who reads its last snapshot.
-    Manifest(ParentEntries<'a, C>),
+    Manifest(Box<ParentEntries<'a, C>>),
     /// That of a push-only device, if it has one.
-    Table(Option<FileTable>),
+    Table(Option<Box<FileTable>>),
 }
 
 /// An entry as it was in the last snapshot.

@@ -60,7 +60,7 @@ fn readers_list_and_check_what_it_pushed() {
     .expect("listed");
     assert_eq!(names.len(), 2 + 32);
 
-    let options = CheckOptions { read_data: ReadData::All, ..CheckOptions::default() };
+    let options = CheckOptions { read_data: ReadData::All };
     let report = check(&reader, &options, &Watch::new()).expect("checks");
     assert!(report.damaged.is_empty() && report.notes.is_empty(), "{:?} {:?}", report.damaged, report.notes);
     assert!(report.packs_read >= 3 && report.junk.is_empty(), "{:?}", report.junk);
