@@ -364,7 +364,7 @@ fn symmetric_mode_object_from_pusher_rejected() {
 }
 
 /// Signs an entry in clear with the attacker's key, and stores it in the log of `place`.
-fn put_clear(vault: &Vault, header: &Header, place: DeviceId, payload: Payload) {
+pub(super) fn put_clear(vault: &Vault, header: &Header, place: DeviceId, payload: Payload) {
     let provider = vault.provider;
     let body = Body {
         time: crate::now(),
@@ -384,7 +384,7 @@ fn put_clear(vault: &Vault, header: &Header, place: DeviceId, payload: Payload) 
     vault.store.put(&name, Bytes::from(bytes)).expect("put");
 }
 
-fn clear_header(vault: &Vault, writer: DeviceId, domain: Domain) -> Header {
+pub(super) fn clear_header(vault: &Vault, writer: DeviceId, domain: Domain) -> Header {
     let epoch = EpochId::NONE;
     let (suite, object_type, mode) = (Suite::Default, ObjectType::Entry, Mode::Clear);
     Header { suite, object_type, mode, vault: vault.id(), epoch, domain, writer, salt: [6; 32] }

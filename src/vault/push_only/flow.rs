@@ -1,12 +1,14 @@
 //! What push-only devices and readers do with each other.
 
+use super::attacks::{clear_header, put_clear};
 use super::*;
 use crate::Trouble;
 use crate::check::{CheckOptions, ReadData, check};
 use crate::ls::entries;
 use crate::stage::testing::{random_bytes, text_bytes};
-use vault_format::Mode;
+use vault_format::log::Payload;
 use vault_format::name::{ObjectName, prefix};
+use vault_format::{Domain, Mode};
 
 /// Small and large files, lists, inline content and folders.
 pub(super) fn fill(world: &World, name: &str) {
@@ -246,4 +248,46 @@ fn an_interrupted_push_goes_on_from_its_progress() {
     let whole = (68 << 20) as u64;
     assert!(report.data_added < whole - (16 << 20) && report.data_added > 0, "{}", report.data_added);
     world.restores(PUSHER, report.snapshot.expect("a snapshot"));
+}
+
+/// A push-only device knows of a reader's entries that they are there, and of its collections what it must.
+#[test]
+fn what_a_collector_condemns_is_not_relied_on() {
+    let world = World::new();
+    fill(&world, PUSHER);
+    fill(&world, READER);
+    let first = world.push(PUSHER);
+    let mut reader = world.open(READER);
+    for _ in 0..3 {
+        push_source(&mut reader, &world.source(READER)).expect("pushes");
+    }
+    let vault = world.open(PUSHER);
+    let theirs: Vec<_> = vault.log.of(reader.device_id()).collect();
+    assert!(theirs.len() >= 3 && theirs.iter().all(|entry| entry.is_sealed()));
+    // They are verified once.
+    drop(vault);
+    world.faults.reset();
+    drop(world.open(PUSHER));
+    assert_eq!(world.faults.count(crate::store::faults::Operation::Get), 0);
+
+    let second = world.push(PUSHER);
+    let packs: Vec<_> = world.store().list("zv1/p").expect("listed").objects;
+    let own = world.open(PUSHER).device_id();
+    let condemned = packs.iter().find_map(|object| match object.name {
+        ObjectName::Pack(pack) if pack.device == own => Some(pack),
+        _ => None,
+    });
+    let header = clear_header(&reader, reader.device_id(), Domain::SHARED);
+    reader.refresh().expect("read again");
+    put_clear(&reader, &header, reader.device_id(), Payload::Condemn(vec![condemned.expect("a pack")]));
+
+    let third = world.push(PUSHER);
+    assert!(first.data_chunks > 100 && second.data_chunks == 0 && third.data_chunks > 0);
+    let vault = world.open(PUSHER);
+    let newest = vault.log.get(&third.snapshot.expect("a snapshot")).expect("there");
+    let heads = vault.log.heads(reader.device_id());
+    assert_eq!(newest.body.seen.get(&reader.device_id()), Some(&heads), "it says what it has seen");
+    assert!(newest.body.other_heads.is_empty());
+    world.store().delete(&condemned.expect("a pack").into()).expect("deleted");
+    world.restores(PUSHER, third.snapshot.expect("a snapshot"));
 }
