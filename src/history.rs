@@ -16,7 +16,7 @@ use vault_format::{DeviceId, Domain, FormatError, Identity, ObjectHash, Time, Va
 use crate::log::{Fault, Local, Log, LogEntry, LogError, LogListing, LogReader, Opened, Refusal};
 use crate::roster::{Roster, RosterError, Standing};
 use crate::store::{Listed, StoreError};
-use crate::vault::{VaultError, open_entry};
+use crate::vault::{EntryDek, VaultError, open_entry};
 use crate::{Trouble, Vault, parallel};
 
 /// What devices did.
@@ -220,7 +220,10 @@ impl LogReader for Exported<'_> {
     fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, Refusal> {
         let hash = ObjectHash(self.provider.hash.hash(&[stored]));
         let dek = self.entries.get(&hash).and_then(|entry| entry.dek);
-        let dek_of = |_: Domain| dek.and_then(|dek| Key::from_slice(dek).ok());
+        let dek_of = |_: Domain| match dek.map(|dek| Key::from_slice(dek)) {
+            Some(Ok(dek)) => EntryDek::Is(dek),
+            _ => EntryDek::Unknown,
+        };
         open_entry(self.provider, self.roster, device, object, stored, &dek_of)
     }
 

@@ -10,7 +10,7 @@ use crate::Trouble;
 use crate::log::SnapshotRef;
 use crate::manifest::{LeafWalk, Part, TreeError, TreeRoot, is_within, parent_of};
 use crate::target::RawPath;
-use crate::vault::{ChunkError, Chunks, Vault};
+use crate::vault::{ChunkError, Chunks, Vault, VaultError};
 
 /// One entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,9 @@ pub enum LsError {
         /// The snapshot.
         snapshot: String,
     },
+    /// This device cannot read the snapshot.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     /// The manifest of a source cannot be read.
     #[error("the list of files of {source_label} cannot be read")]
     Tree {
@@ -58,6 +61,7 @@ impl LsError {
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::NoSuchPath { .. } => Trouble::Usage,
+            Self::Vault(error) => error.trouble(),
             Self::Tree { error, .. } => tree_trouble(error),
             Self::Output(_) => Trouble::Failed,
         }
@@ -67,6 +71,7 @@ impl LsError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::NoSuchPath { .. } => vec!["`zvault ls` shows the paths of a snapshot".into()],
+            Self::Vault(error) => error.hints(),
             Self::Tree { .. } => vec!["`zvault check` tells what is damaged".into()],
             Self::Output(_) => Vec::new(),
         }
@@ -152,23 +157,21 @@ impl<'v> SourcePart<'v> {
 /// What `snapshot` means: all sources, or what lies at and below its path.
 pub(crate) fn parts<'v>(vault: &'v Vault, snapshot: &'v SnapshotRef) -> Result<Vec<SourcePart<'v>>, LsError> {
     let sources = &snapshot.info.snapshot.sources;
-    let part = |at: &Place| {
+    let part = |at: &Place| -> Result<SourcePart<'v>, LsError> {
         let record = &sources[at.source];
         let tree =
             record.root.map(|id| TreeRoot { id, level: record.level, entries: record.entries, bytes: record.bytes });
         let (top, below) = (at.top.clone(), at.below.clone());
-        let chunks = match top.is_empty() {
-            true => vault.chunks(record.scope).most(),
-            false => vault.chunks(record.scope),
-        };
-        SourcePart { record, chunks, tree, top, below, kind: Kind::Dir }
+        let chunks = vault.chunks_of(snapshot.info.device, record)?;
+        let chunks = if top.is_empty() { chunks.most() } else { chunks };
+        Ok(SourcePart { record, chunks, tree, top, below, kind: Kind::Dir })
     };
     let bases: Vec<_> = sources.iter().map(base_of).collect();
     let wanted = snapshot.path.as_deref().unwrap_or_default();
     for places in candidates(&bases, wanted) {
         let mut found = Vec::new();
         for place in &places {
-            let mut part = part(place);
+            let mut part = part(place)?;
             match part.look() {
                 Ok(Some(kind)) => part.kind = kind,
                 // A source is there, even if nothing in it can be read.

@@ -14,6 +14,7 @@ use super::damage::Damages;
 use super::parallel::{self, workers};
 use super::structure::{Structure, path_of};
 use super::{CheckError, CheckReport, ReadData};
+use crate::roster::ReaderKeys;
 use crate::stage::{IdKeys, Opener, PackError, PackHead, verify_pack};
 use crate::store::StoreError;
 use crate::sync::lock;
@@ -42,7 +43,13 @@ pub(super) fn check(
     let before = watch.bytes.load(Relaxed);
     watch.total_bytes.store(before + packs.iter().map(|(_, size)| size).sum::<u64>(), Relaxed);
 
-    let reader = Reader { vault, structure, tables: Mutex::default(), ids: Mutex::default() };
+    let reader = Reader {
+        vault,
+        keys: vault.reader_keys("check packs")?,
+        structure,
+        tables: Mutex::default(),
+        ids: Mutex::default(),
+    };
     let findings = Mutex::new(Vec::new());
     let read = Mutex::new((0, 0));
     parallel::for_each(&packs, watch, |(name, size)| {
@@ -136,6 +143,7 @@ impl Finding {
 
 struct Reader<'a> {
     vault: &'a Vault,
+    keys: &'a ReaderKeys,
     structure: &'a Structure,
     tables: Mutex<VecDeque<(u32, Arc<TableRows>)>>,
     ids: Mutex<HashMap<(Domain, Scope), Arc<IdKeys>>>,
@@ -252,7 +260,7 @@ impl Reader<'_> {
         if ids.len() > MAX_SCOPES {
             ids.clear();
         }
-        Arc::clone(ids.entry((domain, scope)).or_insert_with(|| Arc::new(self.vault.id_keys(domain, scope))))
+        Arc::clone(ids.entry((domain, scope)).or_insert_with(|| Arc::new(self.keys.domain(domain).id_keys(scope))))
     }
 }
 

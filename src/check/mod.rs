@@ -68,6 +68,7 @@ impl CheckReport {
 /// push at the same time can only add objects.
 pub fn check(vault: &Vault, options: &CheckOptions, watch: &Watch<'_>) -> Result<CheckReport, CheckError> {
     options.read_data.validate()?;
+    vault.may_read("check what is in it")?;
     let mut report = CheckReport::default();
     let mut damages = Damages::new(watch);
 

@@ -5,21 +5,21 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use vault_format::list::{ListNode, parse_list};
 use vault_format::log::SourceRecord;
 use vault_format::manifest::{NodeItem, parse_leaf, parse_node};
 use vault_format::pack::ChunkType;
-use vault_format::{ChunkId, Chunking, Content, DeviceId, Entry, FormatError, Kind, Scope, limits, path_cmp};
+use vault_format::{ChunkId, Chunking, Content, DeviceId, Domain, Entry, FormatError, Kind, Scope, limits, path_cmp};
 
 use super::damage::{DamageNumber, Damages};
 use super::structure::{Structure, path_of};
 use super::{CheckError, CheckReport};
-use crate::index::Index;
 use crate::log::SnapshotInfo;
 use crate::manifest::{ChunkSource, parent_of};
-use crate::vault::{ChunkError, Chunks, VaultError};
+use crate::vault::{ChunkError, Chunks, Loaded, VaultError};
 use crate::watch::Watch;
 use crate::{Trouble, Vault, chain};
 
@@ -34,28 +34,16 @@ pub(super) fn check(
     let snapshots = vault.snapshots();
     let sources = || snapshots.iter().flat_map(|info| info.snapshot.sources.iter().map(move |source| (info, source)));
     watch.total_entries.store(sources().map(|(_, source)| source.entries).sum(), Relaxed);
-    let index = match vault.index() {
-        Ok(index) => index,
-        Err(VaultError::Table { path, reason }) => {
-            // Without this table nobody knows what can still be restored.
-            let number = damages.add(&path, &reason);
-            for (info, source) in sources() {
-                damages.suffers(number, &info.short(), source.label.clone(), source.entries);
-            }
-            return Ok(());
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let mut walk = Walk { vault, index, structure, watch, damages, scopes: HashMap::new(), nodes: 0 };
+    let mut walk = Walk { vault, structure, watch, damages, scopes: HashMap::new(), nodes: 0 };
     for info in snapshots.iter().rev() {
         for source in &info.snapshot.sources {
-            if source.domain == vault.domain_keys().domain {
-                walk.source(info, source)?;
-            } else {
-                let label = String::from_utf8_lossy(&source.label);
-                report
-                    .notes
-                    .push(format!("{}: {label} was pushed by a push-only device and not checked", info.short()));
+            match vault.chunks_of(info.device, source) {
+                Ok(chunks) => walk.source(info, source, chunks)?,
+                Err(error @ VaultError::ForeignDomain { .. }) => {
+                    let number = walk.damages.add(&format!("snapshot {}", info.short()), &chain(&error));
+                    walk.damages.suffers(number, &info.short(), source.label.clone(), source.entries);
+                }
+                Err(error) => return Err(error.into()),
             }
             report.entries += source.entries;
         }
@@ -67,12 +55,11 @@ pub(super) fn check(
 
 struct Walk<'a, 'd> {
     vault: &'a Vault,
-    index: &'a Index,
     structure: &'a Structure,
     watch: &'a Watch<'a>,
     damages: &'a mut Damages<'d>,
-    /// What was found whole. Ids of different scopes are different chunks.
-    scopes: HashMap<Scope, Whole>,
+    /// What was found whole. Ids of different domains and scopes are different chunks.
+    scopes: HashMap<(Domain, Scope), Whole>,
     nodes: u64,
 }
 
@@ -105,6 +92,7 @@ struct ListPart {
 /// Where in a source the walk is.
 struct Place<'a> {
     chunks: Chunks<'a>,
+    index: Arc<Loaded>,
     snapshot: String,
     source: &'a SourceRecord,
     /// The path of the entry before.
@@ -129,10 +117,11 @@ enum Fault {
 }
 
 impl Walk<'_, '_> {
-    fn source(&mut self, info: &SnapshotInfo, source: &SourceRecord) -> Result<(), CheckError> {
+    fn source(&mut self, info: &SnapshotInfo, source: &SourceRecord, chunks: Chunks<'_>) -> Result<(), CheckError> {
         let Some(root) = source.root else { return Ok(()) };
         let mut place = Place {
-            chunks: self.vault.chunks(source.scope).most().only_here(),
+            index: self.vault.index_of(chunks.domain())?,
+            chunks: chunks.most().only_here(),
             snapshot: info.short(),
             source,
             before: None,
@@ -149,7 +138,7 @@ impl Walk<'_, '_> {
         if self.watch.stopped() {
             return Err(CheckError::Interrupted);
         }
-        if let Some(known) = self.scopes.entry(place.source.scope).or_default().nodes.get(promise.id)
+        if let Some(known) = self.scopes.entry(place.scope()).or_default().nodes.get(promise.id)
             && known.is(promise)
         {
             if let Err(what) = place.enter(&known.first) {
@@ -183,7 +172,7 @@ impl Walk<'_, '_> {
             };
             whole &= self.node(place, &child)?;
             if whole && first.is_none() {
-                let known = self.scopes.get(&place.source.scope).and_then(|known| known.nodes.get(&item.id));
+                let known = self.scopes.get(&place.scope()).and_then(|known| known.nodes.get(&item.id));
                 first = known.map(|known| known.first.to_vec());
             }
         }
@@ -218,7 +207,7 @@ impl Walk<'_, '_> {
     }
 
     fn remember(&mut self, place: &Place<'_>, promise: &Promise<'_>, first: &[u8], last: &[u8], last_is_folder: bool) {
-        let nodes = &mut self.scopes.entry(place.source.scope).or_default().nodes;
+        let nodes = &mut self.scopes.entry(place.scope()).or_default().nodes;
         // Beyond the limit parts are walked again, which costs time and nothing else.
         if nodes.len() < NODES_KEPT {
             let Promise { level, id, entries, bytes, .. } = *promise;
@@ -232,7 +221,7 @@ impl Walk<'_, '_> {
         let number = match fault {
             Fault::Chunk(error) => self.blame(error)?,
             Fault::Node(what) => {
-                let at = self.index.locate(promise.id)?.first().map(|place| path_of(&place.pack));
+                let at = place.index.locate(promise.id)?.first().map(|place| path_of(&place.pack));
                 let reason = format!("node {:.16} of a manifest: {what}", promise.id);
                 self.damages.add(&at.unwrap_or_else(|| INDEX.to_owned()), &reason)
             }
@@ -269,11 +258,11 @@ impl Walk<'_, '_> {
         hits: &mut Vec<DamageNumber>,
     ) -> Result<(), CheckError> {
         if part.level == 0 {
-            let lost = self.chunk(id, part.bytes)?;
+            let lost = self.chunk(place, id, part.bytes)?;
             hits.extend(lost.filter(|number| !hits.contains(number)));
             return Ok(());
         }
-        if self.scopes.get(&place.source.scope).is_some_and(|known| known.lists.get(id) == Some(&part)) {
+        if self.scopes.get(&place.scope()).is_some_and(|known| known.lists.get(id) == Some(&part)) {
             return Ok(());
         }
         self.nodes += 1;
@@ -287,7 +276,7 @@ impl Walk<'_, '_> {
                 let number = match fault {
                     Fault::Chunk(error) => self.blame(error)?,
                     Fault::Node(what) => {
-                        let at = self.index.locate(id)?.first().map(|place| path_of(&place.pack));
+                        let at = place.index.locate(id)?.first().map(|place| path_of(&place.pack));
                         let reason = format!("node {id:.16} of a list: {what}");
                         self.damages.add(&at.unwrap_or_else(|| INDEX.to_owned()), &reason)
                     }
@@ -298,7 +287,7 @@ impl Walk<'_, '_> {
             }
         }
         if hits.is_empty() {
-            let lists = &mut self.scopes.entry(place.source.scope).or_default().lists;
+            let lists = &mut self.scopes.entry(place.scope()).or_default().lists;
             if lists.len() < NODES_KEPT {
                 lists.insert(*id, part);
             }
@@ -307,13 +296,13 @@ impl Walk<'_, '_> {
     }
 
     /// Whether the index knows a chunk in a pack that can be relied on; else, who is to blame.
-    fn chunk(&mut self, id: &ChunkId, len: u64) -> Result<Option<DamageNumber>, CheckError> {
+    fn chunk(&mut self, place: &Place<'_>, id: &ChunkId, len: u64) -> Result<Option<DamageNumber>, CheckError> {
         if len == 0 || len > limits::FILE_CHUNK as u64 {
             return Ok(Some(self.damages.add(INDEX, &format!("chunk {id:.16} cannot have {len} bytes"))));
         }
         let mut lost = None;
         let mut writer = None;
-        for location in self.index.locate(id)? {
+        for location in place.index.locate(id)? {
             match self.structure.packs.get(&location.pack) {
                 None => writer = Some(location.pack.device),
                 Some(pack) => match pack.lost(location.slot) {
@@ -367,6 +356,11 @@ impl Subtree {
 }
 
 impl Place<'_> {
+    /// Where ids are unique.
+    fn scope(&self) -> (Domain, Scope) {
+        (self.source.domain, self.source.scope)
+    }
+
     /// Checks the path of an entry against what came before: order, and that a folder is above it.
     fn enter(&mut self, path: &[u8]) -> Result<(), &'static str> {
         if self.before.as_deref().is_some_and(|before| path_cmp(before, path) != Ordering::Less) {

@@ -126,7 +126,9 @@ impl Structure {
         }
         let number = self.tables.len() as u32;
         self.tables.push(name);
-        for pack in &table.packs {
+        // What a device says of other devices' packs is no reason to doubt these.
+        let anywhere = points_anywhere(vault, name);
+        for pack in table.packs.iter().filter(|pack| anywhere || pack.name.device == name.device) {
             let state = self.packs.entry(pack.name).or_default();
             state.tables.push(number);
             let said = u64::from(pack.size_units) * SIZE_UNIT as u64;
@@ -303,7 +305,12 @@ fn misnamed(vault: &Vault, name: IndexName, report: &mut CheckReport) -> bool {
 /// Whether rows of a table point only where they may (SPEC section 8).
 fn fits(vault: &Vault, name: IndexName, table: &Table) -> bool {
     let kind = if name.shard { TableKind::Shard } else { TableKind::Delta };
-    let reads = vault.roster().devices.get(&name.device).is_some_and(|d| d.capabilities.contains(Capabilities::READ));
-    let anywhere = name.shard && reads;
-    table.kind == kind && (anywhere || table.packs.iter().all(|pack| pack.name.device == name.device))
+    table.kind == kind
+        && (points_anywhere(vault, name) || table.packs.iter().all(|pack| pack.name.device == name.device))
+}
+
+/// Whether rows may point into packs of any device: in shards of a device that may read.
+fn points_anywhere(vault: &Vault, name: IndexName) -> bool {
+    let writer = vault.roster().devices.get(&name.device);
+    name.shard && writer.is_some_and(|device| device.capabilities.contains(Capabilities::READ))
 }

@@ -290,6 +290,11 @@ impl Index {
         chunks >= DELTA_ROWS
     }
 
+    /// Packs that were stored since the last delta.
+    pub fn unnamed_packs(&self) -> usize {
+        lock(&self.queue).packs.len()
+    }
+
     /// The rows of packs that were stored since the last delta, as many as fit into one; `None` when there are none.
     pub fn take_delta(&self) -> Option<Delta> {
         let mut queue = lock(&self.queue);

@@ -149,6 +149,11 @@ impl DomainKeys {
         self.derive(Purpose::Cut, &[&scope.0, &[tree as u8], &[level]])
     }
 
+    /// A second copy, wiped on its own drop.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self { domain: self.domain, secret: self.secret.duplicate(), provider: self.provider }
+    }
+
     /// `D(domain)`, for the box of a push-only device.
     pub(crate) fn secret(&self) -> &Key {
         &self.secret

@@ -43,6 +43,31 @@ pub struct LogEntry {
     pub fault: Option<Fault>,
 }
 
+impl LogEntry {
+    /// The body of an entry that can be verified and not opened. A body that was read names roster heads, this one none.
+    pub(crate) fn sealed_body() -> Body {
+        Body {
+            time: Time::default(),
+            roster_heads: Vec::new(),
+            other_heads: BTreeMap::new(),
+            seen: Heads::new(),
+            deltas: Vec::new(),
+            parts: BTreeMap::new(),
+            payload: Payload::Unknown(SEALED),
+        }
+    }
+
+    /// Whether it could not be opened: then all that is known of it is where it stands.
+    pub fn is_sealed(&self) -> bool {
+        self.body.roster_heads.is_empty()
+    }
+
+    /// Whether it was not for this device to open: a push-only device knows of a reader's entries only where they stand.
+    pub(crate) fn is_for_others(&self) -> bool {
+        self.is_sealed() && self.fault != Some(Fault::Unreadable)
+    }
+}
+
 /// All logs of a vault, as far as this device can verify them.
 #[derive(Default)]
 pub struct Log {
@@ -299,3 +324,6 @@ fn missing_list(missing: &[Missing]) -> String {
     }
     text.join("; ")
 }
+
+/// No kind of any version: of 128 and above anybody may skip them.
+const SEALED: u8 = 255;

@@ -1,6 +1,6 @@
 //! Reads all logs from the store, verifies what is new, and looks for what is gone.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bytes::Bytes;
 use vault_format::log::{Body, EntryObject};
@@ -47,11 +47,14 @@ impl Known {
 impl LogListing {
     /// Lists all logs, in whichever way takes fewer requests: all of them in pages one after another, or each from its oldest
     /// open head on, all at once. The second way does not see entries before those heads; it is never used where nothing is
-    /// known yet (rule A6 of the design; SPEC section 2).
-    pub(crate) fn read(store: &Store, known: &Known) -> Result<Self, StoreError> {
+    /// known yet (rule A6 of the design; SPEC section 2). Of `only` some devices, each log by itself and nothing else.
+    pub(crate) fn read(store: &Store, only: Option<&BTreeSet<DeviceId>>, known: &Known) -> Result<Self, StoreError> {
+        if let Some(only) = only {
+            return Self::read_only(store, only, known);
+        }
         let pages = known.entries / PAGE + 1;
         if store.folder().is_some() || pages <= known.ends.len() + 1 {
-            return Self::read_whole(store);
+            return Self::read_whole(store, None);
         }
         let ends: Vec<_> = known.ends.iter().map(|(device, seq)| (*device, *seq)).collect();
         let list = |(device, seq): &(DeviceId, u64)| Ok(store.list_log(*device, *seq)?.objects);
@@ -65,8 +68,23 @@ impl LogListing {
     }
 
     /// Lists all logs from their beginnings.
-    pub(crate) fn read_whole(store: &Store) -> Result<Self, StoreError> {
-        Ok(Self { objects: store.list(&logs_prefix())?.objects, from: BTreeMap::new() })
+    pub(crate) fn read_whole(store: &Store, only: Option<&BTreeSet<DeviceId>>) -> Result<Self, StoreError> {
+        match only {
+            Some(only) => Self::read_only(store, only, &Known::default()),
+            None => Ok(Self { objects: store.list(&logs_prefix())?.objects, from: BTreeMap::new() }),
+        }
+    }
+
+    /// All that was listed.
+    pub(crate) fn objects(&self) -> &[Listed] {
+        &self.objects
+    }
+
+    fn read_only(store: &Store, only: &BTreeSet<DeviceId>, known: &Known) -> Result<Self, StoreError> {
+        let logs: Vec<_> = only.iter().map(|device| (*device, known.ends.get(device).copied().unwrap_or(0))).collect();
+        let listed =
+            parallel::map(&logs, parallel::REQUESTS, |(device, seq)| Ok(store.list_log(*device, *seq)?.objects))?;
+        Ok(Self { objects: listed.into_iter().flatten().collect(), from: logs.into_iter().collect() })
     }
 
     /// What somebody says that there is.
@@ -326,7 +344,7 @@ mod tests {
         };
         let list = |known: &Known| {
             meter.take();
-            let listing = LogListing::read(&store, known).expect("listed");
+            let listing = LogListing::read(&store, None, known).expect("listed");
             (listing.objects.len(), meter.take().lists)
         };
         assert_eq!(list(&known(0, &[])), (names.len(), 3), "first contact");

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use vault_format::log::{Accepted, Body, Heads, Payload};
+use vault_format::log::{Accepted, Payload};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Identity, Time};
+use vault_format::{DeviceId, Identity};
 
 use super::{Log, LogEntry, LogReader, Missing};
 
@@ -84,26 +84,6 @@ impl fmt::Display for Suspicion {
                 write!(f, "its entry {seq} ({identity:.8}) goes by an older roster than the one before it")
             }
         }
-    }
-}
-
-impl LogEntry {
-    /// The body of an entry that can be verified and not opened. A body that was read names roster heads, this one none.
-    pub(crate) fn sealed_body() -> Body {
-        Body {
-            time: Time::default(),
-            roster_heads: Vec::new(),
-            other_heads: BTreeMap::new(),
-            seen: Heads::new(),
-            deltas: Vec::new(),
-            parts: BTreeMap::new(),
-            payload: Payload::Unknown(SEALED),
-        }
-    }
-
-    /// Whether it could not be opened: then all that is known of it is where it stands.
-    pub fn is_sealed(&self) -> bool {
-        self.body.roster_heads.is_empty()
     }
 }
 
@@ -292,6 +272,11 @@ impl Log {
         if entry.seq < self.next_seq(&entry.prev) {
             return Some(Fault::Number);
         }
+        // Of what is not for this device to open it knows the place and nothing else.
+        if entry.is_sealed() {
+            return None;
+        }
+        let before: Vec<_> = before.into_iter().filter(|before| !before.is_sealed()).collect();
         if before.iter().any(|before| self.has_seen_less(reader, before, entry)) {
             return Some(Fault::Seen);
         }
@@ -320,6 +305,3 @@ impl Log {
         })
     }
 }
-
-/// No kind of any version: of 128 and above anybody may skip them.
-const SEALED: u8 = 255;

@@ -78,12 +78,13 @@ impl Drop for StopGuard<'_> {
     }
 }
 
-/// Builds the manifest from finished batches, in whatever order they come.
+/// Builds the manifest from finished batches, in whatever order they come. `taken` is told each entry that is in it.
 pub(super) fn assemble<S: NodeSink<Error = PushError>>(
     job: &Job<'_>,
     done: &Receiver<Done>,
     order: &Order,
     mut manifest: ManifestBuilder<'_, S>,
+    taken: &mut dyn FnMut(&Entry),
 ) -> Result<Option<TreeRoot>, PushError> {
     let mut waiting = BTreeMap::new();
     let mut next = 0;
@@ -91,8 +92,9 @@ pub(super) fn assemble<S: NodeSink<Error = PushError>>(
         waiting.insert(batch.seq, batch.entries);
         while let Some(entries) = waiting.remove(&next) {
             for entry in &entries {
-                if let Some(refused) = manifest.push(entry)? {
-                    job.refused(entry, &refused);
+                match manifest.push(entry)? {
+                    Some(refused) => job.refused(entry, &refused),
+                    None => taken(entry),
                 }
             }
             next += 1;

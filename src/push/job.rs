@@ -1,14 +1,15 @@
 //! What all stages of one source share.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use crypto_backends::Provider;
 use vault_format::log::SourceKind;
 use vault_format::manifest::Owner;
 use vault_format::{Capture, Content, Entry, FormatError, Identity, Kind, Scope};
 
+use super::files::FileTable;
 use super::options::{PushError, PushOptions, PushReport, SqliteMode, StreamOptions};
 use super::packs::Added;
 use super::sink::Sink;
@@ -29,6 +30,8 @@ pub(super) struct Source {
     pub(super) label: Vec<u8>,
     pub(super) parent: Option<TreeRoot>,
     pub(super) parent_snapshot: Option<Identity>,
+    /// On a push-only device, instead of the parent's manifest.
+    pub(super) files: Mutex<Option<FileTable>>,
     place: Place,
 }
 
@@ -53,6 +56,7 @@ impl PushOptions {
                 label,
                 parent: None,
                 parent_snapshot: None,
+                files: Mutex::default(),
                 place: Place::Stream(stream.clone()),
             }]);
         }
@@ -92,11 +96,13 @@ impl PushOptions {
             if sources.iter().any(|source| source.label == label) {
                 continue;
             }
-            let parent = vault.parent_of(&label);
+            let files = FileTable::of(vault, &label);
+            let parent = if vault.is_push_only() { None } else { vault.parent_of(&label) };
             sources.push(Source {
                 label,
                 parent: parent.map(|(_, root)| root),
-                parent_snapshot: parent.map(|(id, _)| id),
+                parent_snapshot: files.as_ref().map(FileTable::snapshot).or(parent.map(|(id, _)| id)),
+                files: Mutex::new(files),
                 place: Place::Path(root, Box::new(options)),
             });
         }
@@ -340,16 +346,16 @@ impl<'a> Job<'a> {
     }
 
     /// Whether the content that the parent names can be relied on: always, unless a pack it may lie in is condemned or gone.
-    pub(super) fn still_there(&self, old: &Entry) -> bool {
-        match &old.content {
+    pub(super) fn still_there(&self, content: &Content) -> bool {
+        match content {
             Content::List { .. } => self.vault.parent_content_counts(self.parent),
             Content::Empty | Content::Inline(_) => true,
         }
     }
 
     /// Whether a database is as it was: its own file was compared, its write-ahead log is compared here.
-    pub(super) fn database_unchanged(&self, old: &Entry, found: &Found) -> bool {
-        match &old.capture {
+    pub(super) fn database_unchanged(&self, capture: &Capture, found: &Found) -> bool {
+        match capture {
             Capture::Sqlite { wal, .. } => self.sqlite && sqlite::wal_state(found) == *wal,
             Capture::SqliteFallback => !self.sqlite,
             Capture::Plain | Capture::Changed => true,

@@ -3,10 +3,12 @@
 //! One direction, bounded queues, memory independent of the data's size. An interruption at any point leaves a valid
 //! vault, and what was stored by then is found by the next push.
 mod assemble;
+mod files;
 mod follow;
 mod job;
 mod options;
 mod packs;
+mod parent;
 mod scan;
 mod sink;
 mod spare;
@@ -17,16 +19,20 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use crossbeam_channel::bounded;
-use vault_format::Scope;
-use vault_format::log::{Outcome, Snapshot, SourceRecord};
+use vault_format::log::{Outcome, Snapshot, SourceKind, SourceRecord};
+use vault_format::{Entry, Scope};
 
 pub use options::{Compression, PushError, PushOptions, PushReport, SqliteMode, StoreOutcome, StreamOptions};
 
 use crate::manifest::{LeafWalk, ManifestBuilder, Part, TreeRoot};
+use crate::state::StateError;
+use crate::sync::lock;
 use crate::vault::Vault;
 use crate::watch::{Event, Watch};
+use files::FileTableWriter;
 use job::{Job, Source};
 use packs::Packs;
+use parent::{Parent, ParentEntries};
 use sink::Sink;
 use upload::Uploader;
 
@@ -56,7 +62,7 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     let buffers = spare::Spare::new(upload::at_once(vault.store()) + OPEN_PACKS);
     let uploader = Uploader::new(vault, watch);
     let counts = job::Counts::default();
-    let mut records = Vec::new();
+    let (mut records, mut tables) = (Vec::new(), Vec::new());
     let added = std::thread::scope(|scope| {
         // Handed over, not queued: each pack that waits is 16 MiB.
         let (to_store, full_packs) = bounded(0);
@@ -65,7 +71,9 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         let packs = Packs::new(&new_pack, &renew_pack, &buffers, (!options.dry_run).then_some(to_store));
         let uploads = scope.spawn(|| uploader.run(full_packs, &buffers));
         let captured = sources.iter().try_for_each(|source| {
-            records.push(capture(vault, options, source, &packs, &counts, watch)?);
+            let (record, table) = capture(vault, options, source, &packs, &counts, watch)?;
+            records.push(record);
+            tables.extend(table);
             Ok(())
         });
         let finished = captured.and_then(|()| {
@@ -103,7 +111,13 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         watch.event(Event::Phase("writing the snapshot"));
         let time = options.time.unwrap_or_else(crate::now);
         let deltas = vault.store_deltas()?;
-        report.snapshot = Some(vault.append_snapshot(time, snapshot, deltas)?);
+        let snapshot = vault.append_snapshot(time, snapshot, deltas)?;
+        report.snapshot = Some(snapshot);
+        for table in tables {
+            if let Err(error) = table.finish(snapshot) {
+                watch.event(Event::Note(&not_remembered(&error)));
+            }
+        }
         report.packs_under_ended_epoch = vault.packs_under_ended_epochs();
         if report.packs_under_ended_epoch > 0 {
             let packs = report.packs_under_ended_epoch;
@@ -128,17 +142,19 @@ fn capture(
     packs: &Packs<'_>,
     counts: &job::Counts,
     watch: &Watch<'_>,
-) -> Result<SourceRecord, PushError> {
+) -> Result<(SourceRecord, Option<FileTableWriter>), PushError> {
     let scope = Scope::VAULT;
     let domain = vault.domain_keys();
     let compressors = [options.compression.compressor()?, options.compression.compressor()?];
     let sink = Sink::new(vault.index()?, packs, domain.id_keys(scope), compressors);
     let job = Job::new(vault, options, source, &sink, counts, watch, scope);
-    let root = run_stages(vault, options, source, &sink, &job)?;
+    let mut table = Remembered::begin(vault, options, source);
+    let root = run_stages(vault, options, source, &sink, &job, &mut table)?;
     sink.finish()?;
     let root = root.filter(|_| !job.failed.load(Relaxed));
+    let table = table.end(watch).filter(|_| root.is_some());
     let missed = job.missed.load(Relaxed);
-    Ok(SourceRecord {
+    let record = SourceRecord {
         label: source.label.clone(),
         kind: source.kind(),
         scope,
@@ -153,7 +169,34 @@ fn capture(
         entries: root.map_or(0, |root| root.entries),
         bytes: root.map_or(0, |root| root.bytes),
         missed,
-    })
+    };
+    Ok((record, table))
+}
+
+fn not_remembered(error: &StateError) -> String {
+    format!("this device cannot remember the files, and reads all of them next time: {}", crate::chain(error))
+}
+
+/// What a push-only device writes down of a source for its next push. That it cannot fails no push.
+struct Remembered(Option<Result<FileTableWriter, StateError>>);
+
+impl Remembered {
+    fn begin(vault: &Vault, options: &PushOptions, source: &Source) -> Self {
+        let wanted = vault.is_push_only() && !options.dry_run && source.kind() == SourceKind::Path;
+        Self(wanted.then(|| FileTableWriter::begin(vault, &source.label)))
+    }
+
+    fn add(&mut self, entry: &Entry) {
+        if let Some(Ok(table)) = &mut self.0
+            && let Err(error) = table.add(entry)
+        {
+            self.0 = Some(Err(error));
+        }
+    }
+
+    fn end(self, watch: &Watch<'_>) -> Option<FileTableWriter> {
+        self.0?.inspect_err(|error| watch.event(Event::Note(&not_remembered(error)))).ok()
+    }
 }
 
 /// What a push says of packs that the index names and the store has lost.
@@ -171,6 +214,7 @@ fn run_stages(
     source: &Source,
     sink: &Sink<'_>,
     job: &Job<'_>,
+    table: &mut Remembered,
 ) -> Result<Option<TreeRoot>, PushError> {
     let input = match source.open() {
         Ok(input) => input,
@@ -180,7 +224,13 @@ fn run_stages(
         }
     };
     let reader = vault.chunks(Scope::VAULT).most().only_here();
-    let parent = source.parent.map(|root| LeafWalk::new(&reader, root, Part::All));
+    let parent = match vault.is_push_only() {
+        true => Parent::Table(lock(&source.files).take().map(Box::new)),
+        false => {
+            let leaves = source.parent.map(|root| LeafWalk::new(&reader, root, Part::All));
+            Parent::Manifest(Box::new(ParentEntries::new(leaves)))
+        }
+    };
     let order = assemble::Order::default();
     let names = |owner| job.owner_name(owner);
     let manifest = ManifestBuilder::new(vault.provider(), &job.manifest_cut_keys, &names, sink);
@@ -206,7 +256,8 @@ fn run_stages(
             .collect();
         drop((batch_out, run_out, done_in));
         let stop = order.stop_unless_disarmed();
-        let root = assemble::assemble(job, &done_out, order, manifest).inspect(|_| stop.disarm());
+        let root = assemble::assemble(job, &done_out, order, manifest, &mut |entry| table.add(entry))
+            .inspect(|_| stop.disarm());
         drop((stop, done_out));
         let mut results = vec![scanner.join().unwrap_or(Err(PushError::Panicked))];
         results.extend(crew.into_iter().map(|worker| worker.join().unwrap_or(Err(PushError::Panicked))));

@@ -1,16 +1,17 @@
-//! The first stage: merges the walk of a source with the parent's manifest, and hands out work in path order.
+//! The first stage: merges the walk of a source with what is known from the last push, and hands out work in path order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender;
-use vault_format::{Capture, Entry, Kind, path_cmp};
+use vault_format::{Capture, Entry, Kind};
 
 use super::PushError;
 use super::assemble::Order;
 use super::job::{Input, Job};
+use super::parent::{Before, Parent};
 use super::worker::Run;
-use crate::manifest::{ChunkSource, LeafWalk};
+use crate::manifest::ChunkSource;
 use crate::source::sqlite;
 use crate::source::{FileReader, Found, StreamSource};
 use crate::sync::lock;
@@ -28,7 +29,7 @@ pub(super) struct Batch {
 pub(super) enum Item {
     /// Nothing to read.
     Ready(Entry),
-    /// Not a regular file: only its extended attributes are to be read.
+    /// Only its extended attributes are to be read.
     Attributes(Box<Found>),
     /// A small file, read and cut by one worker.
     Small(Box<Found>),
@@ -87,7 +88,7 @@ impl Drop for Teller {
 pub(super) fn scan<C: ChunkSource>(
     job: &Job<'_>,
     input: Input,
-    parent: Option<LeafWalk<'_, C>>,
+    mut parent: Parent<'_, C>,
     batches: &Sender<Batch>,
     runs: Sender<Run>,
     order: &Order,
@@ -97,7 +98,6 @@ pub(super) fn scan<C: ChunkSource>(
         Input::Walk(walk) => walk,
         Input::Stream(stream) => return out.alone(Item::Stream(Box::new(stream), runs)),
     };
-    let mut parent = ParentEntries::new(parent);
     // Databases of the folder that is being scanned: (path, outcome). Side files come soon after them.
     let mut databases: VecDeque<(Vec<u8>, Arc<Captured>)> = VecDeque::new();
 
@@ -113,8 +113,8 @@ pub(super) fn scan<C: ChunkSource>(
             }
         };
         let entry = &found.entry;
-        let before = parent.at(&entry.path, job);
-        let unchanged = !job.read_all && before.as_ref().is_some_and(|old| same_inode_state(old, entry));
+        let before = parent.at(entry, job);
+        let unchanged = !job.read_all && before.as_ref().is_some_and(|old| old.is_same);
         let action = match &before {
             None => Action::New,
             Some(_) if unchanged => Action::Unmodified,
@@ -129,7 +129,7 @@ pub(super) fn scan<C: ChunkSource>(
         if entry.kind != Kind::File {
             job.count(entry, action);
             match (before, unchanged) {
-                (Some(old), true) => out.add(Item::Ready(carry_over(found.entry, old)), 0)?,
+                (Some(old), true) if old.xattrs.is_some() => out.add(carry_over(found, old), 0)?,
                 _ if entry.kind == Kind::Dir || entry.kind == Kind::Symlink => {
                     out.add(Item::Attributes(Box::new(found)), 0)?;
                 }
@@ -147,8 +147,9 @@ pub(super) fn scan<C: ChunkSource>(
             continue;
         }
         if let (Some(old), true) = (&before, unchanged)
-            && job.still_there(old)
-            && job.database_unchanged(old, &found)
+            && let Some(content) = &old.content
+            && job.still_there(content)
+            && job.database_unchanged(&old.capture, &found)
         {
             if matches!(old.capture, Capture::Sqlite { .. }) {
                 let captured = Arc::new(Captured::default());
@@ -157,11 +158,12 @@ pub(super) fn scan<C: ChunkSource>(
             }
             job.count(entry, action);
             let old = before.expect("just seen");
-            out.add(Item::Ready(carry_over(found.entry, old)), 0)?;
+            out.add(carry_over(found, old), 0)?;
             continue;
         }
-        // A database whose own file is unchanged may have changed in its log.
-        let action = if action == Action::Unmodified { Action::Changed } else { action };
+        // A database whose own file is unchanged may have changed in its log. What is read again because it is not kept has not.
+        let is_kept = before.is_none_or(|old| old.content.is_some());
+        let action = if action == Action::Unmodified && is_kept { Action::Changed } else { action };
         job.count(entry, action);
         if job.sqlite && looks_like_database(&found) {
             let captured = Arc::new(Captured::default());
@@ -208,25 +210,18 @@ fn is_write_ahead_log(found: &Found) -> bool {
         && begins(found, 4).is_some_and(|head| matches!(head[..], [0x37, 0x7f, 0x06, 0x82 | 0x83]))
 }
 
-/// Same content as far as the file system tells: size, both times and the inode.
-fn same_inode_state(old: &Entry, new: &Entry) -> bool {
-    old.kind == new.kind
-        && old.size == new.size
-        && old.mtime == new.mtime
-        && old.ctime == new.ctime
-        && old.inode == new.inode
-        && old.capture != Capture::Changed
-}
-
-/// What the walk says, with what was read last time.
-fn carry_over(mut entry: Entry, old: Entry) -> Entry {
-    entry.content = old.content;
-    entry.holes = old.holes;
-    entry.xattrs = old.xattrs;
-    entry.capture = old.capture;
-    // A database is as large as its capture, not as its file was when it was looked at.
-    entry.size = old.size;
-    entry
+/// What the walk says, with what was read last time. Attributes that are not kept are still to be read.
+fn carry_over(mut found: Found, old: Before) -> Item {
+    let entry = &mut found.entry;
+    entry.content = old.content.unwrap_or_default();
+    (entry.holes, entry.capture) = (old.holes, old.capture);
+    match old.xattrs {
+        Some(xattrs) => {
+            entry.xattrs = xattrs;
+            Item::Ready(found.entry)
+        }
+        None => Item::Attributes(Box::new(found)),
+    }
 }
 
 fn remember(databases: &mut VecDeque<(Vec<u8>, Arc<Captured>)>, path: Vec<u8>, captured: Arc<Captured>) {
@@ -274,43 +269,6 @@ impl Batches<'_> {
         let batch = Batch { seq: self.seq, items };
         self.seq += 1;
         self.batches.send(batch).map_err(|_| PushError::Stopped)
-    }
-}
-
-/// The parent's entries, asked for in ascending path order.
-struct ParentEntries<'a, C: ChunkSource> {
-    leaves: Option<LeafWalk<'a, C>>,
-    entries: std::vec::IntoIter<Entry>,
-    next: Option<Entry>,
-}
-
-impl<'a, C: ChunkSource> ParentEntries<'a, C> {
-    fn new(leaves: Option<LeafWalk<'a, C>>) -> Self {
-        Self { leaves, entries: Vec::new().into_iter(), next: None }
-    }
-
-    /// The parent's entry at `path`, if it has one. A parent that cannot be read on counts as ended: files are read again.
-    fn at(&mut self, path: &[u8], job: &Job<'_>) -> Option<Entry> {
-        loop {
-            if self.next.is_none() {
-                self.next = self.entries.next();
-            }
-            match &self.next {
-                Some(entry) if entry.path == path => return self.next.take(),
-                Some(entry) if path_cmp(&entry.path, path).is_gt() => return None,
-                Some(_) => self.next = None,
-                None => match self.leaves.as_mut()?.next() {
-                    Some(Ok(leaf)) => self.entries = leaf.entries.into_iter(),
-                    Some(Err(error)) => {
-                        self.leaves = None;
-                        job.watch.event(crate::watch::Event::Note(&format!(
-                            "the parent snapshot cannot be read on, all files from here are read again: {error}"
-                        )));
-                    }
-                    None => self.leaves = None,
-                },
-            }
-        }
     }
 }
 

@@ -80,11 +80,10 @@ impl<'a> Uploader<'a> {
         self.watch.stored.fetch_add(bytes.len() as u64, Relaxed);
         // The store is done with it, so this is the buffer itself and no copy.
         buffers.give(if bytes.is_unique() { bytes.into() } else { Vec::new() });
-        let is_time = || Ok::<_, PushError>(self.vault.progress_after_each_pack || self.vault.index()?.delta_is_full());
-        if is_time()? {
+        if self.vault.is_time_for_progress()? {
             let _one = lock(&self.progress);
             // Another may have done it while this one waited.
-            if is_time()? {
+            if self.vault.is_time_for_progress()? {
                 self.vault.look_at_roster()?;
                 let deltas = self.vault.store_deltas()?;
                 self.vault.append_progress(&deltas)?;

@@ -222,7 +222,9 @@ impl<'s> Planner<'s> {
             if ahead.is_empty() {
                 ahead.extend(pieces.by_ref().take(AHEAD));
                 let ids = ahead.iter().filter_map(|(_, piece)| piece.as_ref().ok()).map(|(_, id, _)| *id);
-                job.vault.locate_soon(&ids.collect::<Vec<_>>()).map_err(ChunkError::from)?;
+                job.vault
+                    .locate_soon(source.part.chunks.domain(), &ids.collect::<Vec<_>>())
+                    .map_err(ChunkError::from)?;
             }
             let Some((number, piece)) = ahead.pop_front() else {
                 return Ok(());
@@ -235,7 +237,8 @@ impl<'s> Planner<'s> {
                     return Ok(());
                 }
             };
-            let places = job.vault.locate(&id, ChunkType::File).map_err(ChunkError::from)?;
+            let places =
+                job.vault.locate(source.part.chunks.domain(), &id, ChunkType::File).map_err(ChunkError::from)?;
             let Some(place) = places.iter().find(|place| place.len == len) else {
                 file.fail(job, &self.orphans, &ChunkError::Unknown(id).to_string(), true);
                 return Ok(());

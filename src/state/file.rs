@@ -113,7 +113,7 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-fn file_key(provider: &Provider, key: &Key) -> Key {
+pub(super) fn file_key(provider: &Provider, key: &Key) -> Key {
     provider.kdf.derive(LABEL, key.expose(), &[], &[])
 }
 

@@ -1,6 +1,6 @@
 //! The folder of local state.
 
-use super::{Access, Claims, Cursors, DeviceState, Pins, StateError, file};
+use super::{Access, BlockReader, BlockWriter, Claims, Cursors, DeviceState, Pins, StateError, file};
 use crypto_backends::{Key, Provider, SecretBytes};
 use rustix::fs::{FlockOperation, flock};
 use std::{
@@ -292,6 +292,35 @@ impl Home {
         self.set_cursors(crypto_backends::rustcrypto::provider(), vault, &cursors)
     }
 
+    /// What the files of a source were like when they were pushed last; None if nothing is known.
+    pub(crate) fn files(&self, vault: VaultId, label: &[u8]) -> Option<BlockReader> {
+        BlockReader::open(&self.key, vault, self.files_path(vault, label)).ok().flatten()
+    }
+
+    /// Begins to write that anew.
+    pub(crate) fn new_files(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        label: &[u8],
+    ) -> Result<BlockWriter, StateError> {
+        let path = self.files_path(vault, label);
+        make_private(path.parent().unwrap_or(&self.root))?;
+        BlockWriter::create(provider, &self.key, vault, path)
+    }
+
+    /// Stands for paths in it, and is in this folder only: who has nothing else learns no name from what is written there.
+    pub(crate) fn files_key(&self, provider: &Provider, vault: VaultId, label: &[u8]) -> Key {
+        provider.kdf.derive(FILES_LABEL, self.key.expose(), &[], &[&vault.0, label])
+    }
+
+    fn files_path(&self, vault: VaultId, label: &[u8]) -> PathBuf {
+        // The name of a source is in no name of a file.
+        let provider = crypto_backends::rustcrypto::provider();
+        let hash = provider.keyed_hash.keyed_hash(&self.files_key(provider, vault, label), &[b"name"]);
+        self.root.join("vaults").join(vault.to_string()).join("files").join(hex::encode(&hash[..16]))
+    }
+
     /// The push ended well.
     pub fn clear_journal(&self, vault: VaultId) -> Result<(), StateError> {
         self.remove(vault, "journal")
@@ -420,6 +449,8 @@ fn check_private(path: &Path) -> Result<(), StateError> {
     }
     fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(failed("change the mode of"))
 }
+
+const FILES_LABEL: &str = "zvault v1 local file table";
 
 #[cfg(test)]
 mod tests {

@@ -15,11 +15,13 @@
 //! vaults/<vault id>/stores  sealed: how far each store has followed the primary
 //! vaults/<vault id>/claims  sealed: which packs the primary listed, and when
 //! vaults/<vault id>/journal sealed: what an interrupted push left behind
+//! vaults/<vault id>/files/  sealed: of a push-only device, what the files of each source were like when they were pushed
 //! ```
 //!
 //! Nothing is in clear but vault ids.
 
 mod access;
+mod blocks;
 mod claims;
 pub(crate) mod codec;
 mod cursors;
@@ -29,6 +31,7 @@ mod home;
 mod pins;
 
 pub use access::Access;
+pub(crate) use blocks::{BlockReader, BlockWriter};
 pub use claims::Claims;
 pub use cursors::{Cursor, Cursors};
 pub use device::DeviceState;

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use thiserror::Error;
 use vault_format::name::{ObjectName, PackName};
 use vault_format::pack::{ChunkType, FooterSegment};
-use vault_format::{ChunkId, Scope};
+use vault_format::{ChunkId, Domain, Scope};
 
 use super::{Vault, VaultError};
 use crate::Trouble;
 use crate::index::{IndexError, Location};
+use crate::keys::DomainKeys;
 use crate::manifest::ChunkSource;
 use crate::parallel;
 use crate::stage::IdKeys;
@@ -87,9 +88,10 @@ impl ChunkError {
     }
 }
 
-/// Where the chunks of a source are ided: its domain is that of the reader, its scope its own.
+/// The chunks of a source, in its domain and scope.
 pub(crate) struct Chunks<'a> {
     vault: &'a Vault,
+    domain: Domain,
     ids: IdKeys,
     /// Most of the tree will be read: its packs are fetched whole.
     most: bool,
@@ -110,9 +112,9 @@ struct State {
 pub(crate) struct PackHeads(Mutex<HashMap<PackName, Arc<PackHead>>>);
 
 impl<'a> Chunks<'a> {
-    pub(super) fn new(vault: &'a Vault, scope: Scope) -> Self {
-        let ids = vault.domain_keys().id_keys(scope);
-        Self { vault, ids, most: false, elsewhere: true, state: Mutex::default() }
+    pub(super) fn new(vault: &'a Vault, domain: &DomainKeys, scope: Scope) -> Self {
+        let (domain, ids) = (domain.domain, domain.id_keys(scope));
+        Self { vault, domain, ids, most: false, elsewhere: true, state: Mutex::default() }
     }
 
     /// The same for somebody who reads most of a tree.
@@ -123,6 +125,11 @@ impl<'a> Chunks<'a> {
     /// The same for somebody who wants to know what this store has.
     pub(crate) fn only_here(self) -> Self {
         Self { elsewhere: false, ..self }
+    }
+
+    /// The domain in which ids are looked up.
+    pub(crate) fn domain(&self) -> Domain {
+        self.domain
     }
 
     /// The keys of this source's ids.
@@ -138,9 +145,9 @@ impl<'a> Chunks<'a> {
                 break;
             }
             let places = match everywhere {
-                false => self.vault.locate(id, chunk_type)?,
+                false => self.vault.locate(self.domain, id, chunk_type)?,
                 // Where it should be it is not: tables that were not needed so far may know of another copy.
-                true => self.vault.index()?.locate(id)?,
+                true => self.vault.index_of(self.domain)?.locate(id)?,
             };
             for place in places {
                 if tried.contains(&place) {

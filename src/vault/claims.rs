@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use vault_format::index::SIZE_UNIT;
-use vault_format::name::packs_prefix;
+use vault_format::name::{pack_prefix, packs_prefix};
 use vault_format::{Identity, ObjectName, PackName};
 
 use super::{Vault, VaultError};
@@ -60,7 +60,7 @@ impl Vault {
         };
         let claims = lock(&self.claims);
         self.log.condemned(&self.collectors()).is_empty()
-            && !lock(&self.unusable_tables).is_lossy()
+            && !lock(&self.unusable_tables).is_lossy(|device| self.domain_of(device) == self.domain.domain)
             && (claims.gone.is_empty() || is_newer(claims.own_seq))
     }
 
@@ -76,8 +76,12 @@ impl Vault {
     fn list_packs(&self, before: Option<Claims>) -> Result<(Claims, u64), VaultError> {
         let index = self.index()?;
         let listed = crate::now();
-        let (trees, data) =
-            parallel::both(|| self.store.list(&packs_prefix(true)), || self.store.list(&packs_prefix(false)));
+        // A push-only device relies on its own packs and no others.
+        let prefix = |tree| match self.is_push_only() {
+            true => pack_prefix(tree, self.device.id),
+            false => packs_prefix(tree),
+        };
+        let (trees, data) = parallel::both(|| self.store.list(&prefix(true)), || self.store.list(&prefix(false)));
         let mut there = HashMap::new();
         for object in trees?.objects.into_iter().chain(data?.objects) {
             if let ObjectName::Pack(pack) = object.name {

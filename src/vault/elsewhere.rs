@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use bytes::Bytes;
+use vault_format::DeviceId;
 use vault_format::name::{ObjectName, PackName};
 
 use super::{ChunkError, Other, Vault};
@@ -44,9 +45,9 @@ impl<'a> Elsewhere<'a> {
     }
 
     /// What any of the stores lists. One that cannot be asked adds nothing.
-    pub(super) fn list_logs(&self, mut listing: LogListing) -> LogListing {
+    pub(super) fn list_logs(&self, mut listing: LogListing, only: Option<&BTreeSet<DeviceId>>) -> LogListing {
         for store in self.others.iter().filter_map(|other| other.store().ok()) {
-            if let Ok(more) = LogListing::read_whole(store) {
+            if let Ok(more) = LogListing::read_whole(store, only) {
                 listing.add(more);
             }
         }

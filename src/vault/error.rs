@@ -184,6 +184,23 @@ pub enum VaultError {
         /// The verb.
         what: &'static str,
     },
+    /// Only a device that may read can do it.
+    #[error("device {device:.8} may only push: it cannot {what}")]
+    PushOnly {
+        /// The device.
+        device: DeviceId,
+        /// The verb.
+        what: &'static str,
+    },
+    /// A snapshot names chunks of a domain that its device has no part in.
+    #[error("device {device:.8} names chunks that are not in its domain")]
+    ForeignDomain {
+        /// The device.
+        device: DeviceId,
+    },
+    /// What this device may do was changed while it ran.
+    #[error("what this device may do in the vault was changed meanwhile")]
+    RightsChanged,
     /// This machine's configuration and the roster do not agree about which store decides.
     #[error("{url} is not the vault's primary store, which is {primary}")]
     NotPrimary {
@@ -310,9 +327,13 @@ impl VaultError {
                 | WriteError::Name,
             ) => Trouble::Usage,
             Self::UnknownStore { .. } | Self::RemovesPrimary { .. } => Trouble::Usage,
-            Self::Open(_) | Self::NotAllowed { .. } | Self::NoCleanEpoch | Self::Features(_) | Self::NoEpoch { .. } => {
-                Trouble::NotAllowed
-            }
+            Self::ForeignDomain { .. } => Trouble::Integrity,
+            Self::PushOnly { .. }
+            | Self::Open(_)
+            | Self::NotAllowed { .. }
+            | Self::NoCleanEpoch
+            | Self::Features(_)
+            | Self::NoEpoch { .. } => Trouble::NotAllowed,
             _ => Trouble::Failed,
         }
     }
@@ -377,6 +398,11 @@ impl VaultError {
             Self::Write(WriteError::TooManyDevices | WriteError::TooManySlots) => {
                 "remove one that is not used any more"
             }
+            Self::PushOnly { .. } => {
+                "it can push, and list its own snapshots; what is in them opens on a device that may read, or with the passphrase"
+            }
+            Self::ForeignDomain { .. } => "do not rely on this snapshot, and find out who had access to that device",
+            Self::RightsChanged => "run the command again",
             Self::NotPrimary { id, .. } => {
                 return vec![
                     "name the primary first in zvault.toml; nothing can be pushed to another store".into(),

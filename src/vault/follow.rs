@@ -58,7 +58,9 @@ pub(crate) enum Followed {
 impl Vault {
     /// Looks which other stores can follow. What is stored from here on goes to them.
     pub(crate) fn start_following(&self) {
-        let others: Vec<(usize, &Other)> = self.others.iter().enumerate().collect();
+        // A push-only device cannot tell whether a store has what other devices stored, and need not be allowed to ask.
+        let others = if self.is_push_only() { &[] } else { &self.others[..] };
+        let others: Vec<(usize, &Other)> = others.iter().enumerate().collect();
         let cursors = self.cursors();
         *lock(&self.followed_from) = self.log_pins();
         let started = parallel::map(&others, parallel::REQUESTS, |(number, other)| {

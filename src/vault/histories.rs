@@ -126,7 +126,13 @@ impl World {
     fn device(&self, capabilities: Capabilities) -> DeviceKeys {
         let vault = self.open("home");
         let options = EnrollOptions { name: "mallory", capabilities, time: crate::now() };
-        let enrolled = enroll(rustcrypto::provider(), &vault.roster, &vault.keys, &vault.device, &options);
+        let enrolled = enroll(
+            rustcrypto::provider(),
+            &vault.roster,
+            vault.reader_keys("test").expect("a reader"),
+            &vault.device,
+            &options,
+        );
         let enrolled = enrolled.expect("a device");
         vault.store.put(&enrolled.record.name, enrolled.record.bytes.into()).expect("stored");
         enrolled.device
@@ -136,7 +142,7 @@ impl World {
     fn forge(&self, device: &DeviceKeys, seq: u64, prev: &[Identity], body: &[u8]) -> Forged {
         let vault = self.open("home");
         let is_push_only = vault.roster.devices[&device.id].capabilities.is_push_only();
-        let epoch = vault.keys.current_epoch().expect("an epoch");
+        let epoch = vault.reader_keys("test").expect("a reader").current_epoch().expect("an epoch");
         let pusher = epoch.pusher(device.id);
         let (domain, key) = if is_push_only { (device.id.into(), &pusher.log) } else { (Domain::SHARED, &epoch.log) };
         let header = Header {

@@ -2,8 +2,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Mutex;
+use std::ops::Deref;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
 
 use vault_format::index::Table;
 use vault_format::log::{DeltaPart, Heads, IndexName, Payload};
@@ -19,7 +20,7 @@ use crate::stage::{dek, open_object};
 use crate::store::StoreError;
 use crate::sync::lock;
 
-/// The tables that count for the shared domain (SPEC section 8).
+/// The tables that count for a domain (SPEC section 8).
 pub(crate) struct Tables {
     /// Shards of the set with the greatest frontier of which none is lost, and what is left of greater ones.
     pub(crate) shards: Vec<IndexName>,
@@ -47,16 +48,25 @@ impl Unusable {
         self.lost.contains_key(name) || self.others.contains_key(name)
     }
 
-    /// Whether chunks may be missing from the index because of them.
-    pub(super) fn is_lossy(&self) -> bool {
-        !self.lost.is_empty()
+    /// Whether chunks may be missing from the index because of those of some devices.
+    pub(super) fn is_lossy(&self, concerns: impl Fn(DeviceId) -> bool) -> bool {
+        self.lost.keys().any(|name| concerns(name.device))
     }
 }
 
 /// The index, as far as it is in memory or in the local copy, and what is not in it yet.
-pub(super) struct Loaded {
+pub(crate) struct Loaded {
+    domain: Domain,
     index: Index,
     state: Mutex<LoadState>,
+}
+
+impl Deref for Loaded {
+    type Target = Index;
+
+    fn deref(&self) -> &Index {
+        &self.index
+    }
 }
 
 struct LoadState {
@@ -86,31 +96,44 @@ impl Pending {
 }
 
 impl Vault {
-    /// Where the chunks of the shared domain are: all that is in tables that count. Loaded when it is first needed.
+    /// Where the chunks are that this device may rely on in a push: all that is in tables that count in its domain. Loaded when
+    /// it is first needed.
     pub(crate) fn index(&self) -> Result<&Index, VaultError> {
-        let loaded = self.loaded()?;
-        while self.load(loaded, |_| true, TABLES)? {}
+        let loaded = self.own_index();
+        self.load_all(loaded)?;
         Ok(&loaded.index)
     }
 
+    /// The same for any domain. That of a push-only device takes memory only if something of it is read.
+    pub(crate) fn index_of(&self, domain: Domain) -> Result<Arc<Loaded>, VaultError> {
+        let loaded = self.loaded(domain);
+        self.load_all(&loaded)?;
+        Ok(loaded)
+    }
+
     /// Where a chunk is. Reads no more tables than it takes to find it: those first that can hold it by what their entries say.
-    pub(crate) fn locate(&self, id: &ChunkId, chunk_type: ChunkType) -> Result<Vec<Location>, VaultError> {
-        let loaded = self.loaded()?;
+    pub(crate) fn locate(
+        &self,
+        domain: Domain,
+        id: &ChunkId,
+        chunk_type: ChunkType,
+    ) -> Result<Vec<Location>, VaultError> {
+        let loaded = self.loaded(domain);
         let trees = chunk_type != ChunkType::File;
         loop {
             let places = loaded.index.locate(id)?;
             let may_hold = |table: &Pending| table.part.is_none_or(|part| part.may_hold(id, trees));
-            if !places.is_empty() || !self.load(loaded, may_hold, FIRST_TABLES)? {
+            if !places.is_empty() || !self.load(&loaded, may_hold, FIRST_TABLES)? {
                 // A hint may be wrong, a table is not.
-                return if places.is_empty() { Ok(self.index()?.locate(id)?) } else { Ok(places) };
+                return if places.is_empty() { Ok(self.index_of(domain)?.locate(id)?) } else { Ok(places) };
             }
         }
     }
 
     /// Reads the tables that [`Vault::locate`] would read for each of these data chunks, all at the same time. What is not in
     /// them it looks for as ever.
-    pub(crate) fn locate_soon(&self, ids: &[ChunkId]) -> Result<(), VaultError> {
-        let loaded = self.loaded()?;
+    pub(crate) fn locate_soon(&self, domain: Domain, ids: &[ChunkId]) -> Result<(), VaultError> {
+        let loaded = self.loaded(domain);
         if lock(&loaded.state).pending.is_empty() {
             return Ok(());
         }
@@ -134,21 +157,23 @@ impl Vault {
             }
         }
         drop(state);
-        self.load(loaded, |table| wanted.contains(&table.name), TABLES).map(drop)
+        self.load(&loaded, |table| wanted.contains(&table.name), TABLES).map(drop)
     }
 
     /// The tables that count, as far as this run knows which of them are lost.
     ///
     /// A table is known by its kind, its writer and its hash. A set names hashes, and they are of shards of its own device: who
     /// names a table of another device as its own names one that is not there.
-    pub(crate) fn tables(&self) -> Tables {
+    /// Those of push-only devices are merged by nobody yet: their deltas are all there is.
+    pub(crate) fn tables(&self, domain: Domain) -> Tables {
         let collectors = self.collectors();
-        let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| self.is_shared(entry.device)).collect();
+        let entries: Vec<&LogEntry> =
+            self.log.entries().filter(|entry| self.domain_of(entry.device) == domain).collect();
         let mut sets: Vec<_> = entries
             .iter()
             .filter(|entry| !self.log.is_void(entry, &collectors))
             .filter_map(|entry| match &entry.body.payload {
-                Payload::Index(set) if set.domain == Domain::SHARED => {
+                Payload::Index(set) if domain.is_shared() && set.domain == domain => {
                     Some((self.covered_by(&set.frontier), *entry, set))
                 }
                 _ => None,
@@ -245,16 +270,10 @@ impl Vault {
         }
         let header = Header::parse(stored).map_err(|error| bad(error.to_string()))?;
         header.expect(&self.expected(object_type, device)).map_err(|error| bad(error.to_string()))?;
-        let epoch = self.epoch(header.epoch)?;
-        let pusher;
-        let key = if header.domain.is_shared() {
-            &epoch.index
-        } else {
-            pusher = epoch.pusher(device);
-            &pusher.index
-        };
+        let key = self.keys.index_key(header.epoch, header.domain);
+        let key = key.ok_or(VaultError::NoEpoch { epoch: header.epoch })?;
         let clear = &stored[..header.sealed_len()];
-        let dek = dek(self.provider, key, clear, &header.salt);
+        let dek = dek(self.provider, &key, clear, &header.salt);
         let plain = open_object(self.provider, stored, clear.len(), &dek, limits::INDEX_PLAIN)
             .map_err(|error| bad(crate::chain(&error)))?;
         Table::parse(&plain).map_err(|error| bad(error.to_string()))
@@ -324,16 +343,16 @@ impl Vault {
     /// Whose a table is that is not what `name` says. Its header, and with it its hash, says so: no device can make another's
     /// table look as if it were not.
     pub(crate) fn owner_of(&self, name: &IndexName) -> Option<DeviceId> {
-        let mut named = self.named_tables().into_iter();
+        let mut named = self.named_tables(|_| true).into_iter();
         named
             .find(|other| other.hash == name.hash && other != name && self.open_table(*other).is_ok())
             .map(|o| o.device)
     }
 
-    /// All tables that any entry names or named.
-    fn named_tables(&self) -> BTreeSet<IndexName> {
+    /// All tables that any entry of these devices names or named.
+    fn named_tables(&self, of: impl Fn(DeviceId) -> bool) -> BTreeSet<IndexName> {
         let mut named = BTreeSet::new();
-        for entry in self.log.entries().filter(|entry| self.is_shared(entry.device)) {
+        for entry in self.log.entries().filter(|entry| of(entry.device)) {
             named.extend(deltas_of(entry));
             if let Payload::Index(set) = &entry.body.payload {
                 let device = entry.device;
@@ -347,20 +366,30 @@ impl Vault {
         self.domain_of(device).is_shared()
     }
 
-    fn loaded(&self) -> Result<&Loaded, VaultError> {
-        if let Some(loaded) = self.index.get() {
-            return Ok(loaded);
+    fn own_index(&self) -> &Arc<Loaded> {
+        self.index.get_or_init(|| Arc::new(self.load_copy(self.domain.domain)))
+    }
+
+    fn loaded(&self, domain: Domain) -> Arc<Loaded> {
+        if domain == self.domain.domain {
+            return Arc::clone(self.own_index());
         }
-        let loaded = self.load_copy();
-        Ok(self.index.get_or_init(|| loaded))
+        let mut others = lock(&self.other_indexes);
+        Arc::clone(others.entry(domain).or_insert_with(|| Arc::new(self.load_copy(domain))))
+    }
+
+    fn load_all(&self, loaded: &Loaded) -> Result<(), VaultError> {
+        while self.load(loaded, |_| true, TABLES)? {}
+        Ok(())
     }
 
     /// The local copy, and which tables it lacks.
-    fn load_copy(&self) -> Loaded {
-        let tags = Tags { vault: self.id(), domain: Domain::SHARED, store: self.store_tag() };
-        let folder = self.cache.as_ref().map(|cache| cache.join("index"));
+    fn load_copy(&self, domain: Domain) -> Loaded {
+        let tags = Tags { vault: self.id(), domain, store: self.store_tag() };
+        let name = if domain == self.domain.domain { "index".to_owned() } else { format!("index-{domain}") };
+        let folder = self.cache.as_ref().map(|cache| cache.join(name));
         let (mut index, _) = Index::load(folder.as_deref(), tags.clone());
-        let named = self.named_tables();
+        let named = self.named_tables(|device| self.domain_of(device) == domain);
         if index.covered().iter().any(|hash| !named.contains(hash)) {
             // Rows of a table that no entry names, or none that counts any more: to rely on them would lose data.
             if let (Some(folder), true) = (&folder, self.lock.is_some()) {
@@ -372,13 +401,13 @@ impl Vault {
             }
         }
         index.set_condemned(self.log.condemned(&self.collectors()));
-        let pending = self.pending(&index);
-        Loaded { index, state: Mutex::new(LoadState { pending }) }
+        let pending = self.pending(domain, &index);
+        Loaded { domain, index, state: Mutex::new(LoadState { pending }) }
     }
 
     /// The tables that count and that the index lacks.
-    fn pending(&self, index: &Index) -> Vec<Pending> {
-        let (tables, known, parts) = (self.tables(), index.covered(), self.parts());
+    fn pending(&self, domain: Domain, index: &Index) -> Vec<Pending> {
+        let (tables, known, parts) = (self.tables(domain), index.covered(), self.parts());
         let unusable = lock(&self.unusable_tables);
         let is_missing = |name: &&IndexName| !known.contains(name) && !unusable.contains(name);
         let mut pending = Vec::new();
@@ -420,7 +449,7 @@ impl Vault {
         state.pending.retain(|table| !chosen.iter().any(|done| done.name == table.name));
         if lost_shard {
             // A set that has lost a shard says less than the one before it and the deltas since, as far as these are still there.
-            state.pending = self.pending(&loaded.index);
+            state.pending = self.pending(loaded.domain, &loaded.index);
         }
         // A local copy holds what this store has.
         if !self.is_borrowed.load(Relaxed)

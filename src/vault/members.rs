@@ -238,7 +238,7 @@ impl Vault {
         low_memory: bool,
         by: Option<&UnlockSecret>,
     ) -> Result<ReplacedSlot, VaultError> {
-        let name = self.keys.device_names.get(&old).cloned().unwrap_or_else(|| "passphrase".into());
+        let name = self.keys.device_name(old).unwrap_or("passphrase").to_owned();
         let options = SlotOptions { secret: self.new_slot(passphrase, low_memory), name: &name };
         let (slotted, added) = self.replace(old, &options, None, by)?;
         self.write_slot(old, slotted, added)
@@ -282,8 +282,8 @@ impl Vault {
 
     /// Where the vault's primary store is, for those who have nothing but what is written down.
     pub fn public_url(&self) -> &str {
-        let primary = self.roster.primary_store().and_then(|id| self.keys.store_urls.get(&id));
-        primary.map_or(&self.url, |url| url)
+        let primary = self.roster.primary_store().and_then(|id| self.keys.store_url(&id));
+        primary.unwrap_or(&self.url)
     }
 
     /// Merges what admins wrote at once, starts an epoch if there is no clean one, and gives keys to who lacks them: whoever
@@ -435,7 +435,10 @@ impl Vault {
                 Some((device, keys))
             }
         };
-        let (signer, keys) = as_virtual.as_ref().map_or((&self.device, &self.keys), |(device, keys)| (device, keys));
+        let (signer, keys) = match &as_virtual {
+            Some((device, keys)) => (device, keys),
+            None => (&self.device, self.reader_keys("change who is in the vault")?),
+        };
         let author = Author {
             provider: self.provider,
             objects: self.records.all(),
@@ -520,7 +523,7 @@ impl Vault {
         };
         DeviceInfo {
             id,
-            name: self.keys.device_names.get(&id).cloned(),
+            name: self.keys.device_name(id).map(str::to_owned),
             kind,
             capabilities: device.capabilities,
             rank: device.rank,

@@ -10,6 +10,7 @@ use vault_format::name::{ObjectName, prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, EpochId, Header};
 
+use super::access::Access;
 use super::{InitOptions, NewWords, OpenOptions, Purpose, Unlock, UnlockSecret, Vault, VaultError};
 use crate::Trouble;
 use crate::check::{CheckOptions, ReadData, check};
@@ -243,7 +244,8 @@ fn revocation_in_the_middle_of_a_push() {
             assert!(under(new).any(|name| *name == delta), "the index is under the new epoch");
         }
         // The revoked one has every object, and its keys open none of those.
-        assert!(third.keys.epochs.contains_key(&old) && !third.keys.epochs.contains_key(&new));
+        let keys = third.reader_keys("read").expect("a reader");
+        assert!(keys.epochs.contains_key(&old) && !keys.epochs.contains_key(&new));
         world.verify(&world.open("first"));
         // The next push has nothing to store again.
         let next = world.push(&mut second);
@@ -353,7 +355,8 @@ fn a_name_that_is_the_beginning_of_an_id_means_nobody() {
     // No builder gives such a name any more; one that did may have been there before, or belong to somebody else.
     let refused = first.rename_device(second, &printed, None).expect_err("refused");
     assert!(matches!(refused, VaultError::Write(WriteError::Name)), "{refused}");
-    first.keys.device_names.insert(second, printed.clone());
+    let Access::Reader(keys) = &mut first.keys else { panic!("a reader") };
+    keys.device_names.insert(second, printed.clone());
     assert!(matches!(first.find_device(&printed), Err(VaultError::WhichDevice { .. })));
     assert_eq!(first.find_device(&third.to_string()).expect("a whole id").id, third);
     // A machine that is called so keeps that in its name.

@@ -1,5 +1,6 @@
 //! An opened vault: its store, its roster, the keys that this device has, its logs and its index.
 mod accept;
+mod access;
 mod chunks;
 mod claims;
 mod elsewhere;
@@ -16,6 +17,8 @@ mod open;
 mod own;
 mod packs;
 mod pairing;
+#[cfg(test)]
+mod push_only;
 mod records;
 #[cfg(test)]
 mod requests;
@@ -37,7 +40,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crypto_backends::{Key, Provider};
-use vault_format::log::{EntryContent, EntryObject, Payload};
+use vault_format::log::{EntryContent, EntryObject, Payload, SourceRecord};
 use vault_format::roster::Capabilities;
 use vault_format::{
     DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectName, ObjectType, PackName, Scope, Suite,
@@ -48,6 +51,7 @@ pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
 pub use error::VaultError;
 pub(crate) use follow::Followed;
+pub(crate) use index::Loaded;
 pub use members::{
     DeviceInfo, DeviceKind, NewWords, ReplacedSlot, RevokedDevice, RevokedInfo, VoidEntry, WithheldEntry,
 };
@@ -61,10 +65,11 @@ pub use stores::{StoreConfig, StoreInfo, StoreTraffic, parse_store_id, store_id_
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
 use crate::log::{Log, LogEntry, LogReader, Opened, Refusal, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
-use crate::roster::{ReaderKeys, Roster};
+use crate::roster::Roster;
 use crate::stage::{dek, open_object};
 use crate::state::{Claims, Home, LogPin, VaultLock};
 use crate::store::Store;
+use access::Access;
 
 /// An opened vault.
 pub struct Vault {
@@ -95,10 +100,11 @@ pub struct Vault {
     is_borrowed: AtomicBool,
     records: records::Records,
     roster: Roster,
-    keys: ReaderKeys,
+    keys: Access,
     /// What a push seals under since the roster has changed under it.
     now: Mutex<now::Now>,
     packs_under: Mutex<now::PacksUnder>,
+    /// The domain that this device pushes to.
     domain: DomainKeys,
     /// Who this run acts as: the device of this machine, or a virtual one in an ephemeral run.
     device: DeviceKeys,
@@ -111,7 +117,10 @@ pub struct Vault {
     log: Log,
     /// When roster and logs were listed last, if this run held the vault then and has not pushed since.
     listed: Option<Instant>,
-    index: OnceLock<index::Loaded>,
+    /// Of the domain that this device pushes to.
+    index: OnceLock<Arc<index::Loaded>>,
+    /// Of other domains, each when it is first needed.
+    other_indexes: Mutex<BTreeMap<Domain, Arc<index::Loaded>>>,
     /// What claims of this push rest on.
     claims: Mutex<Claims>,
     /// The end of this device's own log, once this run has written to it: (identity, seq).
@@ -219,8 +228,8 @@ impl Vault {
 
     /// Finds what a person named: `latest`, `latest~2`, the beginning of an id, each with `:PATH` behind it or not.
     ///
-    /// `latest` goes by this device's own log first, then by the times that other devices claim: a clock that lies on one
-    /// device does not hide the snapshots of another.
+    /// `latest` goes by this device's own log first, then by the times that other devices claim, those of readers before those of
+    /// push-only devices: a clock that lies on one device does not hide the snapshots of another.
     pub fn resolve(&self, text: &str) -> Result<SnapshotRef, VaultError> {
         let (id, path) = match text.split_once(':') {
             Some((id, path)) => (id, Some(path.as_bytes().to_vec()).filter(|path| !path.is_empty())),
@@ -233,7 +242,8 @@ impl Vault {
         }
         snapshots.sort_by_key(|snapshot| {
             let own = snapshot.device == self.device.id;
-            (own, if own { snapshot.seq } else { 0 }, snapshot.time, snapshot.seq)
+            let reads = self.domain_of(snapshot.device).is_shared();
+            (own, reads, if own { snapshot.seq } else { 0 }, snapshot.time, snapshot.seq)
         });
         let found = resolve(&snapshots, id).map_err(|reason| match (reason, self.log.junk().len()) {
             (Unresolved::None, unread @ 1..) => VaultError::Unread(unread),
@@ -244,7 +254,11 @@ impl Vault {
 
     /// What devices are called: only readers know.
     pub fn name_of(&self, device: DeviceId) -> String {
-        self.keys.device_names.get(&device).cloned().unwrap_or_else(|| format!("{device:.8}"))
+        match self.keys.device_name(device) {
+            Some(name) => name.to_owned(),
+            None if device == self.device.id => self.device_name.clone(),
+            None => format!("{device:.8}"),
+        }
     }
 
     /// Hash that names objects.
@@ -267,7 +281,10 @@ impl Vault {
 
     /// The key of one sealed entry.
     pub(crate) fn entry_dek(&self, object: &EntryObject, stored: &[u8]) -> Option<Key> {
-        entry_dek(self.provider, &self.keys, object.header.domain, object, stored)
+        match entry_dek(self.provider, &self.keys, object.header.domain, object, stored) {
+            EntryDek::Is(dek) => Some(dek),
+            EntryDek::NotForUs | EntryDek::Unknown => None,
+        }
     }
 
     /// For tests that sign what no command writes yet.
@@ -280,14 +297,18 @@ impl Vault {
         &self.domain
     }
 
-    /// The keys of the ids of any domain.
-    pub(crate) fn id_keys(&self, domain: Domain, scope: Scope) -> crate::stage::IdKeys {
-        self.keys.domain(domain).id_keys(scope)
+    /// Reads chunks of this device's own domain.
+    pub(crate) fn chunks(&self, scope: Scope) -> Chunks<'_> {
+        Chunks::new(self, &self.domain, scope)
     }
 
-    /// Reads the chunks of a source.
-    pub(crate) fn chunks(&self, scope: Scope) -> Chunks<'_> {
-        Chunks::new(self, scope)
+    /// Reads the chunks of a source in a snapshot of `device`. A push-only device has a domain of its own, and names no other.
+    pub(crate) fn chunks_of(&self, device: DeviceId, source: &SourceRecord) -> Result<Chunks<'_>, VaultError> {
+        let keys = self.reader_keys("read snapshots")?;
+        if source.domain != self.domain_of(device) {
+            return Err(VaultError::ForeignDomain { device });
+        }
+        Ok(Chunks::new(self, &keys.domain(source.domain), source.scope))
     }
 
     /// Where local copies of this vault are kept.
@@ -324,13 +345,12 @@ impl Vault {
 
     /// Every device that holds or held `prune`: they may condemn and forget.
     pub(crate) fn collectors(&self) -> Vec<DeviceId> {
-        let devices = self.roster.devices.iter();
-        devices.filter(|(_, device)| device.capabilities.contains(Capabilities::PRUNE)).map(|(id, _)| *id).collect()
+        access::collectors(&self.roster).collect()
     }
 
     /// What the header of a pack must say, given its place.
     pub(crate) fn expected_pack(&self, pack: &PackName) -> Expected {
-        self.expected(if pack.tree { ObjectType::TreePack } else { ObjectType::DataPack }, pack.device)
+        self.expected(access::pack_type(pack.tree), pack.device)
     }
 
     fn expected(&self, object_type: ObjectType, writer: DeviceId) -> Expected {
@@ -346,10 +366,7 @@ impl Vault {
 
     /// The domain in which a device writes.
     fn domain_of(&self, device: DeviceId) -> Domain {
-        match self.roster.devices.get(&device) {
-            Some(known) if known.capabilities.is_push_only() => device.into(),
-            _ => Domain::SHARED,
-        }
+        access::domain_of(&self.roster, device)
     }
 
     /// The key of a pack's frames.
@@ -363,14 +380,15 @@ impl Vault {
 
     fn sealed_pack_dek(&self, header: &Header, clear: &[u8]) -> Result<Key, VaultError> {
         let epoch = self.epoch(header.epoch)?;
-        let secret = self.keys.kem_secret(header.epoch).ok_or(VaultError::NoEpoch { epoch: header.epoch })?;
+        let secret = self.reader_keys("open packs")?.kem_secret(header.epoch);
+        let secret = secret.ok_or(VaultError::NoEpoch { epoch: header.epoch })?;
         let shared = self.provider.kem.decapsulate(secret.expose(), &clear[vault_format::header::HEADER_LEN..])?;
         let psk = epoch.pusher(header.writer).kem_psk;
         Ok(crate::stage::sealed_dek(self.provider, &shared, &psk, clear))
     }
 
     fn epoch(&self, id: EpochId) -> Result<&crate::keys::EpochKeys, VaultError> {
-        self.keys.epochs.get(&id).ok_or(VaultError::NoEpoch { epoch: id })
+        self.reader_keys("open packs")?.epochs.get(&id).ok_or(VaultError::NoEpoch { epoch: id })
     }
 }
 
@@ -378,7 +396,7 @@ impl Vault {
 struct Reading<'a> {
     provider: &'static Provider,
     roster: &'a Roster,
-    keys: &'a ReaderKeys,
+    keys: &'a Access,
     own: DeviceId,
 }
 
@@ -398,7 +416,7 @@ impl LogReader for Reading<'_> {
     }
 
     fn name_of(&self, device: DeviceId) -> String {
-        self.keys.device_names.get(&device).cloned().unwrap_or_else(|| format!("{device:.8}"))
+        self.keys.device_name(device).map_or_else(|| format!("{device:.8}"), str::to_owned)
     }
 
     fn own(&self) -> DeviceId {
@@ -417,13 +435,13 @@ pub(crate) fn open_entry(
     device: DeviceId,
     object: &EntryObject,
     stored: &[u8],
-    dek_of: &dyn Fn(Domain) -> Option<Key>,
+    dek_of: &dyn Fn(Domain) -> EntryDek,
 ) -> Result<Opened, Refusal> {
     let not_now = |reason: &str| Refusal::for_now(reason);
     let member = roster.devices.get(&device).ok_or_else(|| not_now("its device is not in the roster"))?;
     // A device that was given `read` since wrote to its own domain before.
-    let is_own = member.capabilities.is_push_only() || object.header.domain == device.into();
-    let domain = if is_own { device.into() } else { Domain::SHARED };
+    let is_own = object.header.domain == device.into();
+    let domain = if is_own { device.into() } else { access::domain_of(roster, device) };
     let expected = Expected {
         suite: provider.suite,
         object_type: ObjectType::Entry,
@@ -449,7 +467,11 @@ pub(crate) fn open_entry(
     let body = match &object.content {
         EntryContent::Clear { body } => &stored[body.clone()],
         EntryContent::Sealed { .. } => {
-            let dek = dek_of(domain).ok_or_else(|| not_now("its epoch is unknown to this device"))?;
+            let dek = match dek_of(domain) {
+                EntryDek::Is(dek) => dek,
+                EntryDek::NotForUs => return Ok(Opened { identity, body: Some(LogEntry::sealed_body()) }),
+                EntryDek::Unknown => return Err(not_now("its epoch is unknown to this device")),
+            };
             match open_object(provider, signed, object.prefix_len, &dek, vault_format::limits::ENTRY_BODY) {
                 Ok(opened) => plain = opened,
                 Err(_) => return Ok(Opened { identity, body: None }),
@@ -460,21 +482,30 @@ pub(crate) fn open_entry(
     Ok(Opened { identity, body: object.body(body).ok() })
 }
 
+/// What a reader of logs has for a sealed entry.
+pub(crate) enum EntryDek {
+    /// The key of this entry, of no other.
+    Is(Key),
+    /// Its signature and its place can be verified, and what it says is not for this reader: a push-only device's view of a
+    /// reader's log.
+    NotForUs,
+    /// It should have the key and does not.
+    Unknown,
+}
+
 /// The key of one sealed entry: of no other, and it opens nothing but what the entry commits to.
 fn entry_dek(
     provider: &'static Provider,
-    keys: &ReaderKeys,
+    keys: &Access,
     domain: Domain,
     object: &EntryObject,
     stored: &[u8],
-) -> Option<Key> {
-    let epoch = keys.epochs.get(&object.header.epoch)?;
-    let pusher;
-    let key = if domain.is_shared() {
-        &epoch.log
-    } else {
-        pusher = epoch.pusher(DeviceId(domain.0));
-        &pusher.log
-    };
-    Some(dek(provider, key, &stored[..object.prefix_len], &object.header.salt))
+) -> EntryDek {
+    if keys.is_push_only() && domain.is_shared() {
+        return EntryDek::NotForUs;
+    }
+    match keys.log_key(object.header.epoch, domain) {
+        Some(key) => EntryDek::Is(dek(provider, &key, &stored[..object.prefix_len], &object.header.salt)),
+        None => EntryDek::Unknown,
+    }
 }

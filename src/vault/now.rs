@@ -10,9 +10,10 @@ use vault_format::name::roster_prefix;
 use vault_format::roster::Capabilities;
 use vault_format::{EpochId, Header, Identity, ObjectName};
 
+use super::access::{Access, Sealing};
 use super::records::Records;
 use super::{Vault, VaultError};
-use crate::keys::EpochKeys;
+use crate::roster::Roster;
 use crate::store::Listing;
 use crate::sync::lock;
 
@@ -28,8 +29,8 @@ pub(super) struct Now {
 
 /// The end of a newer roster.
 struct Newer {
-    epoch: EpochKeys,
-    heads: Vec<Identity>,
+    keys: Access,
+    roster: Roster,
 }
 
 /// Packs that were stored under each epoch by this run.
@@ -54,12 +55,16 @@ impl Vault {
         }
         let records = Records::fetch(self.provider, &self.store, &listing, &self.records)?;
         let roster = self.build_newer(&records)?;
-        let mut keys = roster.open_as(self.provider, &self.device)?;
+        let keys = Access::open(self.provider, &roster, &self.device)?;
+        if keys.is_push_only() != self.is_push_only() {
+            // What this run has made is of another domain.
+            return Err(VaultError::RightsChanged);
+        }
         if !roster.devices[&self.device.id].capabilities.contains(Capabilities::PUSH) {
             return Err(VaultError::NotAllowed { device: self.device.id, what: "push" });
         }
-        let epoch = roster.current_epoch.and_then(|id| keys.epochs.remove(&id)).ok_or(VaultError::NoCleanEpoch)?;
-        let newer = Some(Arc::new(Newer { epoch, heads: roster.heads }));
+        Sealing::of(&keys, &roster).ok_or(VaultError::NoCleanEpoch)?;
+        let newer = Some(Arc::new(Newer { keys, roster }));
         self.follow_records(&records);
         let mut now = lock(&self.now);
         (now.listing, now.newer) = (Some(listing), newer);
@@ -90,25 +95,23 @@ impl Vault {
     /// The epoch that everything is sealed under now.
     pub(crate) fn epoch_now(&self) -> Option<EpochId> {
         let now = lock(&self.now);
-        now.newer.as_ref().map(|newer| newer.epoch.id).or(self.keys.current_epoch().map(|epoch| epoch.id))
+        now.newer.as_ref().map_or_else(|| self.keys.current(), |newer| newer.keys.current())
     }
 
     /// Seals something under that epoch.
     pub(super) fn with_epoch<T>(
         &self,
-        seal: impl FnOnce(&EpochKeys) -> Result<T, VaultError>,
+        seal: impl FnOnce(&Sealing<'_>) -> Result<T, VaultError>,
     ) -> Result<T, VaultError> {
         let newer = lock(&self.now).newer.clone();
-        match newer {
-            Some(newer) => seal(&newer.epoch),
-            None => seal(self.keys.current_epoch().ok_or(VaultError::NoCleanEpoch)?),
-        }
+        let (keys, roster) = newer.as_ref().map_or((&self.keys, &self.roster), |newer| (&newer.keys, &newer.roster));
+        seal(&Sealing::of(keys, roster).ok_or(VaultError::NoCleanEpoch)?)
     }
 
     /// The roster's heads as this run has seen them last.
     pub(super) fn heads_now(&self) -> Vec<Identity> {
         let newer = lock(&self.now).newer.clone();
-        newer.map_or_else(|| self.roster.heads.clone(), |newer| newer.heads.clone())
+        newer.map_or_else(|| self.roster.heads.clone(), |newer| newer.roster.heads.clone())
     }
 
     /// Packs of this run that are sealed under an epoch that has ended since.

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, Identity, Suite, Time, VaultId};
+use vault_format::{DeviceId, Identity, Suite, Time, VaultId};
 
+use super::access::{Access, logs_of};
 use super::elsewhere::Elsewhere;
 use super::pairing::complete;
 use super::records::Records;
@@ -19,11 +20,9 @@ use super::stores::{id_in, kind_number};
 use super::{Other, Reading, StoreConfig, Vault, VaultError};
 use crate::Trouble;
 use crate::keys::{DeviceKeys, Passphrase, SlotSecret, Words};
-use crate::log::{Known, Local, Log, LogError, LogListing, Missing, Refused};
+use crate::log::{Known, Local, Log, LogEntry, LogError, LogListing, Missing, Refused};
 use crate::parallel;
-use crate::roster::{
-    EnrollOptions, FoundingOptions, ReaderKeys, Roster, RosterError, UnlockError, enroll, found, unlock,
-};
+use crate::roster::{EnrollOptions, FoundingOptions, Roster, RosterError, UnlockError, enroll, found, unlock};
 use crate::state::{DeviceState, Home, LogPin, Pins};
 use crate::store::{Listing, OpenMode, RETRY_MAX_TIME, Store, StoreError, StoreOptions, StoreUrl, StoreVerdict};
 use crate::sync::lock;
@@ -228,7 +227,7 @@ impl Vault {
             label,
             own,
             founded.roster,
-            founded.keys,
+            Access::Reader(founded.keys),
             founded.device,
             options.device_name,
             options.home,
@@ -427,13 +426,22 @@ impl Vault {
         };
         let pins = options.home.pins(id)?;
         let provider = rustcrypto::provider();
-        let known = options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
-        let ends = match options.purpose {
+        let mut known = known_entries(options.home, id);
+        let mut ends = match options.purpose {
             Purpose::Check => Known::default(),
             Purpose::Read | Purpose::Push => Known::of(known.iter()),
         };
         let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
-        let (roster, logs) = parallel::both(|| store.list(&roster_prefix()), || LogListing::read(&store, &ends));
+        // Whose logs this device may list, the roster says. That of a reader does not change, so both are listed at once.
+        let reads_all = old.claimed_capabilities(state.keys.id).is_some_and(|known| !known.is_push_only());
+        let (roster, logs) = match reads_all {
+            true => {
+                let read_logs = || LogListing::read(&store, None, &ends);
+                let (roster, logs) = parallel::both(|| store.list(&roster_prefix()), read_logs);
+                (roster, Some(logs))
+            }
+            false => (store.list(&roster_prefix()), None),
+        };
         let elsewhere = Elsewhere::new(&store, &others);
         let mut records = Records::fetch(provider, &store, &roster?, &old)?;
         records.mend(provider, &elsewhere);
@@ -458,7 +466,8 @@ impl Vault {
             }
         }
         check_readable(&roster)?;
-        let keys = roster.open_as(provider, &state.keys)?;
+        let keys = Access::open(provider, &roster, &state.keys)?;
+        let only = logs_of(&roster, state.keys.id);
         let follows = options.accept_loss || follows(&roster, &keys, &place);
         let accept = options.accept_rollback && !follows;
         if let Some(head) = rolled_back.filter(|_| !follows && !accept) {
@@ -467,25 +476,42 @@ impl Vault {
         let own = state.keys.id;
         let reading = Reading { provider, roster: &roster, keys: &keys, own };
         let pinned = pinned(&pins);
-        let logs = logs?;
+        let logs = match logs {
+            Some(logs) if only.is_none() => logs?,
+            _ => {
+                if only.is_none() && known.iter().any(LogEntry::is_for_others) {
+                    // It could only push then, and reads everything now.
+                    (known, ends) = (Vec::new(), Known::default());
+                }
+                LogListing::read(&store, only.as_ref(), &ends)?
+            }
+        };
         let refused = match options.purpose {
             Purpose::Check => Refused::default(),
             _ => options.home.refused(id).map_or_else(Refused::default, |plain| Refused::unpack(plain.expose())),
         };
-        let known_again =
-            || options.home.log_cache(id).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()));
+        let known_again = || {
+            let entries = known_entries(options.home, id);
+            entries.into_iter().filter(|entry| only.is_some() || !entry.is_for_others()).collect()
+        };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
         let local =
             |known, accept| Local { known, pins: &pinned, refused: refused.clone(), accept, ..Local::default() };
         let (mut log, behind) = match Log::read(&get, &reading, logs, local(known, accept)) {
             Err(LogError::Missing(_)) if follows => {
-                let (log, behind) =
-                    Log::read_lagging(&get, &reading, LogListing::read_whole(&store)?, known_again(), &pinned)?;
+                let (log, behind) = Log::read_lagging(
+                    &get,
+                    &reading,
+                    LogListing::read_whole(&store, only.as_ref())?,
+                    known_again(),
+                    &pinned,
+                )?;
                 (log, Some(behind))
             }
             Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
                 // Another store may still show what this one does not.
-                let all = elsewhere.list_logs(LogListing::read_whole(&store)?);
+                let all = LogListing::read_whole(&store, only.as_ref())?;
+                let all = elsewhere.list_logs(all, only.as_ref());
                 let log = Log::read(&get, &reading, all, local(known_again(), false))?;
                 elsewhere.note(format!(
                     "{} log entries that the store no longer shows were read from others",
@@ -503,7 +529,12 @@ impl Vault {
         // Another device may have written between the listing of one log and of another.
         if put_back > 0 || !log.hearsay().is_empty() {
             let known = if put_back > 0 { known_again() } else { log.entries().cloned().collect() };
-            log = Log::read(&get, &reading, LogListing::read_whole(&store)?, local(known, accept || follows))?;
+            log = Log::read(
+                &get,
+                &reading,
+                LogListing::read_whole(&store, only.as_ref())?,
+                local(known, accept || follows),
+            )?;
         }
         let notes = elsewhere.into_notes();
         let mut vault = Self::assemble(
@@ -578,14 +609,15 @@ impl Vault {
         if let Some(head) = options.seen.iter().find(|head| !roster.knows(**head)) {
             return Err(VaultError::RosterRolledBack { head: *head });
         }
-        let keys = roster.open_as(provider, &unlocked.device)?;
-        let logs = LogListing::read_whole(&store)?;
+        let keys = Access::open(provider, &roster, &unlocked.device)?;
+        let only = logs_of(&roster, unlocked.device.id);
+        let logs = LogListing::read_whole(&store, only.as_ref())?;
         let accept = options.accept_rollback;
         let reading = Reading { provider, roster: &roster, keys: &keys, own: unlocked.device.id };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
         let mut log = match Log::read(&get, &reading, logs, Local { accept, ..Local::default() }) {
             Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
-                let all = elsewhere.list_logs(LogListing::read_whole(&store)?);
+                let all = elsewhere.list_logs(LogListing::read_whole(&store, only.as_ref())?, only.as_ref());
                 let log = Log::read(&get, &reading, all, Local::default())?;
                 elsewhere
                     .note(format!("{} log entries that the store does not show were read from others", missing.len()));
@@ -599,7 +631,7 @@ impl Vault {
             log = Log::read(
                 &get,
                 &reading,
-                LogListing::read_whole(&store)?,
+                LogListing::read_whole(&store, only.as_ref())?,
                 Local { known, accept, ..Local::default() },
             )?;
         }
@@ -656,7 +688,7 @@ impl Vault {
         let enrolled = enroll(
             self.provider,
             &self.roster,
-            &self.keys,
+            self.reader_keys("add devices")?,
             &self.device,
             &EnrollOptions { name, capabilities, time: crate::now() },
         )?;
@@ -668,7 +700,8 @@ impl Vault {
         self.records = Records::fetch(self.provider, &self.store, &listing, &self.records)?;
         self.roster = Roster::build(self.provider, self.records.all(), Some(self.roster.vault))
             .map_err(|error| VaultError::NoVault { url: self.url.clone(), error })?;
-        self.keys = self.roster.open_as(self.provider, &enrolled.device)?;
+        self.keys = Access::open(self.provider, &self.roster, &enrolled.device)?;
+        self.domain = self.keys.own_domain();
         self.device = enrolled.device;
         self.ephemeral = false;
         self.enrolled_now = true;
@@ -682,7 +715,7 @@ impl Vault {
         url: String,
         records: Records,
         roster: Roster,
-        keys: ReaderKeys,
+        keys: Access,
         device: DeviceKeys,
         device_name: String,
         home: &Arc<Home>,
@@ -693,10 +726,10 @@ impl Vault {
         if !roster.void.is_empty() {
             notes.push(format!("{} roster records do not count; 'zvault devices' names them", roster.void.len()));
         }
-        if !keys.disputed.is_empty() {
+        if !keys.disputed().is_empty() {
             notes.push(format!(
                 "{} roster records have other keys for this device than an admin's, and were not believed",
-                keys.disputed.len()
+                keys.disputed().len()
             ));
         }
         if roster.settings.values().any(|setting| !setting.lost.is_empty()) {
@@ -725,7 +758,7 @@ impl Vault {
                 None
             }
         });
-        let domain = keys.domain(Domain::SHARED);
+        let domain = keys.own_domain();
         let place = StoreConfig::unnamed(&url);
         // A copy beside a folder would only take space.
         let copies = cache.as_ref().filter(|_| store.folder().is_none()).map(|cache| cache.join("packs"));
@@ -761,6 +794,7 @@ impl Vault {
             log,
             listed: None,
             index: OnceLock::new(),
+            other_indexes: Mutex::default(),
             claims: Mutex::default(),
             own_end: Mutex::default(),
             written: Mutex::default(),
@@ -818,11 +852,17 @@ impl Vault {
     /// Reads roster and logs again: what other devices did since. Costs two lists at once, and what is new.
     pub(super) fn refresh(&mut self) -> Result<(), VaultError> {
         let known = Known::of(self.log.entries());
-        let (roster, logs) =
-            parallel::both(|| self.store.list(&roster_prefix()), || LogListing::read(&self.store, &known));
+        let only = logs_of(&self.roster, self.device.id);
+        let read_logs = || LogListing::read(&self.store, only.as_ref(), &known);
+        let (roster, mut logs) = parallel::both(|| self.store.list(&roster_prefix()), read_logs);
         let roster = roster?;
         if !self.records.are_those_of(self.provider, &roster) {
             self.refresh_roster(&roster)?;
+            let now = logs_of(&self.roster, self.device.id);
+            if now != only {
+                // Who may condemn what this device relies on is new to it.
+                logs = LogListing::read(&self.store, now.as_ref(), &known);
+            }
         }
         let known = self.log.entries().cloned().collect();
         let (roster, own) = (&self.roster, self.device.id);
@@ -840,7 +880,12 @@ impl Vault {
         let roster = self.build_newer(&records)?;
         if roster.heads != self.roster.heads {
             check_readable(&roster)?;
-            self.keys = roster.open_as(self.provider, &self.device)?;
+            let keys = Access::open(self.provider, &roster, &self.device)?;
+            if keys.is_push_only() != self.keys.is_push_only() {
+                // What this run has made is of another domain.
+                return Err(VaultError::RightsChanged);
+            }
+            self.keys = keys;
         }
         self.follow_records(&records);
         (self.roster, self.records) = (roster, records);
@@ -860,6 +905,11 @@ impl Vault {
     }
 }
 
+/// The entries that were verified in earlier runs.
+fn known_entries(home: &Home, vault: VaultId) -> Vec<LogEntry> {
+    home.log_cache(vault).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()))
+}
+
 /// The heads that this device has seen.
 fn pinned(pins: &Pins) -> Vec<Missing> {
     let heads = pins.logs.iter().flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, pin)));
@@ -876,7 +926,7 @@ fn pinned(pins: &Pins) -> Vec<Missing> {
 
 /// Whether the roster says that another store is the primary: this one may lag behind it, and that is no rollback (rule
 /// S-3).
-fn follows(roster: &Roster, keys: &ReaderKeys, place: &StoreConfig) -> bool {
+fn follows(roster: &Roster, keys: &Access, place: &StoreConfig) -> bool {
     let id = id_in(roster, keys, place);
     id.is_some() && roster.stores.len() > 1 && id != roster.primary_store()
 }

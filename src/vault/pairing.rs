@@ -22,7 +22,8 @@ impl Vault {
     /// Writes the roster record that adds a device. An `Ok` means that the store shows it.
     pub(crate) fn admit(&mut self, options: &AdmitOptions<'_>) -> Result<Identity, VaultError> {
         self.refresh_to_invite()?;
-        let record = admit(self.provider, &self.roster, &self.keys, &self.device, options)?;
+        let keys = self.reader_keys("take in another device")?;
+        let record = admit(self.provider, &self.roster, keys, &self.device, options)?;
         let signed_len = RecordObject::parse(&record.bytes)?.signed_len;
         let identity = Identity(self.hash(&record.bytes[..signed_len]));
         self.store.put(&record.name, Bytes::from(record.bytes))?;

@@ -8,7 +8,8 @@
 
 use crypto_backends::{Provider, SecretBytes};
 use vault_format::name::ObjectName;
-use vault_format::{ObjectHash, limits};
+use vault_format::roster::{Capabilities, Op, Record, RecordObject};
+use vault_format::{DeviceId, ObjectHash, limits};
 
 use super::VaultError;
 use super::elsewhere::Elsewhere;
@@ -69,6 +70,18 @@ impl Records {
     /// What a vault's roster is built from.
     pub(super) fn all(&self) -> &[(ObjectName, Vec<u8>)] {
         &self.0
+    }
+
+    /// What a device was added to do, as these say without proof: decides which lists are asked for at once, and nothing else.
+    pub(super) fn claimed_capabilities(&self, device: DeviceId) -> Option<Capabilities> {
+        self.0.iter().find_map(|(_, bytes)| {
+            let object = RecordObject::parse(bytes).ok()?;
+            let record = Record::parse(&bytes[object.body], object.header.suite).ok()?;
+            record.ops.iter().find_map(|op| match op {
+                Op::Add { id, capabilities, .. } if *id == device => Some(*capabilities),
+                _ => None,
+            })
+        })
     }
 
     /// Whether these are exactly the sound records that a listing shows: then there is nothing new in it.

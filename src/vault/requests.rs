@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
 use object_store::memory::InMemory;
+use vault_format::Domain;
 use vault_format::log::IndexName;
 use vault_format::name::ObjectName;
 use vault_format::pack::ChunkType;
@@ -161,14 +162,14 @@ fn the_tables_of_several_chunks_are_read_together() {
     }
     world.push("home", Some("cache"), &world.at("source"));
     let vault = world.open("home", None, Purpose::Read);
-    let tables = vault.tables().deltas.into_iter();
+    let tables = vault.tables(Domain::SHARED).deltas.into_iter();
     let tables = tables.map(|table| vault.open_table(table).expect("opens"));
     let ids: Vec<_> = tables.filter(|table| !table.packs[0].name.tree).map(|table| table.rows[0].id).collect();
     assert!(ids.len() >= 3, "{}", ids.len());
-    let (seen, _) = world.cost(|_| vault.locate_soon(&ids).expect("looked up"));
+    let (seen, _) = world.cost(|_| vault.locate_soon(Domain::SHARED, &ids).expect("looked up"));
     assert_eq!(seen.gets, ids.len() as u64, "{seen:?}");
     assert!(seen.most_at_once >= 2, "{seen:?}");
-    let found = |id| !vault.locate(id, ChunkType::File).expect("looked up").is_empty();
+    let found = |id| !vault.locate(Domain::SHARED, id, ChunkType::File).expect("looked up").is_empty();
     let (seen, _) = world.cost(|_| assert!(ids.iter().all(found)));
     assert_eq!(seen.gets, 0, "{seen:?}");
 }

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use vault_format::name::logs_prefix;
 use vault_format::{Identity, ObjectName, Time};
 
+use super::access::logs_of;
 use super::{Other, StoreConfig, Vault};
+use crate::log::LogListing;
 use crate::parallel;
 use crate::store::{Store, StoreError};
 
@@ -83,7 +84,8 @@ impl Vault {
 
     /// Entries that are known and that a store does not list, and those of known devices that only it lists.
     fn compare_logs(&self, store: &Store) -> Result<(u64, u64), StoreError> {
-        let listed: HashSet<ObjectName> = store.list(&logs_prefix())?.objects.into_iter().map(|o| o.name).collect();
+        let listing = LogListing::read_whole(store, logs_of(&self.roster, self.device.id).as_ref())?;
+        let listed: HashSet<ObjectName> = listing.objects().iter().map(|object| object.name).collect();
         let known: HashSet<ObjectName> = self
             .log
             .entries()

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use vault_format::name::{deltas_prefix, logs_prefix, packs_prefix, roster_prefix, shards_prefix};
 use vault_format::{DeviceId, Identity, ObjectName, Time};
 
+use super::access::Access;
 use super::open::try_store;
 use super::{Vault, VaultError};
 use crate::parallel;
 use crate::roster::Store as StoreRecord;
-use crate::roster::{ReaderKeys, Roster, StoreChange, StoreId, change_stores, new_store_id};
+use crate::roster::{Roster, StoreChange, StoreId, change_stores, new_store_id};
 use crate::state::{Cursor, Cursors, LogPin};
 use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl, Traffic};
 
@@ -137,7 +138,7 @@ impl Vault {
         };
         let stores = self.roster.stores.iter().map(|(id, store)| StoreInfo {
             id: *id,
-            url: self.keys.store_urls.get(id).cloned(),
+            url: self.keys.store_url(id).map(str::to_owned),
             primary: store.primary,
             name: name_of(*id),
         });
@@ -166,7 +167,7 @@ impl Vault {
     /// Takes a store off the roster's list: never the primary. Needs an admin. What is stored there stays.
     pub fn remove_store(&mut self, id: StoreId) -> Result<(), VaultError> {
         self.check_hearsay()?;
-        let named = || self.keys.store_urls.get(&id).cloned().unwrap_or_else(|| store_id_text(&id));
+        let named = || self.keys.store_url(&id).map_or_else(|| store_id_text(&id), str::to_owned);
         match self.roster.stores.get(&id) {
             None => return Err(VaultError::UnknownStore { url: named() }),
             Some(store) if store.primary => return Err(VaultError::RemovesPrimary { url: named() }),
@@ -251,7 +252,7 @@ impl Vault {
         }
         Err(VaultError::NotPrimary {
             url: self.url.clone(),
-            primary: self.keys.store_urls.get(&primary).cloned().unwrap_or_else(|| "another store".into()),
+            primary: self.keys.store_url(&primary).unwrap_or("another store").to_owned(),
             id: store_id_text(&primary),
         })
     }
@@ -348,7 +349,8 @@ impl Vault {
     }
 
     fn write_stores(&mut self, changes: &[StoreChange]) -> Result<(), VaultError> {
-        let record = change_stores(self.provider, &self.roster, &self.keys, &self.device, changes, crate::now())?;
+        let keys = self.reader_keys("change the vault's stores")?;
+        let record = change_stores(self.provider, &self.roster, keys, &self.device, changes, crate::now())?;
         self.store.put(&record.name, Bytes::from(record.bytes))?;
         let listing = self.store.list(&roster_prefix())?;
         self.refresh_roster(&listing)?;
@@ -357,12 +359,8 @@ impl Vault {
 }
 
 /// The id that a roster has for a configured store: the one that was said, or that of its URL.
-pub(super) fn id_in(roster: &Roster, keys: &ReaderKeys, config: &StoreConfig) -> Option<StoreId> {
-    let by_url = || {
-        let url = config.plain_url();
-        let mut listed = keys.store_urls.iter().filter(|(id, _)| roster.stores.contains_key(*id));
-        listed.find(|(_, known)| **known == url).map(|(id, _)| *id)
-    };
+pub(super) fn id_in(roster: &Roster, keys: &Access, config: &StoreConfig) -> Option<StoreId> {
+    let by_url = || keys.store_at(&config.plain_url(), |id| roster.stores.contains_key(id));
     config.id.or_else(by_url).filter(|id| roster.stores.contains_key(id))
 }
 

@@ -139,7 +139,7 @@ fn table_named_by_two_devices() {
     say_set(&mut hostile, set.shards.clone());
     let fresh = world.open(HONEST, false);
     fresh.index().expect("loaded");
-    assert_eq!(fresh.tables().merged_by, Some(merger));
+    assert_eq!(fresh.tables(Domain::SHARED).merged_by, Some(merger));
     let latest = fresh.resolve("latest").expect("a snapshot").info.id;
     assert!(fresh.parent_content_counts(Some(latest)));
     world.restores();
@@ -166,7 +166,7 @@ fn a_lost_delta_holds_back_its_own_device_alone() {
     let set = newest_set(&honest, own);
     assert!(set.frontier.contains_key(&own) && !set.frontier.contains_key(&hostile.device_id()));
     // What cannot be found now may be found again: neither it nor what came after it is forgotten.
-    let deltas: Vec<_> = honest.tables().deltas.iter().map(|name| name.hash).collect();
+    let deltas: Vec<_> = honest.tables(Domain::SHARED).deltas.iter().map(|name| name.hash).collect();
     assert!(deltas.contains(&ObjectHash([7; 32])) && deltas.contains(&later), "{deltas:?}");
     world.restores();
     // And the next merge does not wait for them, nor is there one at every push.
@@ -187,7 +187,7 @@ fn a_set_that_lost_a_shard_leaves_the_one_before() {
     world.restores();
     let fresh = world.open(HONEST, false);
     fresh.index().expect("loaded");
-    assert_eq!(fresh.tables().merged_by, Some(honest.device_id()));
+    assert_eq!(fresh.tables(Domain::SHARED).merged_by, Some(honest.device_id()));
     merge(&mut world, &mut honest);
     // An honest one as well: its deltas are still there.
     for (device, set) in sets_of(&honest) {

@@ -13,7 +13,7 @@ use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash
 
 use super::index::Tables;
 use super::now::PacksUnder;
-use super::{Vault, VaultError};
+use super::{Vault, VaultError, access};
 use crate::Trouble;
 use crate::index::{Delta, MAX_DELTAS, MAX_DELTAS_OF_ANOTHER_SET, TableInfo, merge_plan, merge_tables};
 use crate::log::LogEntry;
@@ -38,6 +38,7 @@ impl Vault {
         *lock(&self.own_end) = None;
         // Claims, rows and condemned packs of an earlier push or of before the refresh count no longer.
         self.index.take();
+        lock(&self.other_indexes).clear();
         *lock(&self.unusable_tables) = Default::default();
         lock(&self.journal).clear();
         *lock(&self.packs_under) = PacksUnder::default();
@@ -47,7 +48,7 @@ impl Vault {
 
     fn check_push(&self) -> Result<(), VaultError> {
         self.check_pusher()?;
-        self.keys.current_epoch().map(|_| ()).ok_or(VaultError::NoCleanEpoch)
+        self.keys.current().map(|_| ()).ok_or(VaultError::NoCleanEpoch)
     }
 
     fn check_pusher(&self) -> Result<(), VaultError> {
@@ -77,10 +78,10 @@ impl Vault {
     }
 
     fn pack_keys(&self, tree: bool) -> Result<PackKeys, VaultError> {
-        let object_type = if tree { ObjectType::TreePack } else { ObjectType::DataPack };
-        self.with_epoch(|epoch| {
-            let header = self.header(object_type, epoch.id, Mode::Symmetric)?;
-            Ok(PackKeys::symmetric(self.provider, header, &epoch.data)?)
+        let mode = if self.is_push_only() { Mode::Sealed } else { Mode::Symmetric };
+        self.with_epoch(|sealing| {
+            let header = self.header(access::pack_type(tree), sealing.epoch, mode)?;
+            sealing.pack(self.provider, header)
         })
     }
 
@@ -92,7 +93,7 @@ impl Vault {
         let bytes = (pack.name.tree || self.has_followers()).then(|| pack.bytes.clone());
         let stored = self.store.put_pack(pack)?;
         if let Some(bytes) = bytes {
-            if stored.name().tree {
+            if stored.name().tree && !self.is_push_only() {
                 self.tree_packs.keep(&stored.name(), &bytes);
             }
             self.follow(stored.name().into(), &bytes);
@@ -127,6 +128,14 @@ impl Vault {
         Ok(kept.into_iter().chain(renewed).collect())
     }
 
+    /// Whether what was stored is to count from now on, before the push ends: when a delta would be full, and on a push-only device
+    /// sooner, because what is stored and not named is stored again by the push after an interrupted one.
+    pub(crate) fn is_time_for_progress(&self) -> Result<bool, VaultError> {
+        let index = self.index()?;
+        let most = if self.is_push_only() { UNNAMED_PACKS } else { usize::MAX };
+        Ok(self.progress_after_each_pack || index.delta_is_full() || index.unnamed_packs() >= most)
+    }
+
     /// Says that a push has come so far: what it stored counts from now on, whether it ends or not (GC-9).
     pub(crate) fn append_progress(&self, deltas: &[NewDelta]) -> Result<(), VaultError> {
         if !deltas.is_empty() {
@@ -158,7 +167,7 @@ impl Vault {
 
     /// An entry names these packs now. Others are on their way, and stay in the journal.
     fn strike_from_journal(&self, deltas: &[NewDelta]) -> Result<(), VaultError> {
-        if self.ephemeral {
+        if !self.has_journal() {
             return Ok(());
         }
         let named: HashSet<_> =
@@ -173,7 +182,7 @@ impl Vault {
     }
 
     fn clear_journal(&self) -> Result<(), VaultError> {
-        if self.ephemeral {
+        if !self.has_journal() {
             return Ok(());
         }
         lock(&self.journal).clear();
@@ -229,9 +238,13 @@ impl Vault {
 
     /// Merges index deltas into shards when there are too many, in a bounded piece: what was merged before stays as it is.
     pub(crate) fn merge_deltas(&mut self) -> Result<bool, VaultError> {
+        // An entry that names shards counts only from a device that may read.
+        if self.is_push_only() {
+            return Ok(false);
+        }
         // A table that cannot be opened is noted, and is no part of the next attempt.
         let (frontier, plan, merge) = loop {
-            let tables = self.tables();
+            let tables = self.tables(Domain::SHARED);
             let (frontier, deltas) = self.mergeable(&tables);
             // Whoever merges rewrites what others have merged: who did it last goes on, as long as that is soon.
             let other = tables.merged_by.is_some_and(|device| device != self.device.id);
@@ -292,7 +305,7 @@ impl Vault {
 
     /// Takes packs of an interrupted push into the index again. Their own footers say what they hold.
     pub(crate) fn find_interrupted(&self) -> Result<u64, VaultError> {
-        if self.ephemeral {
+        if !self.has_journal() {
             return Ok(0);
         }
         let Some(journal) = self.home.journal(self.id())? else { return Ok(0) };
@@ -354,11 +367,17 @@ impl Vault {
         Ok(Some(self.store.confirm_pack(*name, size, segments)?))
     }
 
+    /// What the next push finds by its name it must open: a push-only device has nothing of a pack that no entry names, which is
+    /// why it writes `progress` more often ([`Self::is_time_for_progress`]).
+    fn has_journal(&self) -> bool {
+        !self.ephemeral && !self.is_push_only()
+    }
+
     /// Written whole for each pack, which is quadratic only until the next `progress` entry: a delta is full at 80,000 rows, and
     /// chunks of 128 KiB on average make 125 of them a pack, 16 MiB. So the journal names about 640 packs in 21 KB at most,
     /// and 10,000 packs, 160 GB, cost 103 MB of it, 0.06 %.
     fn note_in_journal(&self, pack: PackName) -> Result<(), VaultError> {
-        if self.ephemeral {
+        if !self.has_journal() {
             return Ok(());
         }
         let mut journal = lock(&self.journal);
@@ -366,12 +385,12 @@ impl Vault {
         Ok(self.home.set_journal(self.provider, self.id(), &SecretBytes::new(journal.clone()))?)
     }
 
-    fn seal_table(&self, object_type: ObjectType, plain: &[u8]) -> Result<(EpochId, Vec<u8>), VaultError> {
-        self.with_epoch(|epoch| {
-            let header = self.header(object_type, epoch.id, Mode::Symmetric)?;
-            let dek = dek(self.provider, &epoch.index, &header.encode(), &header.salt);
+    pub(super) fn seal_table(&self, object_type: ObjectType, plain: &[u8]) -> Result<(EpochId, Vec<u8>), VaultError> {
+        self.with_epoch(|sealing| {
+            let header = self.header(object_type, sealing.epoch, Mode::Symmetric)?;
+            let dek = dek(self.provider, &sealing.index(header.domain)?, &header.encode(), &header.salt);
             // Ids do not compress.
-            Ok((epoch.id, seal_object(self.provider, &header, &[], &dek, plain, None, 0)?))
+            Ok((sealing.epoch, seal_object(self.provider, &header, &[], &dek, plain, None, 0)?))
         })
     }
 
@@ -379,13 +398,14 @@ impl Vault {
         let mut salt = [0; 32];
         self.provider.random.fill(&mut salt)?;
         let writer: DeviceId = self.device.id;
-        let domain = Domain::SHARED;
+        let domain = self.domain.domain;
         Ok(Header { suite: self.provider.suite, object_type, mode, vault: self.id(), epoch, domain, writer, salt })
     }
 
     /// Seals and signs an entry that follows all open heads of this device's log.
-    fn entry(&self, time: Time, payload: Payload, deltas: &[NewDelta]) -> Result<NewEntry, VaultError> {
-        let others = self.log.devices().filter(|device| *device != self.device.id);
+    pub(super) fn entry(&self, time: Time, payload: Payload, deltas: &[NewDelta]) -> Result<NewEntry, VaultError> {
+        // What a push-only device says of others counts for nobody.
+        let others = self.log.devices().filter(|device| *device != self.device.id && !self.is_push_only());
         let body = Body {
             time,
             roster_heads: self.heads_now(),
@@ -413,10 +433,10 @@ impl Vault {
             }
         };
         let plain = body.encode()?;
-        let mut bytes = self.with_epoch(|epoch| {
-            let header = self.header(ObjectType::Entry, epoch.id, Mode::Symmetric)?;
+        let mut bytes = self.with_epoch(|sealing| {
+            let header = self.header(ObjectType::Entry, sealing.epoch, Mode::Symmetric)?;
             let prefix = entry_prefix(&header, seq, &prev);
-            let dek = dek(self.provider, &epoch.log, &prefix, &header.salt);
+            let dek = dek(self.provider, &sealing.log(header.domain)?, &prefix, &header.salt);
             let extra = &prefix[vault_format::header::HEADER_LEN..];
             let reserve = self.provider.suite.signature_len();
             Ok(seal_object(self.provider, &header, extra, &dek, &plain, Some(ENTRY_LEVEL), reserve)?)
@@ -484,6 +504,9 @@ fn journal_line(pack: &PackName) -> [u8; JOURNAL_LINE] {
     line
 }
 
+/// Packs that an interrupted push of a push-only device may have stored in vain: 512 MiB. Each time costs a delta and an entry,
+/// of 16 KiB or more together.
+const UNNAMED_PACKS: usize = 32;
 /// A kind byte and a hash.
 const JOURNAL_LINE: usize = 33;
 /// Bodies are small text and numbers.

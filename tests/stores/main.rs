@@ -12,10 +12,14 @@ mod machine;
 mod matrix;
 mod pairing;
 mod place;
+mod push_only;
 mod refused;
 #[allow(dead_code)]
 #[path = "../it/runner.rs"]
 mod runner;
 mod servers;
 mod several;
+#[allow(dead_code)]
+#[path = "../it/flow/sponsor.rs"]
+mod sponsor;
 mod suite;
