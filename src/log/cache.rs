@@ -1,14 +1,14 @@
 //! Verified entries, kept between runs: an entry is fetched and verified once.
 //!
 //! ```text
-//! "LOGS" 2 | (device 16 | seq u64 | identity 32 | object 32 | first seen i64 | fault u8 | prev_count u8 | prev 32... |
+//! "LOGS" 3 | (device 16 | seq u64 | identity 32 | object 32 | first seen i64 | is_own_domain u8 | fault u8 | prev_count u8 | prev 32... |
 //!             body_len u32 | body)...
 //! ```
 //!
 //! The file is sealed under the state key. One that cannot be read costs a fresh look at the store and nothing else.
 
 use vault_format::log::Body;
-use vault_format::{DeviceId, Identity, ObjectHash, Time};
+use vault_format::{DeviceId, Domain, Identity, ObjectHash, Time};
 
 use super::{Fault, Log, LogEntry};
 
@@ -26,6 +26,7 @@ impl Log {
             out.extend_from_slice(&entry.identity.0);
             out.extend_from_slice(&entry.object.0);
             out.extend_from_slice(&entry.first_seen.secs.to_le_bytes());
+            out.push(u8::from(!entry.domain.is_shared()));
             out.push(entry.fault.map_or(0, Fault::number));
             out.push(entry.prev.len() as u8);
             entry.prev.iter().for_each(|prev| out.extend_from_slice(&prev.0));
@@ -55,6 +56,10 @@ fn unpack_one(rest: &mut &[u8]) -> Option<LogEntry> {
     let identity = Identity(take(rest)?);
     let object = ObjectHash(take(rest)?);
     let first_seen = Time { secs: i64::from_le_bytes(take(rest)?), nanos: 0 };
+    let domain = match take(rest)? {
+        [0] => Domain::SHARED,
+        [_] => device.into(),
+    };
     let fault = match take(rest)? {
         [0] => None,
         [number] => Some(Fault::from_number(number)?),
@@ -65,7 +70,7 @@ fn unpack_one(rest: &mut &[u8]) -> Option<LogEntry> {
     let (body, after) = rest.split_at_checked(len)?;
     *rest = after;
     let body = if body.is_empty() { LogEntry::sealed_body() } else { Body::parse(body).ok()? };
-    Some(LogEntry { device, seq, identity, prev, object, body, first_seen, fault })
+    Some(LogEntry { device, seq, identity, prev, object, domain, body, first_seen, fault })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -74,4 +79,4 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*head)
 }
 
-const MAGIC: &[u8] = b"LOGS\x02";
+const MAGIC: &[u8] = b"LOGS\x03";

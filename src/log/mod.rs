@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use thiserror::Error;
 use vault_format::log::{Accepted, Body, EntryRef, Heads, Payload};
 use vault_format::name::PackName;
-use vault_format::{DeviceId, FormatError, Identity, ObjectHash, Time};
+use vault_format::{DeviceId, Domain, FormatError, Identity, ObjectHash, Time};
 
 pub(crate) use cache::unpack;
 pub(crate) use read::{Known, Local, LogListing, LogReader, Opened, Refusal};
@@ -35,6 +35,8 @@ pub struct LogEntry {
     pub prev: Vec<Identity>,
     /// Hash of the stored bytes.
     pub object: ObjectHash,
+    /// In which domain it and its tables are sealed.
+    pub domain: Domain,
     /// What it says.
     pub body: Body,
     /// When this device read it first, by its own clock: never compared with what devices claim.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use vault_format::log::{Body, EntryObject};
 use vault_format::name::{ObjectName, logs_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, FormatError, Header, Identity, ObjectHash, limits};
+use vault_format::{DeviceId, Domain, FormatError, Header, Identity, ObjectHash, limits};
 
 use super::{Fault, Junk, Log, LogEntry, LogError, Missing, Refused};
 use crate::parallel;
@@ -142,6 +142,7 @@ pub(crate) type Get<'a> = dyn Fn(&ObjectName) -> Result<Bytes, StoreError> + Syn
 /// A verified entry's identity and body.
 pub(crate) struct Opened {
     pub(crate) identity: Identity,
+    pub(crate) domain: Domain,
     /// None: its writer has signed something that is none.
     pub(crate) body: Option<Body>,
 }
@@ -308,11 +309,11 @@ fn fetch(
         if object.seq != seq {
             return Err(Refusal::for_ever("its number is not that of its name"));
         }
-        let Opened { identity, body } = reader.open_entry(device, &object, &stored)?;
+        let Opened { identity, domain, body } = reader.open_entry(device, &object, &stored)?;
         let fault = body.is_none().then_some(Fault::Unreadable);
         let body = body.unwrap_or_else(LogEntry::sealed_body);
         let (prev, first_seen) = (object.prev.clone(), crate::now());
-        Ok(LogEntry { device, seq, identity, prev, object: hash, body, first_seen, fault })
+        Ok(LogEntry { device, seq, identity, prev, object: hash, domain, body, first_seen, fault })
     })())
 }
 

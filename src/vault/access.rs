@@ -195,9 +195,15 @@ pub(super) fn is_push_only(roster: &Roster, device: DeviceId) -> bool {
     roster.devices.get(&device).is_some_and(|device| device.capabilities.is_push_only())
 }
 
-/// The domain in which a device writes.
+/// The domain in which a device writes now.
 pub(super) fn domain_of(roster: &Roster, device: DeviceId) -> Domain {
     if is_push_only(roster, device) { device.into() } else { Domain::SHARED }
+}
+
+/// Whether a device may write to a domain: to its own always, because it may have been push-only once, and to the shared one if
+/// it reads.
+pub(super) fn may_write(roster: &Roster, device: DeviceId, domain: Domain) -> bool {
+    domain == device.into() || domain == domain_of(roster, device)
 }
 
 /// Whose logs a device reads. A reader reads all of them: `None`. A push-only device reads its own and those of devices that hold

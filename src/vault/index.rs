@@ -167,8 +167,7 @@ impl Vault {
     /// Those of push-only devices are merged by nobody yet: their deltas are all there is.
     pub(crate) fn tables(&self, domain: Domain) -> Tables {
         let collectors = self.collectors();
-        let entries: Vec<&LogEntry> =
-            self.log.entries().filter(|entry| self.domain_of(entry.device) == domain).collect();
+        let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| entry.domain == domain).collect();
         let mut sets: Vec<_> = entries
             .iter()
             .filter(|entry| !self.log.is_void(entry, &collectors))
@@ -270,6 +269,7 @@ impl Vault {
         }
         let header = Header::parse(stored).map_err(|error| bad(error.to_string()))?;
         header.expect(&self.expected(object_type, device)).map_err(|error| bad(error.to_string()))?;
+        self.check_domain(&header).map_err(|error| bad(error.to_string()))?;
         let key = self.keys.index_key(header.epoch, header.domain);
         let key = key.ok_or(VaultError::NoEpoch { epoch: header.epoch })?;
         let clear = &stored[..header.sealed_len()];
@@ -349,10 +349,10 @@ impl Vault {
             .map(|o| o.device)
     }
 
-    /// All tables that any entry of these devices names or named.
-    fn named_tables(&self, of: impl Fn(DeviceId) -> bool) -> BTreeSet<IndexName> {
+    /// All tables that any of these entries names or named.
+    fn named_tables(&self, of: impl Fn(&LogEntry) -> bool) -> BTreeSet<IndexName> {
         let mut named = BTreeSet::new();
-        for entry in self.log.entries().filter(|entry| of(entry.device)) {
+        for entry in self.log.entries().filter(|entry| of(entry)) {
             named.extend(deltas_of(entry));
             if let Payload::Index(set) = &entry.body.payload {
                 let device = entry.device;
@@ -389,7 +389,7 @@ impl Vault {
         let name = if domain == self.domain.domain { "index".to_owned() } else { format!("index-{domain}") };
         let folder = self.cache.as_ref().map(|cache| cache.join(name));
         let (mut index, _) = Index::load(folder.as_deref(), tags.clone());
-        let named = self.named_tables(|device| self.domain_of(device) == domain);
+        let named = self.named_tables(|entry| entry.domain == domain);
         if index.covered().iter().any(|hash| !named.contains(hash)) {
             // Rows of a table that no entry names, or none that counts any more: to rely on them would lose data.
             if let (Some(folder), true) = (&folder, self.lock.is_some()) {

@@ -43,8 +43,8 @@ use crypto_backends::{Key, Provider};
 use vault_format::log::{EntryContent, EntryObject, Payload, SourceRecord};
 use vault_format::roster::Capabilities;
 use vault_format::{
-    DeviceId, Domain, EpochId, Expected, Header, Identity, Mode, ObjectName, ObjectType, PackName, Scope, Suite,
-    VaultId,
+    DeviceId, Domain, EpochId, Expected, FormatError, Header, Identity, Mode, ObjectName, ObjectType, PackName, Scope,
+    Suite, VaultId,
 };
 
 pub use chunks::ChunkError;
@@ -302,10 +302,10 @@ impl Vault {
         Chunks::new(self, &self.domain, scope)
     }
 
-    /// Reads the chunks of a source in a snapshot of `device`. A push-only device has a domain of its own, and names no other.
+    /// Reads the chunks of a source in a snapshot of `device`: in its own domain, or in the shared one if it reads.
     pub(crate) fn chunks_of(&self, device: DeviceId, source: &SourceRecord) -> Result<Chunks<'_>, VaultError> {
         let keys = self.reader_keys("read snapshots")?;
-        if source.domain != self.domain_of(device) {
+        if !access::may_write(&self.roster, device, source.domain) {
             return Err(VaultError::ForeignDomain { device });
         }
         Ok(Chunks::new(self, &keys.domain(source.domain), source.scope))
@@ -348,7 +348,8 @@ impl Vault {
         access::collectors(&self.roster).collect()
     }
 
-    /// What the header of a pack must say, given its place.
+    /// What the header of a pack must say, given its place. Of a device that reads it says in which of two domains it is; the
+    /// keys follow ([`Vault::pack_dek`]).
     pub(crate) fn expected_pack(&self, pack: &PackName) -> Expected {
         self.expected(access::pack_type(pack.tree), pack.device)
     }
@@ -359,7 +360,7 @@ impl Vault {
             object_type,
             vault: self.id(),
             writer: Some(writer),
-            domain: Some(self.domain_of(writer)),
+            domain: Some(self.domain_of(writer)).filter(|domain| !domain.is_shared()),
             mode: None,
         }
     }
@@ -371,11 +372,20 @@ impl Vault {
 
     /// The key of a pack's frames.
     pub(crate) fn pack_dek(&self, header: &Header, clear: &[u8]) -> Result<Key, VaultError> {
+        self.check_domain(header)?;
         if header.mode != Mode::Symmetric {
             return self.sealed_pack_dek(header, clear);
         }
         let epoch = self.epoch(header.epoch)?;
         Ok(dek(self.provider, &epoch.data, clear, &header.salt))
+    }
+
+    /// Whether its writer may write to the domain that a header names.
+    fn check_domain(&self, header: &Header) -> Result<(), FormatError> {
+        match access::may_write(&self.roster, header.writer, header.domain) {
+            true => Ok(()),
+            false => Err(FormatError::Mismatch { field: "domain" }),
+        }
     }
 
     fn sealed_pack_dek(&self, header: &Header, clear: &[u8]) -> Result<Key, VaultError> {
@@ -439,15 +449,16 @@ pub(crate) fn open_entry(
 ) -> Result<Opened, Refusal> {
     let not_now = |reason: &str| Refusal::for_now(reason);
     let member = roster.devices.get(&device).ok_or_else(|| not_now("its device is not in the roster"))?;
-    // A device that was given `read` since wrote to its own domain before.
-    let is_own = object.header.domain == device.into();
-    let domain = if is_own { device.into() } else { access::domain_of(roster, device) };
+    let domain = object.header.domain;
+    if !access::may_write(roster, device, domain) {
+        return Err(not_now("its device may not write to its domain"));
+    }
     let expected = Expected {
         suite: provider.suite,
         object_type: ObjectType::Entry,
         vault: roster.vault,
         writer: Some(device),
-        domain: Some(domain),
+        domain: None,
         mode: None,
     };
     object.header.expect(&expected).map_err(|error| not_now(&error.to_string()))?;
@@ -469,17 +480,17 @@ pub(crate) fn open_entry(
         EntryContent::Sealed { .. } => {
             let dek = match dek_of(domain) {
                 EntryDek::Is(dek) => dek,
-                EntryDek::NotForUs => return Ok(Opened { identity, body: Some(LogEntry::sealed_body()) }),
+                EntryDek::NotForUs => return Ok(Opened { identity, domain, body: Some(LogEntry::sealed_body()) }),
                 EntryDek::Unknown => return Err(not_now("its epoch is unknown to this device")),
             };
             match open_object(provider, signed, object.prefix_len, &dek, vault_format::limits::ENTRY_BODY) {
                 Ok(opened) => plain = opened,
-                Err(_) => return Ok(Opened { identity, body: None }),
+                Err(_) => return Ok(Opened { identity, domain, body: None }),
             }
             &plain
         }
     };
-    Ok(Opened { identity, body: object.body(body).ok() })
+    Ok(Opened { identity, domain, body: object.body(body).ok() })
 }
 
 /// What a reader of logs has for a sealed entry.
@@ -501,7 +512,7 @@ fn entry_dek(
     object: &EntryObject,
     stored: &[u8],
 ) -> EntryDek {
-    if keys.is_push_only() && domain.is_shared() {
+    if keys.is_push_only() && domain != keys.own_domain().domain {
         return EntryDek::NotForUs;
     }
     match keys.log_key(object.header.epoch, domain) {

@@ -449,8 +449,8 @@ impl Vault {
         // As everybody else reads it.
         let body = Body::parse(&plain)?;
         let first_seen = crate::now();
-        let entry =
-            LogEntry { device: self.device.id, seq, identity, prev, object: hash, body, first_seen, fault: None };
+        let (device, domain) = (self.device.id, self.domain.domain);
+        let entry = LogEntry { device, seq, identity, prev, object: hash, domain, body, first_seen, fault: None };
         Ok(NewEntry { name, entry, bytes })
     }
 

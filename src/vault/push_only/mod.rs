@@ -1,6 +1,7 @@
 //! Tests of devices that may only push: what they do, what readers make of it, and what an attacker has who has one.
 
 mod attacks;
+mod changes;
 mod flow;
 mod policy;
 
