@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vault_format::log::{Accepted, Payload};
 use vault_format::{DeviceId, Identity};
 
+use super::access::logs_of;
 use super::{Vault, VaultError};
 use crate::log::Missing;
 use crate::state::{LogPin, Pins};
@@ -111,7 +112,9 @@ impl Vault {
     /// Takes the store as it is: what this device has seen and it does not show is lost.
     pub(super) fn accept_pins(&mut self) -> Result<(), VaultError> {
         let pins = self.home.pins(self.id())?.logs;
-        let lost = pins.iter().flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, *pin)));
+        let only = logs_of(&self.roster, self.device.id);
+        let pins = pins.iter().filter(|(device, _)| only.as_ref().is_none_or(|only| only.contains(device)));
+        let lost = pins.flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, *pin)));
         let lost: Vec<_> = lost.filter(|(_, pin)| self.log.get(&pin.identity).is_none()).collect();
         self.accept(lost)
     }

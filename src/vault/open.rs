@@ -1,6 +1,6 @@
 //! Making a vault, and opening one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -475,7 +475,7 @@ impl Vault {
         }
         let own = state.keys.id;
         let reading = Reading { provider, roster: &roster, keys: &keys, own };
-        let pinned = pinned(&pins);
+        let pinned = pinned(&pins, only.as_ref());
         let logs = match logs {
             Some(logs) if only.is_none() => logs?,
             _ => {
@@ -815,10 +815,19 @@ impl Vault {
         if self.ephemeral || self.behind.is_some() {
             return Ok(());
         }
-        let logs = self.log_pins();
+        let mut logs = self.log_pins();
         let known = self.home.pins(self.id())?;
+        let mut seen = BTreeMap::new();
+        if let Some(only) = logs_of(&self.roster, self.device.id) {
+            // What it was told in its pairing of logs that it does not read: one day it may.
+            let others = known.logs.iter().filter(|(device, _)| !only.contains(device));
+            logs.extend(others.map(|(device, heads)| (*device, heads.clone())));
+            seen.clone_from(&known.seen);
+        }
         let now = Time { nanos: 0, ..crate::now() };
-        let is_old = |device| known.seen.get(device).is_none_or(|time| !(0..AN_HOUR).contains(&(now.secs - time.secs)));
+        let is_old = |device: DeviceId| {
+            known.seen.get(&device).is_none_or(|time| !(0..AN_HOUR).contains(&(now.secs - time.secs)))
+        };
         let is_news = known.roster_heads != self.roster.heads || known.logs != logs;
         let refused = Refused::of(&self.log);
         if self.home.refused(self.id()).map_or_else(Refused::default, |known| Refused::unpack(known.expose()))
@@ -826,8 +835,8 @@ impl Vault {
         {
             self.home.set_refused(self.provider, self.id(), &SecretBytes::new(refused.pack()))?;
         }
-        if is_news || logs.keys().any(is_old) || self.home.roster_cache(self.id()).is_none() {
-            let seen = logs.keys().map(|device| (*device, now)).collect();
+        if is_news || self.log.devices().any(is_old) || self.home.roster_cache(self.id()).is_none() {
+            seen.extend(self.log.devices().map(|device| (device, now)));
             let pins = Pins { roster_heads: self.roster.heads.clone(), logs, seen };
             // Noise that anybody can plant must not take the place of records.
             let ignored = &self.roster.ignored;
@@ -911,8 +920,11 @@ fn known_entries(home: &Home, vault: VaultId) -> Vec<LogEntry> {
 }
 
 /// The heads that this device has seen.
-fn pinned(pins: &Pins) -> Vec<Missing> {
-    let heads = pins.logs.iter().flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, pin)));
+/// What this device has seen of the logs that it reads: of `only` some devices, or of all.
+fn pinned(pins: &Pins, only: Option<&BTreeSet<DeviceId>>) -> Vec<Missing> {
+    let reads = |device: &DeviceId| only.is_none_or(|only| only.contains(device));
+    let logs = pins.logs.iter().filter(|(device, _)| reads(device));
+    let heads = logs.flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, pin)));
     let missing = |(device, pin): (DeviceId, &LogPin)| Missing {
         device,
         name: String::new(),

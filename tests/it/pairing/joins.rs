@@ -74,6 +74,53 @@ fn all_ways_at_once() {
     assert_eq!(mail(&first), 0, "objects are left");
 }
 
+/// A server that is to push and nothing else, its ticket and all: it opens nothing, and the first machine restores what it has
+/// pushed. Its laptop is trusted with more later.
+#[test]
+fn a_device_that_may_only_push() {
+    let (first, server) = (sponsor(), World::new());
+    let inviting = Inviting::start(&first, &["--grant", "push", "--name", "server"]);
+    let said = join(&server, &[&inviting.ticket]).expect_code(0).json();
+    assert_eq!(said.last().expect("the end")["capabilities"], "push", "{said:?}");
+    inviting.end().expect_code(0);
+    let on_server = |args: &[&str]| run(&mut server.bare(args));
+    let file = server.write("data/own", "from the server");
+    let folder = file.parent().expect("a folder").to_str().expect("UTF-8").to_owned();
+    for _ in 0..2 {
+        on_server(&["push", &folder]).expect_code(0);
+    }
+    for refused in
+        [&["ls", "latest"][..], &["restore", "latest", "-t", "out"], &["check"], &["log"], &["pair", "--yes"]]
+    {
+        on_server(refused).expect_code(13).expect_err("may only push");
+    }
+    on_server(&["snapshots"]).expect_code(0).expect_out("data");
+    on_server(&["status"]).expect_code(0);
+    on_server(&["devices"]).expect_code(0).expect_out("push");
+    let devices = first.run(["devices", "--json"]).expect_code(0);
+    devices.expect_out("\"device_name\":\"server\"");
+    first.run(["check", "--read-data"]).expect_code(0);
+    let target = first.path("restored");
+    first.run(["restore", "latest", "--target", target.to_str().expect("UTF-8")]).expect_code(0);
+    // The latest of the first machine is its own; the server's goes by its id.
+    assert!(!tree(&target).values().any(|content| content == b"from the server"));
+    let list = first.run(["snapshots", "--json"]).expect_code(0).last_json();
+    let theirs = list.as_array().expect("a list").iter().rfind(|one| one["device_name"] == "server").expect("one");
+    let id = theirs["id"].as_str().expect("text");
+    let target = first.path("of the server");
+    first.run(["restore", id, "--target", target.to_str().expect("UTF-8")]).expect_code(0);
+    assert!(tree(&target).values().any(|content| content == b"from the server"));
+
+    first.run(["devices", "grant", "server", "read", "--yes"]).expect_code(0);
+    on_server(&["ls", id]).expect_code(0).expect_out("own");
+    let target = server.path("restored");
+    on_server(&["restore", id, "-t", target.to_str().expect("UTF-8")]).expect_code(0);
+    assert!(tree(&target).values().any(|content| content == b"from the server"));
+    on_server(&["push", &folder]).expect_code(0);
+    on_server(&["check", "--read-data"]).expect_code(0);
+    first.run(["check", "--read-data"]).expect_code(0);
+}
+
 #[test]
 fn five_devices() {
     let first = sponsor();

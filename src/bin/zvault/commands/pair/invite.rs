@@ -36,12 +36,9 @@ pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         .hint("run it on a terminal, or say --yes: then whoever has the ticket comes in"));
     }
     let mut vault = super::super::open(global, ui, Secrets::new(&global.secret), Purpose::Read)?;
+    vault.may_read("take in another device")?;
     let allowed = vault.roster().may_grant(vault.device_id());
     let grant = args.grant.unwrap_or_else(|| within(Capabilities::READ | Capabilities::PUSH, allowed));
-    if args.grant.is_some_and(Capabilities::is_push_only) {
-        return Err(CommandError::usage("this version cannot open a vault on a device that may only push")
-            .hint("--grant read,push; a device that reads nothing comes with a later version"));
-    }
     let socket = match args.via.network() {
         true => Some(bind(args.listen).map_err(|error| {
             CommandError::usage("cannot listen for the other device")
