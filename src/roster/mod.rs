@@ -14,6 +14,7 @@ pub use state::{
     Device, Epoch, Features, FoundSlot, OpenError, PusherAccess, Rank, ReaderKeys, Revocation, Roster, RosterError,
     Setting, Store, StoreId, Void,
 };
+pub(crate) use unlock::{Attempt, attempts, bind};
 pub use unlock::{UnlockError, Unlocked, unlock};
 #[cfg(test)]
 pub(crate) use write::sign;

@@ -1,12 +1,13 @@
 //! First contact: a URL, and a passphrase or words. The store may show anything (SPEC section 11.4).
 
-use super::state::{OpenError, Roster, RosterError};
-use crate::keys::{DeviceKeys, OpenedSlot, SlotError, SlotSecret, open_slot};
-use crypto_backends::Provider;
+use super::state::{FoundSlot, OpenError, Roster, RosterError};
+use crate::keys::{DeviceKeys, OpenedSlot, SlotError, SlotSecret, open_slot, params_of};
+use crypto_backends::{PasswordParams, Provider};
 use vault_format::{
     ObjectName,
     ids::{DeviceId, Identity, VaultId},
     limits::{SLOTS_TRIED, WORD_SLOTS_TRIED},
+    roster::Slot,
 };
 
 /// A vault that the secret itself vouches for.
@@ -27,16 +28,71 @@ pub fn unlock(
     pinned: Option<VaultId>,
     secret: SlotSecret<'_>,
 ) -> Result<Unlocked, UnlockError> {
-    let shown = match Roster::build(provider, objects, pinned) {
-        Ok(roster) => vec![roster],
-        // The slot can tell which of them is ours.
-        Err(RosterError::TwoVaults { found }) => {
-            let build = |id| Roster::build(provider, objects, Some(id));
-            found.into_iter().take(VAULTS_TRIED).map(build).collect::<Result<_, _>>()?
-        }
-        Err(error) => return Err(error.into()),
+    let slot = open_any(provider, &shown(provider, objects, pinned)?, secret)?;
+    bind(provider, objects, pinned, &slot)
+}
+
+/// Slots that a secret may open, in the order in which they are tried: for whoever decides how many tries all vaults of a
+/// place are worth. What they open is to be bound to the same objects.
+pub(crate) fn attempts(
+    provider: &'static Provider,
+    objects: &[(ObjectName, Vec<u8>)],
+    secret: SlotSecret<'_>,
+) -> Result<Vec<Attempt>, UnlockError> {
+    let shown = shown(provider, objects, None)?;
+    let attempt = |found: FoundSlot<'_>| Attempt {
+        verify_key: found.verify_key.to_vec(),
+        kem_key: found.kem_key.to_vec(),
+        slot: found.slot.clone(),
     };
-    let slot = open_any(provider, &shown, secret)?;
+    Ok(fitting(&shown, secret).map(attempt).collect())
+}
+
+/// A slot, apart from the roster that it stood in.
+pub(crate) struct Attempt {
+    verify_key: Vec<u8>,
+    kem_key: Vec<u8>,
+    slot: Slot,
+}
+
+impl Attempt {
+    /// Costs [`Attempt::work`].
+    pub(crate) fn open(
+        &self,
+        provider: &'static Provider,
+        secret: SlotSecret<'_>,
+    ) -> Result<OpenedSlot, SlotError> {
+        open_slot(provider, &self.slot, &self.verify_key, &self.kem_key, secret)
+    }
+
+    /// How much memory the password function goes over, in KiB times passes: about what it costs. `Err`: it would be refused
+    /// before anything is done.
+    pub(crate) fn work(&self, provider: &Provider) -> Result<u64, SlotError> {
+        let Some(params) = params_of(&self.slot.kdf) else { return Ok(0) };
+        provider.password.check_open(&params)?;
+        Ok(match params {
+            PasswordParams::Argon2id { m_kib, t, .. } => u64::from(m_kib) * u64::from(t),
+            // About 1 KiB of memory costs as much as one call of HMAC.
+            PasswordParams::Pbkdf2 { rounds } => u64::from(rounds),
+        })
+    }
+
+    /// The same for a copy of this slot, wherever it stands.
+    pub(crate) fn fingerprint(&self, provider: &Provider) -> [u8; 32] {
+        let kdf = format!("{:?}", self.slot.kdf);
+        let parts = [kdf.as_bytes(), &self.slot.salt, &self.slot.blob, &self.verify_key, &self.kem_key];
+        let hashes: Vec<[u8; 32]> = parts.iter().map(|part| provider.hash.hash(&[part])).collect();
+        provider.hash.hash(&[&hashes.concat()])
+    }
+}
+
+/// Builds the roster again for the vault that a slot names inside, and rejects everything else.
+pub(crate) fn bind(
+    provider: &'static Provider,
+    objects: &[(ObjectName, Vec<u8>)],
+    pinned: Option<VaultId>,
+    slot: &OpenedSlot,
+) -> Result<Unlocked, UnlockError> {
     if let Some(pinned) = pinned.filter(|pinned| *pinned != slot.vault) {
         return Err(UnlockError::OtherVault { inside: slot.vault, shown: pinned });
     }
@@ -50,7 +106,7 @@ pub fn unlock(
         return Err(UnlockError::Withheld { head: *head });
     }
     match roster.devices.get(&slot.device.id) {
-        Some(device) if device.is_member() => Ok(Unlocked { roster, device: slot.device }),
+        Some(device) if device.is_member() => Ok(Unlocked { roster, device: slot.device.duplicate() }),
         Some(_) => Err(OpenError::Revoked { device: slot.device.id }.into()),
         None => Err(UnlockError::Void { device: slot.device.id }),
     }
@@ -104,16 +160,8 @@ fn open_any(provider: &'static Provider, shown: &[Roster], secret: SlotSecret<'_
         SlotSecret::Passphrase(_) => "passphrase",
         SlotSecret::Words(_) => "recovery key",
     };
-    // Words cost next to nothing to try. In each vault by itself: one with many slots beside ours must not use up the tries.
-    let tries = if matches!(secret, SlotSecret::Words(_)) { WORD_SLOTS_TRIED } else { SLOTS_TRIED };
-    let slots = shown.iter().flat_map(|roster| {
-        let mut slots = roster.slots();
-        slots.retain(|found| secret.fits(found.slot));
-        slots.truncate(tries);
-        slots
-    });
     let (mut wrong, mut unusable) = (false, None);
-    for found in slots {
+    for found in fitting(shown, secret) {
         match open_slot(provider, found.slot, found.verify_key, found.kem_key, secret) {
             Ok(opened) => return Ok(opened),
             Err(SlotError::WrongSecret) => wrong = true,
@@ -124,6 +172,34 @@ fn open_any(provider: &'static Provider, shown: &[Roster], secret: SlotSecret<'_
         Some(error) => UnlockError::Slot(error),
         None if wrong => UnlockError::WrongSecret(sort),
         None => UnlockError::NoSlot(sort),
+    })
+}
+
+/// The rosters of all vaults that these objects may be.
+fn shown(
+    provider: &'static Provider,
+    objects: &[(ObjectName, Vec<u8>)],
+    pinned: Option<VaultId>,
+) -> Result<Vec<Roster>, UnlockError> {
+    match Roster::build(provider, objects, pinned) {
+        Ok(roster) => Ok(vec![roster]),
+        // The slot can tell which of them is ours.
+        Err(RosterError::TwoVaults { found }) => {
+            let build = |id| Roster::build(provider, objects, Some(id));
+            Ok(found.into_iter().take(VAULTS_TRIED).map(build).collect::<Result<_, _>>()?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fitting<'a>(shown: &'a [Roster], secret: SlotSecret<'a>) -> impl Iterator<Item = FoundSlot<'a>> {
+    // Words cost next to nothing to try. In each vault by itself: one with many slots beside ours must not use up the tries.
+    let tries = if matches!(secret, SlotSecret::Words(_)) { WORD_SLOTS_TRIED } else { SLOTS_TRIED };
+    shown.iter().flat_map(move |roster| {
+        let mut slots = roster.slots();
+        slots.retain(|found| secret.fits(found.slot));
+        slots.truncate(tries);
+        slots
     })
 }
 

@@ -17,6 +17,7 @@ mod gate;
 mod network_tests;
 mod options;
 mod order;
+mod places;
 mod probe;
 mod request;
 mod retry;

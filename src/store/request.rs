@@ -239,7 +239,7 @@ impl Inner {
     }
 
     /// Makes a request until it succeeds, or there is no use.
-    async fn repeat<T, F>(&self, request: impl Fn() -> F, sort: impl Fn(Failed) -> StoreError) -> Result<T, StoreError>
+    pub(super) async fn repeat<T, F>(&self, request: impl Fn() -> F, sort: impl Fn(Failed) -> StoreError) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, Failed>>,
     {
@@ -362,7 +362,7 @@ impl Inner {
     }
 
     /// "Not found" is what the store says, and not what an unplugged disk does.
-    fn sort(&self, name: &ObjectName, failed: Failed) -> StoreError {
+    pub(super) fn sort(&self, name: &ObjectName, failed: Failed) -> StoreError {
         match (StoreError::sort_reply(self.at(name), failed.error, &failed.reply), &self.folder) {
             (StoreError::NotFound { at }, Some(folder)) => match folder.check_present() {
                 Ok(()) => StoreError::NotFound { at },
@@ -372,7 +372,7 @@ impl Inner {
         }
     }
 
-    fn sort_list(&self, prefix: &str, failed: Failed) -> StoreError {
+    pub(super) fn sort_list(&self, prefix: &str, failed: Failed) -> StoreError {
         match StoreError::sort_reply(self.at_prefix(prefix), failed.error, &failed.reply) {
             // A prefix that nothing is below is an empty listing. What is missing is the bucket.
             StoreError::NotFound { at } if self.remote.is_some() => {
@@ -382,7 +382,7 @@ impl Inner {
         }
     }
 
-    fn at_prefix(&self, prefix: &str) -> String {
+    pub(super) fn at_prefix(&self, prefix: &str) -> String {
         match prefix {
             "" => format!("{}/", self.label),
             prefix => format!("{}/{prefix}/", self.label),
@@ -443,7 +443,7 @@ impl Pages {
 }
 
 /// The most bytes of an object of this kind (SPEC section 12).
-fn limit(name: &ObjectName) -> u64 {
+pub(super) fn limit(name: &ObjectName) -> u64 {
     let limit = match name {
         ObjectName::Pack(_) => limits::PACK,
         ObjectName::Delta { .. } | ObjectName::Shard { .. } => limits::INDEX_STORED,

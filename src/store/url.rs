@@ -102,6 +102,25 @@ impl StoreUrl {
         }
     }
 
+    /// The place of this name directly below. `None`: no URL names it, or not in a way that can be typed again.
+    pub fn below(&self, name: &str) -> Option<Self> {
+        if name.is_empty() || name.contains('/') || matches!(name, "." | "..") {
+            return None;
+        }
+        let in_bucket = |bucket: &Bucket| {
+            let prefix = if bucket.prefix.is_empty() { name.to_owned() } else { format!("{}/{name}", bucket.prefix) };
+            Bucket { name: bucket.name.clone(), prefix }
+        };
+        let below = match self {
+            Self::Folder(path) => Self::Folder(path.join(name)),
+            Self::Memory(store) => Self::Memory(format!("{store}/{name}")),
+            Self::S3(bucket) => Self::S3(in_bucket(bucket)),
+            Self::Gcs(bucket) => Self::Gcs(in_bucket(bucket)),
+            Self::Azure(bucket) => Self::Azure(in_bucket(bucket)),
+        };
+        Self::parse(&below.to_string()).is_ok_and(|again| again == below).then_some(below)
+    }
+
     /// The bucket or container, if it is in one.
     pub fn bucket(&self) -> Option<&Bucket> {
         match self {
@@ -276,6 +295,28 @@ mod tests {
             assert_eq!((url.kind(), &*bucket.name, &*bucket.prefix), (kind, name, prefix), "{text}");
             assert_eq!(url.to_string(), text.trim_end_matches('/'));
             assert_eq!(StoreUrl::parse(&url.to_string()).expect("round trip"), url);
+        }
+    }
+
+    #[test]
+    fn places_below_are_named_as_they_are_typed() {
+        let below = |url: &str, name: &str| StoreUrl::parse(url).expect(url).below(name).map(|url| url.to_string());
+        for (url, name, expected) in [
+            ("/srv", "my vault#", Some("file:///srv/my%20vault%23")),
+            ("s3://b", "a", Some("s3://b/a")),
+            ("gs://b/a/", "ü%20", Some("gs://b/a/ü%20")),
+            ("memory://m", "a", Some("memory://m/a")),
+            ("s3://b/a", "", None),
+            ("s3://b/a", "x/y", None),
+            ("s3://b/a", "..", None),
+            ("/srv", "..", None),
+            // What a store lists may be any text.
+            ("s3://b", "p?x=y", None),
+            ("s3://b", "a#b", None),
+            ("s3://b", "a\nb", None),
+            ("s3://b", "me:x@host", None),
+        ] {
+            assert_eq!(below(url, name).as_deref(), expected, "{url} {name:?}");
         }
     }
 

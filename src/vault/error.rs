@@ -245,6 +245,20 @@ pub enum VaultError {
     /// Something could not be sealed.
     #[error("cannot seal")]
     Seal(#[from] SealError),
+    /// Some of a vault that this machine knows, where it has never seen it.
+    #[error("{url} shows less of vault {vault} than this machine has seen: an older copy of it, or a part of one")]
+    PartialCopy {
+        /// Where.
+        url: String,
+        /// Which vault.
+        vault: VaultId,
+    },
+    /// A stranger's roster is more than is read of it.
+    #[error("the roster at {url} is larger than the store said")]
+    TooMuchRead {
+        /// Where.
+        url: String,
+    },
     /// A pack could not be made.
     #[error("cannot make a pack")]
     Pack(#[from] PackError),
@@ -309,6 +323,8 @@ impl VaultError {
             | Self::Hearsay { .. }
             | Self::Table { .. }
             | Self::Unread(_)
+            | Self::PartialCopy { .. }
+            | Self::TooMuchRead { .. }
             | Self::Behind { .. } => Trouble::Integrity,
             Self::Write(
                 WriteError::NotAdmin { .. }
@@ -345,10 +361,12 @@ impl VaultError {
                 "a folder is named by its path or file:///path, a bucket as s3://bucket/prefix, gs:// or az://"
             }
             Self::WhichVault(_) => "name it with --url or ZVAULT_URL",
-            Self::Exists { .. } => "use it as it is: 'zvault push' asks for its passphrase on a new machine",
+            Self::Exists { .. } => {
+                "use it as it is: 'zvault push' asks for its passphrase on a new machine; another one beside it: --random-name"
+            }
             Self::Known { .. } => "is the disk mounted? For a new vault at the same place, use another ZVAULT_HOME",
             Self::NotEmpty { .. } => {
-                "choose an empty folder or one that does not exist yet; in a bucket, an empty prefix"
+                "choose an empty folder or one that does not exist yet, in a bucket an empty prefix; --random-name makes one"
             }
             Self::Race { .. } => "run 'zvault init' again if the other vault is not the one you want",
             Self::NoVault { error: RosterError::NotAVault, .. } => {

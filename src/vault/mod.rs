@@ -3,12 +3,14 @@ mod accept;
 mod access;
 mod chunks;
 mod claims;
+mod discover;
 mod elsewhere;
 mod error;
 mod follow;
 #[cfg(test)]
 mod histories;
 mod index;
+mod known;
 mod members;
 #[cfg(test)]
 mod members_tests;
@@ -49,9 +51,11 @@ use vault_format::{
 
 pub use chunks::ChunkError;
 pub(crate) use chunks::Chunks;
+pub use discover::{DiscoverOptions, Discovery, FoundDevice, FoundVault, OpenedBy, OtherVault, PlaceProblem, discover};
 pub use error::VaultError;
 pub(crate) use follow::Followed;
 pub(crate) use index::Loaded;
+pub use known::{KnownState, KnownVault, known_vaults};
 pub use members::{
     DeviceInfo, DeviceKind, NewWords, ReplacedSlot, RevokedDevice, RevokedInfo, VoidEntry, WithheldEntry,
 };

@@ -119,7 +119,8 @@ impl Records {
         Self(records)
     }
 
-    fn find(&self, provider: &Provider, name: &ObjectName) -> Option<&[u8]> {
+    /// One of them, if it is sound.
+    pub(super) fn find(&self, provider: &Provider, name: &ObjectName) -> Option<&[u8]> {
         let at = self.0.binary_search_by_key(name, |(name, _)| *name).ok()?;
         let bytes = &self.0[at].1;
         is_sound(provider, name, bytes).then_some(bytes)

@@ -21,6 +21,7 @@ pub(crate) enum Job {
     Restore,
     Check,
     Mirror,
+    Discover,
 }
 
 /// Counts what there is to do, into the totals of the watch, until the flag says that the job has ended.
@@ -197,7 +198,7 @@ impl<'a> Screen<'a> {
 
     fn bar(&self) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        bar.set_style(style(SPINNER));
+        bar.set_style(style(if self.job == Job::Discover { COUNT } else { SPINNER }));
         self.ui.set_bar(Some(bar.clone()));
         bar
     }
@@ -222,6 +223,8 @@ impl<'a> Screen<'a> {
         let files = self.count(now.files);
         let rate = bytes_text((now.bytes as f64 / self.started.elapsed().as_secs_f64().max(0.001)) as u64);
         match now.total_bytes {
+            // Bytes are no measure of it.
+            _ if self.job == Job::Discover => format!("[{time}] {files}  {}", self.current()),
             0 => format!("[{time}] {files}, {}, {rate}/s  {}", bytes_text(now.bytes), self.current()),
             total => {
                 let percent = 100.0 * now.done();
@@ -262,6 +265,7 @@ impl<'a> Screen<'a> {
     fn count(&self, files: u64) -> String {
         match self.job {
             Job::Mirror => count_text(files, "object", "objects"),
+            Job::Discover => format!("{files} of {}", self.watch.total_entries.load(Relaxed)),
             _ => count_text(files, "file", "files"),
         }
     }
@@ -313,6 +317,7 @@ impl Job {
             Self::Restore => "restore",
             Self::Check => "check",
             Self::Mirror => "mirror",
+            Self::Discover => "vaults",
         }
     }
 }
@@ -324,6 +329,7 @@ fn style(template: &str) -> ProgressStyle {
 /// How often Ctrl-C is looked at and the bar drawn.
 const TICK: Duration = Duration::from_millis(100);
 const CURRENT_WIDTH: usize = 72;
+const COUNT: &str = "[{elapsed}] {prefix}\n{wide_msg}";
 const SPINNER: &str = "[{elapsed}] {prefix}, {binary_bytes}, {binary_bytes_per_sec}\n{wide_msg}";
 const BAR: &str = "[{elapsed}] {percent:>3}% [{bar:16}] {prefix}, {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, ETA {eta}\n{wide_msg}";
 const COLOURED_BAR: &str = "[{elapsed}] {percent:>3}% [{bar:16.green}] {prefix}, {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, ETA {eta}\n{wide_msg:.dim}";

@@ -38,6 +38,15 @@ impl<'a> Secrets<'a> {
         self
     }
 
+    /// Whether an argument says where the secret is. A variable says so for all runs, and for none in particular.
+    pub(crate) fn is_named(args: &SecretArgs) -> bool {
+        let SecretArgs { passphrase_file, passphrase_command, passphrase_fd, recovery_words_file } = args;
+        passphrase_file.is_some()
+            || passphrase_command.is_some()
+            || passphrase_fd.is_some()
+            || recovery_words_file.is_some()
+    }
+
     /// A passphrase for a new vault; typed twice if it is typed.
     pub(crate) fn create(&self) -> Result<Passphrase, CommandError> {
         match self.source()? {

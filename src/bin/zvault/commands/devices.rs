@@ -285,6 +285,11 @@ fn table(devices: &[DeviceInfo]) -> String {
     text + &rule + &format!("{}\n", count_text(members.count() as u64, "device", "devices"))
 }
 
+/// Capabilities by their names, as `--json` has them.
+pub(super) fn capability_list(capabilities: Capabilities) -> Vec<&'static str> {
+    NAMES.into_iter().filter(|(capability, _)| capabilities.contains(*capability)).map(|(_, name)| name).collect()
+}
+
 fn standing(standing: zvault::roster::Standing) -> &'static str {
     use zvault::roster::Standing::{Effective, NoRight, RevocationsOnly, Revoked};
     match standing {
@@ -372,7 +377,6 @@ struct RevokedDocument<'a> {
 
 impl<'a> DeviceDocument<'a> {
     pub(super) fn new(device: &'a DeviceInfo) -> Self {
-        let named = NAMES.into_iter().filter(|(capability, _)| device.capabilities.contains(*capability));
         Self {
             device_id: device.id.to_string(),
             device_name: device.name.as_deref(),
@@ -381,7 +385,7 @@ impl<'a> DeviceDocument<'a> {
                 DeviceKind::Passphrase => "passphrase",
                 DeviceKind::RecoveryKey => "recovery_key",
             },
-            capabilities: named.map(|(_, name)| name).collect(),
+            capabilities: capability_list(device.capabilities),
             rank: match device.rank {
                 Rank::Device => "device",
                 Rank::Admin => "admin",

@@ -14,7 +14,8 @@ use crate::passphrase::Secrets;
 use crate::ui::{Ui, path_text, printable};
 use zvault::Trouble;
 use zvault::state::Home;
-use zvault::vault::{InitOptions, Initialised, Vault};
+use zvault::store::StoreUrl;
+use zvault::vault::{InitOptions, Initialised, Vault, VaultError};
 
 /// Create a vault, and make this machine its first device
 ///
@@ -25,6 +26,11 @@ pub(crate) struct InitArgs {
     /// Where to create it: a folder, or a bucket or an empty place in one, as s3://bucket/prefix, gs:// or az://
     #[arg(value_name = "URL", id = "place")]
     place: Option<String>,
+
+    /// Create it directly below URL under a random name, which tells nobody whose it is: for a bucket or a folder with
+    /// several vaults
+    #[arg(long)]
+    random_name: bool,
 
     /// Make no recovery key: who forgets the passphrase and loses all devices has lost the vault
     #[arg(long)]
@@ -48,6 +54,8 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         CommandError::usage("where is the vault to be created?")
             .hint("name a folder or a bucket: zvault init /path, zvault init s3://bucket/prefix, or set ZVAULT_URL")
     })?;
+    let below = args.random_name.then(|| random_place(url)).transpose()?;
+    let url = below.as_deref().unwrap_or(url);
     let home_path = super::home_path(global)?;
     let cache = super::cache_path(global)?;
     let home = Arc::new(Home::open(&home_path)?);
@@ -107,6 +115,18 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         None => ui.say(NO_WORDS)?,
     }
     Ok(Done::Complete)
+}
+
+/// A place with a name of its own below a URL: 128 random bits, so that no two machines have to agree on names.
+fn random_place(url: &str) -> Result<String, CommandError> {
+    let mut name = [0; 16];
+    crypto_backends::rustcrypto::provider()
+        .random
+        .fill(&mut name)
+        .map_err(|error| CommandError::new(Trouble::Failed, "no random name can be made").cause(&error))?;
+    let parent = StoreUrl::parse(url).map_err(VaultError::from)?;
+    let below = parent.below(&hex::encode(name));
+    below.map(|url| url.to_string()).ok_or_else(|| CommandError::usage(format!("nothing can be named below {url}")))
 }
 
 /// The vault is there, and its words are lost: the person must know.

@@ -17,6 +17,7 @@ mod restore;
 mod snapshots;
 mod status;
 mod stores;
+mod vaults;
 mod version;
 
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Mirror(mirror::MirrorArgs),
     Stores(stores::StoresArgs),
     Status(status::StatusArgs),
+    Vaults(vaults::VaultsArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -86,6 +88,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Mirror(args) => mirror::run(args, global, ui),
         Command::Stores(args) => stores::run(args, global, ui),
         Command::Status(args) => status::run(args, global, ui),
+        Command::Vaults(args) => vaults::run(args, global, ui),
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Man(args) => man::run(args, ui),
