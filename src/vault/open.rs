@@ -999,7 +999,7 @@ fn met_elsewhere(store: &Store, home: &Home) -> Result<Option<DeviceState>, Vaul
 }
 
 /// Whether this version knows all that it takes to read the vault.
-fn check_readable(roster: &Roster) -> Result<(), VaultError> {
+pub(super) fn check_readable(roster: &Roster) -> Result<(), VaultError> {
     let unknown: Vec<_> = roster.features.read.iter().cloned().collect();
     if unknown.is_empty() { Ok(()) } else { Err(VaultError::Features(unknown.join(", "))) }
 }

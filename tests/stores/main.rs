@@ -23,3 +23,4 @@ mod several;
 #[path = "../it/flow/sponsor.rs"]
 mod sponsor;
 mod suite;
+mod vaults;

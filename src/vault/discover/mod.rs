@@ -17,6 +17,8 @@ use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Identity, ObjectName, VaultId, limits};
 
 use super::records::Records;
+use self::secret::Limits;
+use super::open::check_readable;
 use super::{UnlockSecret, VaultError};
 use crate::Trouble;
 use crate::parallel;
@@ -56,6 +58,8 @@ pub struct Discovery {
     pub untried: u64,
     /// Whether a secret was tried at any.
     pub tried: bool,
+    /// How many slots it was tried at: each costs what a passphrase costs.
+    pub tries: u64,
 }
 
 /// A vault that is ours.
@@ -137,20 +141,21 @@ impl Discovery {
 pub fn discover(options: DiscoverOptions<'_>, watch: &Watch<'_>) -> Result<Discovery, VaultError> {
     let url = StoreUrl::parse(options.url)?;
     let store = Store::open(&url, &options.store, OpenMode::Existing)?;
-    discover_on(&store, &url, options, watch)
+    discover_on(&store, &url, options, Limits::default(), watch)
 }
 
 /// The same on a store that is open already.
-pub(super) fn discover_on(
+fn discover_on(
     store: &Store,
     url: &StoreUrl,
     options: DiscoverOptions<'_>,
+    limits: Limits,
     watch: &Watch<'_>,
 ) -> Result<Discovery, VaultError> {
     let provider = rustcrypto::provider();
     let (known, problems) = options.home.map_or_else(|| Ok(Default::default()), Known::read)?;
     let records = known.values().flat_map(|known| known.records.all().iter().map(|(name, _)| *name)).collect();
-    let search = Search { provider, store, url, known, records, watch, is_away: AtomicBool::new(false) };
+    let search = Search { provider, store, url, known, records, limits, watch, is_away: AtomicBool::new(false) };
     let mut found = Discovery { problems, ..Discovery::default() };
     let strangers = search.look_at_all(options.places, &mut found)?;
     match options.secret {
@@ -224,6 +229,7 @@ struct Search<'a> {
     known: KnownVaults,
     /// Names of all records of these.
     records: HashSet<ObjectName>,
+    limits: Limits,
     watch: &'a Watch<'a>,
     /// The store has stopped to answer: the rest is not waited for, one by one.
     is_away: AtomicBool,
@@ -375,6 +381,7 @@ impl Search<'_> {
                 return Err(VaultError::PartialCopy { url, vault: id });
             }
         }
+        check_readable(&roster)?;
         let device = roster.devices.get(&own).filter(|device| device.is_member());
         let device = device.ok_or(OpenError::Revoked { device: own })?;
         let capabilities = device.capabilities;

@@ -14,6 +14,7 @@ use crate::parallel;
 use crate::roster::{Attempt, UnlockError, attempts, bind};
 use crate::store::StoreError;
 use crate::sync::lock;
+use crate::vault::open::check_readable;
 use crate::vault::{UnlockSecret, VaultError};
 use crate::watch::Event;
 
@@ -46,7 +47,7 @@ impl Search<'_> {
         }
         queue.sort_by_key(|planned| (planned.round, planned.work, planned.at));
         self.tell_cost(&queue);
-        let mut tries = Tries { left: WORK, opened: HashMap::new() };
+        let mut tries = Tries { left: self.limits.work, made: 0, opened: HashMap::new() };
         for Planned { work, at, attempt, .. } in queue {
             let candidate = &mut candidates[at];
             if candidate.vault.is_some() {
@@ -59,7 +60,10 @@ impl Search<'_> {
             self.watch.set_current(candidate.other.url.as_bytes());
             match tries.open(self.provider, &attempt, work, secret) {
                 Tried::Opened(slot) => match bind(self.provider, &candidate.objects, None, slot) {
-                    Ok(unlocked) => candidate.vault = Some(unlocked.roster.vault),
+                    Ok(unlocked) => match check_readable(&unlocked.roster) {
+                        Ok(()) => candidate.vault = Some(unlocked.roster.vault),
+                        Err(error) => candidate.failed = Some(error),
+                    },
                     Err(error) => candidate.failed = Some(error.into()),
                 },
                 Tried::Wrong => {}
@@ -68,6 +72,7 @@ impl Search<'_> {
             }
             self.watch.files.fetch_add(1, Relaxed);
         }
+        found.tries = tries.made;
         for candidate in candidates {
             candidate.report(by, self, found);
         }
@@ -79,7 +84,8 @@ impl Search<'_> {
         let mut read = Vec::new();
         for stranger in strangers {
             let names = stranger.names.as_ref().map_or(usize::MAX, Vec::len);
-            if names <= RECORDS.saturating_sub(records) && stranger.size <= BYTES.saturating_sub(bytes) {
+            if names <= self.limits.records.saturating_sub(records)
+                && stranger.size <= self.limits.bytes.saturating_sub(bytes) {
                 (records, bytes) = (records + names, bytes + stranger.size);
                 read.push(stranger);
             } else {
@@ -87,7 +93,7 @@ impl Search<'_> {
                 found.others.push(stranger.other);
             }
         }
-        let left = Mutex::new(BYTES);
+        let left = Mutex::new(self.limits.bytes);
         let fetched = parallel::map(&read, parallel::REQUESTS, |stranger| {
             let mut objects = Vec::new();
             for name in stranger.names.iter().flatten() {
@@ -127,7 +133,7 @@ impl Search<'_> {
     fn tell_cost(&self, queue: &[Planned]) {
         let fingerprint = |planned: &Planned| (planned.attempt.fingerprint(self.provider), planned.work);
         let different: BTreeMap<[u8; 32], u64> = queue.iter().map(fingerprint).collect();
-        let work: u64 = different.values().sum::<u64>().min(WORK);
+        let work: u64 = different.values().sum::<u64>().min(self.limits.work);
         self.watch.total_entries.store(queue.len() as u64, Relaxed);
         self.watch.files.store(0, Relaxed);
         self.watch.event(Event::Phase("trying the secret"));
@@ -186,6 +192,7 @@ struct Planned {
 /// Tries of a secret. A slot that was copied in front of many vaults costs once.
 struct Tries {
     left: u64,
+    made: u64,
     opened: HashMap<[u8; 32], Result<OpenedSlot, Option<String>>>,
 }
 
@@ -207,7 +214,7 @@ impl Tries {
         let fingerprint = attempt.fingerprint(provider);
         if !self.opened.contains_key(&fingerprint) {
             let Some(left) = self.left.checked_sub(work) else { return Tried::TooMuch };
-            self.left = left;
+            (self.left, self.made) = (left, self.made + 1);
             let opened = attempt.open(provider, secret).map_err(|error| match error {
                 SlotError::WrongSecret => None,
                 error => Some(crate::chain(&error)),
@@ -222,11 +229,22 @@ impl Tries {
     }
 }
 
-/// Records that are read to try a secret, at all places together.
-const RECORDS: usize = 1 << 14;
-/// The same in bytes.
-const BYTES: u64 = 128 << 20;
-/// What all tries of a passphrase may cost, in KiB times passes: 340 slots of a machine with little memory, 85 of one with much.
-const WORK: u64 = 64 << 20;
+/// What all strangers of a place together are worth.
+pub(super) struct Limits {
+    /// Records that are read to try a secret.
+    pub(super) records: usize,
+    /// The same in bytes.
+    pub(super) bytes: u64,
+    /// What all tries of a passphrase may cost, in KiB times passes.
+    pub(super) work: u64,
+}
+
+impl Default for Limits {
+    /// 340 slots of a machine with little memory, or 85 of one with much.
+    fn default() -> Self {
+        Self { records: 1 << 14, bytes: 128 << 20, work: 64 << 20 }
+    }
+}
+
 /// KiB that Argon2id goes over in a second, about: for the person who waits.
 const RATE: u64 = 1 << 20;

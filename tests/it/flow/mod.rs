@@ -11,3 +11,4 @@ mod rich;
 mod sources;
 mod sponsor;
 mod sqlite;
+mod vaults;
