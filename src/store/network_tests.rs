@@ -569,3 +569,15 @@ fn stores_without_a_network_count_what_they_are_asked() {
     assert_eq!(traffic.get, Requests { requests: 1, sent: 0, received: len });
     assert_eq!((traffic.list.requests, traffic.total().requests), (1, 3));
 }
+
+#[test]
+fn a_listing_of_places_without_an_end_is_given_up() {
+    let server = Server::start();
+    let store = s3(&server);
+    let page = "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>on</NextContinuationToken>\
+        <CommonPrefixes><Prefix>v/a/</Prefix></CommonPrefixes></ListBucketResult>";
+    server.always(Kind::List, Act::Say(200, vec![("content-type", "application/xml".into())], page));
+    let error = store.places().expect_err("no end");
+    assert!(crate::chain(&error).contains("more names are here"), "{error:?}");
+    assert!(store.traffic().list.requests > 64);
+}

@@ -100,9 +100,18 @@ impl Inner {
                 Some(offset) => self.objects.list_with_offset(Some(&path), offset),
                 None => self.objects.list(Some(&path)),
             };
-            self.once(Kind::List, metas.take(most).try_collect::<Vec<_>>()).await
+            let listed = self.once(Kind::List, metas.take(most).try_collect::<Vec<_>>());
+            // Pages without a name on them could come for ever.
+            match tokio::time::timeout(LIST_TIME, listed).await {
+                Ok(listed) => listed.map(Some),
+                Err(_) => Ok(None),
+            }
         };
         let metas = self.repeat(list, |failed| self.sort_list(&join(place, prefix), failed)).await?;
+        let metas = metas.ok_or_else(|| StoreError::Other {
+            at: self.at_prefix(&join(place, prefix)),
+            source: "the listing does not end".into(),
+        })?;
         let base = if place.is_empty() { String::new() } else { format!("{place}/") };
         let objects = metas.iter().filter_map(|meta| {
             let name = ObjectName::parse(meta.location.as_ref().strip_prefix(&*base)?)?;
@@ -195,5 +204,7 @@ fn file(folder: &Folder, place: &str, name: &ObjectName) -> io::Result<Result<By
 const PAGES: u64 = 64;
 /// How often pages are counted.
 const LOOK: Duration = Duration::from_millis(50);
+/// How long the list of one place may take: a page or two.
+const LIST_TIME: Duration = Duration::from_secs(120);
 /// Entries of a local folder that are looked at.
 const ENTRIES: usize = 1 << 17;
