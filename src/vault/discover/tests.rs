@@ -271,7 +271,7 @@ fn a_place_costs_a_list_and_a_few_reads_and_thousands_are_left_out() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         for n in 0..3000 {
-            let path = ObjectPath::from(format!("p{n:04}/x"));
+            let path = ObjectPath::from(format!("a{n:04}/x"));
             world.objects.put(&path, Bytes::from_static(b"x").into()).await.expect("planted");
         }
     });
