@@ -70,6 +70,9 @@ _zvault() {
             zvault,stores)
                 cmd="zvault__subcmd__stores"
                 ;;
+            zvault,vaults)
+                cmd="zvault__subcmd__vaults"
+                ;;
             zvault,version)
                 cmd="zvault__subcmd__version"
                 ;;
@@ -131,7 +134,7 @@ _zvault() {
 
     case "${cmd}" in
         zvault)
-            opts="-r -p -q -v -o -h -V --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --accept-rollback --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help --version init push backup restore snapshots log ls check devices key recovery doctor pair mirror stores status version completions man"
+            opts="-r -p -q -v -o -h -V --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --accept-rollback --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help --version init push backup restore snapshots log ls check devices key recovery doctor pair mirror stores status vaults version completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -945,7 +948,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__init)
-            opts="-r -p -q -v -o -h --no-recovery-key --recovery-sheet --device-name --low-memory --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --accept-rollback --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
+            opts="-r -p -q -v -o -h --random-name --no-recovery-key --recovery-sheet --device-name --low-memory --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --accept-rollback --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3405,6 +3408,100 @@ _zvault() {
                 return 0
             fi
             case "${prev}" in
+                --url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --repo)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --home)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -p)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-fd)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recovery-words-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --progress-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --option)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-upload)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit-download)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parallel-requests)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retry-max-time)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        zvault__subcmd__vaults)
+            opts="-r -p -q -v -o -h --with-secret --all --limit --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --accept-rollback --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -63,6 +63,7 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "pair" -d 'Take anothe
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "mirror" -d 'Copy the vault from one store to another: what is missing, and nothing else'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "stores" -d 'List the stores of the vault, add or remove one, or change which is the primary'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "status" -d 'Tell how old the newest snapshots are, and how far behind each store is'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "vaults" -d 'List the vaults that this machine knows, or find those at a URL that its keys open'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "version" -d 'Print what this program is, and which formats and suites it knows; with -v, the algorithms'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "completions" -d 'Print a script that lets a shell complete zvault\'s commands and options'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands into a folder'
@@ -83,6 +84,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand init" -l limit-upload -d '
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l random-name -d 'Create it directly below URL under a random name, which tells nobody whose it is: for a bucket or a folder with several vaults'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l no-recovery-key -d 'Make no recovery key: who forgets the passphrase and loses all devices has lost the vault'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l low-memory -d 'Let the passphrase be opened on machines with little memory; guessing it becomes cheaper'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
@@ -911,6 +913,31 @@ complete -c zvault -n "__fish_zvault_using_subcommand status" -s q -l quiet -d '
 complete -c zvault -n "__fish_zvault_using_subcommand status" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand status" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand status" -s h -l help -d 'Print help'
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l limit -d 'Look at no more than N places' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l with-secret -d 'Try a passphrase, or the 24 words, at vaults that this machine does not know: typed, or from where --passphrase-file and the like, or the environment, say. Each of their slots takes up to a few seconds'
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l all -d 'List the vaults that nothing here opens as well'
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand vaults" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F

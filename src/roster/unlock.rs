@@ -57,11 +57,7 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// Costs [`Attempt::work`].
-    pub(crate) fn open(
-        &self,
-        provider: &'static Provider,
-        secret: SlotSecret<'_>,
-    ) -> Result<OpenedSlot, SlotError> {
+    pub(crate) fn open(&self, provider: &'static Provider, secret: SlotSecret<'_>) -> Result<OpenedSlot, SlotError> {
         open_slot(provider, &self.slot, &self.verify_key, &self.kem_key, secret)
     }
 

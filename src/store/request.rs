@@ -239,7 +239,11 @@ impl Inner {
     }
 
     /// Makes a request until it succeeds, or there is no use.
-    pub(super) async fn repeat<T, F>(&self, request: impl Fn() -> F, sort: impl Fn(Failed) -> StoreError) -> Result<T, StoreError>
+    pub(super) async fn repeat<T, F>(
+        &self,
+        request: impl Fn() -> F,
+        sort: impl Fn(Failed) -> StoreError,
+    ) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, Failed>>,
     {

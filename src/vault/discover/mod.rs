@@ -16,9 +16,9 @@ use vault_format::name::{log_prefix, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Identity, ObjectName, VaultId, limits};
 
-use super::records::Records;
 use self::secret::Limits;
 use super::open::check_readable;
+use super::records::Records;
 use super::{UnlockSecret, VaultError};
 use crate::Trouble;
 use crate::parallel;
@@ -362,14 +362,15 @@ impl Search<'_> {
         let roster = self.store.list_in(place, &roster_prefix(), None, OWN_NAMES)?;
         let names = roster.objects.iter().filter(|object| object.size <= limits::RECORD_STORED as u64);
         let names: Vec<ObjectName> = names.map(|object| object.name).collect();
-        let objects = parallel::map(&names, parallel::REQUESTS, |name| match known.records.find(self.provider, name) {
-            Some(bytes) => Ok((*name, bytes.to_vec())),
-            None => match self.store.get_in(place, name) {
-                Ok(bytes) => Ok((*name, bytes.to_vec())),
-                Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => Ok((*name, Vec::new())),
-                Err(error) => Err(error),
-            },
-        })?;
+        let objects =
+            parallel::map(&names, parallel::REQUESTS, |name| match known.records.find(self.provider, name) {
+                Some(bytes) => Ok((*name, bytes.to_vec())),
+                None => match self.store.get_in(place, name) {
+                    Ok(bytes) => Ok((*name, bytes.to_vec())),
+                    Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => Ok((*name, Vec::new())),
+                    Err(error) => Err(error),
+                },
+            })?;
         let roster = Roster::build(self.provider, &objects, Some(id))
             .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
         let withholds = known.heads.iter().any(|head| !roster.knows(*head));

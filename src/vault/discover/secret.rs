@@ -85,7 +85,8 @@ impl Search<'_> {
         for stranger in strangers {
             let names = stranger.names.as_ref().map_or(usize::MAX, Vec::len);
             if names <= self.limits.records.saturating_sub(records)
-                && stranger.size <= self.limits.bytes.saturating_sub(bytes) {
+                && stranger.size <= self.limits.bytes.saturating_sub(bytes)
+            {
                 (records, bytes) = (records + names, bytes + stranger.size);
                 read.push(stranger);
             } else {
@@ -204,13 +205,7 @@ enum Tried<'a> {
 }
 
 impl Tries {
-    fn open(
-        &mut self,
-        provider: &'static Provider,
-        attempt: &Attempt,
-        work: u64,
-        secret: SlotSecret<'_>,
-    ) -> Tried<'_> {
+    fn open(&mut self, provider: &'static Provider, attempt: &Attempt, work: u64, secret: SlotSecret<'_>) -> Tried<'_> {
         let fingerprint = attempt.fingerprint(provider);
         if !self.opened.contains_key(&fingerprint) {
             let Some(left) = self.left.checked_sub(work) else { return Tried::TooMuch };

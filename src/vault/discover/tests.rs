@@ -205,7 +205,8 @@ fn vaults_lists_only_pinned_or_slot_bound() {
     }
     assert!(problem(&found, "forged").message.contains("no vault"));
 
-    for (secret, by) in [(passphrase("correct horse"), OpenedBy::Passphrase), (UnlockSecret::Words(words), OpenedBy::Words)]
+    for (secret, by) in
+        [(passphrase("correct horse"), OpenedBy::Passphrase), (UnlockSecret::Words(words), OpenedBy::Words)]
     {
         let found = world.discover(Some("alice"), Some(&secret));
         assert_eq!(places(&found), [("by-passphrase", by), ("ours", OpenedBy::Device)], "{found:#?}");
@@ -390,7 +391,8 @@ fn a_revoked_device_opens_nothing() {
     let home = world.home("second");
     let mut unlock = |_: &str| Ok(passphrase("correct horse"));
     let url = format!("{BUCKET}/ours");
-    let second = Vault::open_on(world.store("ours"), url.clone(), None, OpenOptions::new(&url, &home, "x", &mut unlock));
+    let second =
+        Vault::open_on(world.store("ours"), url.clone(), None, OpenOptions::new(&url, &home, "x", &mut unlock));
     let second = second.expect("opens").device_id();
     assert_eq!(places(&world.discover(Some("second"), None)), [("ours", OpenedBy::Device)]);
     let alice = world.home("alice");

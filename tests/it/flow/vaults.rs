@@ -65,7 +65,10 @@ fn two_people_three_vaults_one_folder() {
 
     let found = ran(&world, "alice", &["vaults", "all", "--json"]).expect_code(0).last_json();
     assert_eq!(ids(&found), [(text(&desk["id"]), "device")]);
-    assert_eq!((&found["others"], &found["problems"], found.get("other_vaults")), (&2.into(), &Value::Array(vec![]), None));
+    assert_eq!(
+        (&found["others"], &found["problems"], found.get("other_vaults")),
+        (&2.into(), &Value::Array(vec![]), None)
+    );
     let vault = &found["vaults"][0];
     assert_eq!((&vault["url"], &vault["device_id"]), (&desk["repository"], &desk["device_id"]));
     assert_eq!((&vault["device_name"], &vault["short_id"]), (&"alice".into(), &text(&desk["id"])[..8].into()));

@@ -79,13 +79,7 @@ fn list(home: Option<&Home>, ui: &Ui) -> Result<Done, CommandError> {
     Ok(ended)
 }
 
-fn find(
-    args: &VaultsArgs,
-    place: &str,
-    home: Option<&Home>,
-    global: &Global,
-    ui: &Ui,
-) -> Result<Done, CommandError> {
+fn find(args: &VaultsArgs, place: &str, home: Option<&Home>, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let StoreConfig { url, options: mut store, .. } = super::stores::named(place, global, ui)?;
     if let Some(home) = home
         && let Some(known) = home.find(&url)?
@@ -97,8 +91,7 @@ fn find(
     let wants_secret = args.with_secret || Secrets::is_named(&global.secret);
     let secret = wants_secret.then(|| Secrets::new(&global.secret).again(&url)).transpose()?;
     let found = job::run(ui, Job::Discover, None, |watch| {
-        let options =
-            DiscoverOptions { url: &url, store, home, secret: secret.as_ref(), places: args.limit as usize };
+        let options = DiscoverOptions { url: &url, store, home, secret: secret.as_ref(), places: args.limit as usize };
         let found = discover(options, watch)?;
         match watch.stopped() {
             true => Err(CommandError::new(Trouble::Interrupted, "interrupted; not all was looked at")),
@@ -116,8 +109,10 @@ fn find(
 fn nothing(url: &str, trouble: Trouble, found: &Discovery) -> CommandError {
     let others = found.others.len() as u64;
     match trouble {
-        Trouble::NoVault => CommandError::new(trouble, format!("there is no vault at {url} and none directly below it"))
-            .hint("look at the URL again; places further down are looked at when they are named"),
+        Trouble::NoVault => {
+            CommandError::new(trouble, format!("there is no vault at {url} and none directly below it"))
+                .hint("look at the URL again; places further down are looked at when they are named")
+        }
         _ => CommandError::new(
             trouble,
             format!("the passphrase or recovery key opens none of {}", count_text(others, "vault", "vaults")),
@@ -136,7 +131,9 @@ fn tell(args: &VaultsArgs, url: &str, found: &Discovery, ui: &Ui) -> Result<(), 
     }
     if found.untried > 0 && !ui.json {
         let vaults = count_text(found.untried, "vault", "vaults");
-        ui.note(&format!("it would take too long to try the secret at {vaults} more: name the place of the one you mean"));
+        ui.note(&format!(
+            "it would take too long to try the secret at {vaults} more: name the place of the one you mean"
+        ));
     }
     let mut output = ui.output();
     if ui.json {
