@@ -17,6 +17,7 @@ use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Identity, ObjectName, VaultId, limits};
 
 use self::secret::Limits;
+use super::access::Access;
 use super::open::check_readable;
 use super::records::Records;
 use super::{UnlockSecret, VaultError};
@@ -386,11 +387,7 @@ impl Search<'_> {
         let device = roster.devices.get(&own).filter(|device| device.is_member());
         let device = device.ok_or(OpenError::Revoked { device: own })?;
         let capabilities = device.capabilities;
-        if capabilities.is_push_only() {
-            roster.open_as_pusher(self.provider, &known.state.keys)?;
-        } else {
-            roster.open_as(self.provider, &known.state.keys)?;
-        }
+        Access::open(self.provider, &roster, &known.state.keys)?;
         let device = FoundDevice { id: own, name: known.state.name.clone(), capabilities };
         Ok(FoundVault { url, id, by: OpenedBy::Device, device: Some(device), behind })
     }

@@ -42,6 +42,10 @@ fn a_server_pushes_and_the_laptop_restores() {
     assert_eq!((&again["files_unmodified"], &again["data_added"]), (&50.into(), &0.into()), "{again}");
     server_run(&["snapshots"]).expect_code(0).expect_out("data");
     server_run(&["status"]).expect_code(0);
+    for args in [vec!["vaults".into()], vec!["vaults".into(), laptop.path("vault").into_os_string()]] {
+        let ran = run(server.bare(&args).env("ZVAULT_URL", laptop.path("vault"))).expect_code(0).expect_out("1 vault");
+        assert!(ran.out.contains("  push  ") && !ran.out.contains("read"), "{}", ran.out);
+    }
     for args in [&["ls", "latest"][..], &["restore", "latest", "-t", "out"], &["check"]] {
         server_run(args).expect_code(13).expect_err("may only push").expect_err("it can push");
     }
