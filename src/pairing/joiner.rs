@@ -7,7 +7,6 @@ use vault_format::{
     Suite, Time,
     genesis::{Genesis, vault_id_input},
     ids::{DeviceId, Identity, VaultId},
-    limits,
     pairing::{LogHead, Message, Offer, Reason, Step, StorePlace, Welcome},
     roster::Capabilities,
     ticket::Extras,
@@ -387,7 +386,7 @@ impl Run<'_> {
                 };
             }
             junk += 1;
-            if junk == limits::PAIR_CANDIDATES {
+            if !self.channel.reject() {
                 return Err(PairError::TooMuchJunk { step: Step::Offer, junk });
             }
         }
@@ -463,7 +462,7 @@ impl Run<'_> {
                 return Ok(payload);
             }
             junk += 1;
-            if junk == limits::PAIR_CANDIDATES {
+            if !self.channel.reject() {
                 return Err(PairError::TooMuchJunk { step, junk });
             }
         }

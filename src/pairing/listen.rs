@@ -9,8 +9,8 @@ use vault_format::pairing::Step;
 use super::mailbox::{Mailbox, Side};
 use super::mdns::Announced;
 use super::tcp::Listener;
-use super::via::{NEWS, News, Source, TICK};
-use super::{Channel, ChannelError, HostError, Invitation};
+use super::via::{Junk, NEWS, News, Source, TICK, Way};
+use super::{Channel, ChannelError, HostError, Invitation, Session};
 use crate::store::Store;
 use crate::watch::Watch;
 
@@ -35,9 +35,11 @@ pub struct Listen<'a> {
     mailbox: Option<Mailbox>,
     /// What was asked for last, and who sent what came.
     asked: Option<Step>,
-    last: Option<Source>,
+    last: Option<(Source, Step)>,
     /// Who sent what was believed.
     peer: Option<Source>,
+    sessions: Vec<[u8; 16]>,
+    junk: Junk,
     on_lost: Option<&'a dyn Fn(&HostError)>,
 }
 
@@ -54,14 +56,31 @@ impl<'a> Listen<'a> {
                 Err(error) => drop(on_lost.map(|tell| tell(&error.into()))),
             }
         }
-        let ids = || invitation.sessions().iter().map(|session| session.id()).collect();
-        let start = |socket| Listener::start(socket, ids(), teller.clone());
+        let sessions: Vec<_> = invitation.sessions().iter().map(Session::id).collect();
+        let start = |socket| Listener::start(socket, sessions.clone(), teller.clone());
         let listener = socket.map(start).transpose().map_err(failed)?;
         let mut mailbox = store.map(|store| Mailbox::new(store, invitation.sessions(), Side::Sponsor, teller.clone()));
         if let Some(mailbox) = &mut mailbox {
             mailbox.start(Duration::ZERO, None).map_err(failed)?;
         }
-        Ok(Self { news, announced, listener, mailbox, asked: None, last: None, peer: None, on_lost })
+        let (asked, last, peer, junk) = (None, None, None, Junk::default());
+        Ok(Self { news, announced, listener, mailbox, asked, last, peer, sessions, junk, on_lost })
+    }
+
+    /// Whether a flight is one to look at: first ones of anybody, who else is told of being late; others of who was believed.
+    fn is_wanted(&self, from: &Source, said: Step) -> bool {
+        let (way, session) = from.way();
+        if self.junk.is_shut(&(way, session, said)) {
+            return false;
+        }
+        let is_peer = match (&self.peer, from) {
+            (None, _) => true,
+            (Some(Source::Tcp { session: other, .. }), Source::Tcp { connection, .. }) => {
+                session == *other && self.peer.as_ref().is_some_and(|peer| peer.is_connection(connection))
+            }
+            (Some(peer), from) => peer.way() == from.way(),
+        };
+        said == Step::Hello || (self.asked == Some(said) && is_peer)
     }
 
     fn lost(&mut self, error: HostError) -> Result<(), ChannelError> {
@@ -78,7 +97,7 @@ impl<'a> Listen<'a> {
 
 impl Channel for Listen<'_> {
     fn send(&mut self, step: Step, flight: &[u8], _: &Watch<'_>) -> Result<(), ChannelError> {
-        match (&self.last, &mut self.mailbox) {
+        match (self.last.as_ref().map(|(source, _)| source), &mut self.mailbox) {
             (Some(Source::Tcp { connection, session }), _) => {
                 connection.send(session, step, flight).map_err(|_| ChannelError::Closed)
             }
@@ -91,8 +110,8 @@ impl Channel for Listen<'_> {
 
     fn receive(&mut self, step: Step, until: Instant, watch: &Watch<'_>) -> Result<Vec<u8>, ChannelError> {
         match self.last.take() {
-            Some(last) if self.asked == Some(step) => last.drop_it(),
-            Some(last) => self.peer = Some(last),
+            Some((last, _)) if self.asked == Some(step) => last.drop_it(),
+            Some((last, _)) => self.peer = Some(last),
             None => {}
         }
         self.asked = Some(step);
@@ -109,11 +128,11 @@ impl Channel for Listen<'_> {
             }
             match self.news.recv_timeout(left.min(TICK)) {
                 // First flights always: whoever comes too late is told so.
-                Ok(News::Flight { from, step: said, flight }) if said == step || said == Step::Hello => {
+                Ok(News::Flight { from, step: said, flight }) if self.is_wanted(&from, said) => {
                     if let (Source::Mail(_), Some(mailbox)) = (&from, &mut self.mailbox) {
                         mailbox.answered();
                     }
-                    self.last = Some(from);
+                    self.last = Some((from, said));
                     return Ok(flight);
                 }
                 Ok(News::Flight { from, .. }) => from.drop_it(),
@@ -125,6 +144,21 @@ impl Channel for Listen<'_> {
                 Ok(News::Lost(error)) => self.lost(error)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(ChannelError::Closed),
+            }
+        }
+    }
+
+    fn reject(&mut self) -> bool {
+        let Some((from, said)) = &self.last else { return true };
+        let (way, session) = from.way();
+        self.junk.count((way, session, *said));
+        let is_open = |(way, session): (Way, [u8; 16]), step| !self.junk.is_shut(&(way, session, step));
+        match (self.asked, &self.peer) {
+            (Some(step), Some(peer)) => is_open(peer.way(), step),
+            _ => {
+                let ways = [(Way::Tcp, self.listener.is_some()), (Way::Mail, self.mailbox.is_some())];
+                let mut ways = ways.into_iter().filter(|(_, there)| *there).map(|(way, _)| way);
+                ways.any(|way| self.sessions.iter().any(|session| is_open((way, *session), Step::Hello)))
             }
         }
     }

@@ -29,6 +29,7 @@ pub(super) struct Mailbox {
 pub(super) struct Letter {
     /// Which of the sessions.
     session: usize,
+    pub(super) session_id: [u8; 16],
     name: ObjectName,
     /// Its sender has presigned URLs only.
     presigned: bool,
@@ -197,7 +198,9 @@ impl Shared {
                 let Some(step) = Step::from_number(n) else { continue };
                 // A sponsor always looks for first flights: whoever comes too late is told.
                 let late = self.side == Side::Sponsor && step == Step::Hello;
-                let of_step = |name: &&ObjectName| matches!(name, ObjectName::Mail { n: other, .. } if *other == n);
+                // Of this session: who fills the mailbox of the ticket does not fill that of the words.
+                let here = session.id();
+                let of_step = |name: &&ObjectName| matches!(name, ObjectName::Mail { session, n: other, .. } if *session == here && *other == n);
                 if (step != wanted && !late)
                     || object.size > limits::MAIL_STORED as u64
                     || seen.contains(&object.name)
@@ -209,7 +212,7 @@ impl Shared {
                 let presigned = object.name == session.presigned_name(step);
                 let Some(stored) = self.fetch(session, &object.name, presigned)? else { continue };
                 let Ok(flight) = parse_mail(session.suite(), &stored) else { continue };
-                let from = Source::Mail(Letter { session: number, name: object.name, presigned });
+                let from = Source::Mail(Letter { session: number, session_id: here, name: object.name, presigned });
                 found = true;
                 if self.teller.send(News::Flight { from, step, flight: flight.to_vec() }).is_err() {
                     return Ok(found);

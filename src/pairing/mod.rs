@@ -51,6 +51,10 @@ pub trait Channel {
     /// Returns [`ChannelError::TimedOut`] when `until` has passed, and [`ChannelError::Stopped`] soon after the watch was stopped.
     fn receive(&mut self, step: Step, until: Instant, watch: &Watch<'_>) -> Result<Vec<u8>, ChannelError>;
 
+    /// What [`receive`](Self::receive) returned last was not the other device's. It counts against the way and the session by which it
+    /// came, and one with too much of it is shut alone. Returns whether what is waited for may still come.
+    fn reject(&mut self) -> bool;
+
     /// It is over, well or not: nothing is sent or asked any more, and what was left in the store can go.
     fn close(&mut self);
 }

@@ -12,7 +12,7 @@ use vault_format::pairing::Step;
 use super::mailbox::{Letter, Mailbox, Side};
 use super::mdns::Search;
 use super::tcp::Connection;
-use super::via::{NEWS, News, Source, TICK, Teller};
+use super::via::{Junk, NEWS, News, Source, TICK, Teller, Way};
 use super::{Channel, ChannelError, HostError, Session};
 use crate::store::Store;
 use crate::sync::lock;
@@ -45,6 +45,7 @@ pub struct Reach {
     peer: Option<Source>,
     /// Somebody took a connection and hung up.
     turned_away: bool,
+    junk: Junk,
     lost: Option<HostError>,
 }
 
@@ -92,6 +93,7 @@ impl Reach {
             last: None,
             peer: None,
             turned_away: false,
+            junk: Junk::default(),
             lost,
         }
     }
@@ -220,6 +222,20 @@ impl Channel for Reach {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(ChannelError::Closed),
+            }
+        }
+    }
+
+    fn reject(&mut self) -> bool {
+        let (Some(last), Some(step)) = (&self.last, self.asked) else { return true };
+        let (way, session) = last.way();
+        self.junk.count((way, session, step));
+        let is_open = |way| !self.junk.is_shut(&(way, session, step));
+        match &self.peer {
+            Some(peer) => is_open(peer.way().0),
+            None => {
+                let calls = lock(&self.callers.state).under_way > 0;
+                (calls && is_open(Way::Tcp)) || (self.mailbox.is_some() && is_open(Way::Mail))
             }
         }
     }

@@ -305,7 +305,7 @@ impl Run<'_> {
                 }
             }
             junk += 1;
-            if junk == limits::PAIR_CANDIDATES {
+            if !self.channel.reject() {
                 return Err(PairError::TooMuchJunk { step: Step::Hello, junk });
             }
         }
@@ -352,13 +352,10 @@ impl Run<'_> {
                 return Message::parse(&payload, self.invitation.provider.suite)
                     .map_err(|source| PairError::Protocol { step, source: Some(source) });
             }
-            if flight == hello {
-                continue; // a repetition is no attack, and costs nothing
-            }
-            if !self.turn_away(&flight, sessions)? {
-                junk += 1;
-            }
-            if junk == limits::PAIR_CANDIDATES {
+            // A repetition is no attack, and who comes too late is none. All the same nobody is answered for ever.
+            let is_harmless = flight == hello || self.turn_away(&flight, sessions)?;
+            junk += usize::from(!is_harmless);
+            if !self.channel.reject() {
                 return Err(PairError::TooMuchJunk { step, junk });
             }
         }

@@ -1,10 +1,11 @@
 //! What the ways between the two have in common: who sent something, and what is told to whoever waits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use vault_format::pairing::Step;
+use vault_format::{limits, pairing::Step};
 
 use super::HostError;
 use super::mailbox::Letter;
@@ -44,11 +45,42 @@ impl Source {
         matches!(self, Self::Tcp { connection, .. } if Arc::ptr_eq(connection, other))
     }
 
+    /// The way, and the session that it is about.
+    pub(super) fn way(&self) -> (Way, [u8; 16]) {
+        match self {
+            Self::Tcp { session, .. } => (Way::Tcp, *session),
+            Self::Mail(letter) => (Way::Mail, letter.session_id),
+        }
+    }
+
     /// It was not the other device: nothing more is wanted from there. An object in the mailbox is never looked at twice anyway.
     pub(super) fn drop_it(&self) {
         if let Self::Tcp { connection, .. } = self {
             connection.hang_up();
         }
+    }
+}
+
+/// What came that is not the other device's, by way, session and step: who floods one of them shuts that one, and nobody else's.
+#[derive(Default)]
+pub(super) struct Junk(BTreeMap<Door, usize>);
+
+/// Where flights of one step come in.
+pub(super) type Door = (Way, [u8; 16], Step);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    Tcp,
+    Mail,
+}
+
+impl Junk {
+    pub(super) fn count(&mut self, door: Door) {
+        *self.0.entry(door).or_default() += 1;
+    }
+
+    pub(super) fn is_shut(&self, door: &Door) -> bool {
+        self.0.get(door).is_some_and(|count| *count >= limits::PAIR_CANDIDATES)
     }
 }
 

@@ -112,7 +112,7 @@ pub const CREDENTIAL: usize = 4096;
 pub const WELCOME_STORES: usize = 16;
 /// Log heads in a welcome.
 pub const WELCOME_LOG_HEADS: usize = 512;
-/// Flights that a receiver looks at in one step of a pairing.
+/// Flights that a receiver looks at in one step of a pairing, on each way and in each session.
 pub const PAIR_CANDIDATES: usize = 64;
 /// An exported history: what a program that verifies one reads into memory.
 pub const HISTORY: usize = 1 << 30;

@@ -2,11 +2,11 @@
 //!
 //! Nobody waits for a clock: when everybody waits and nothing is on its way, time is over for whoever would have given up first.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
-use vault_format::pairing::Step;
+use vault_format::{limits, pairing::Step};
 
 use super::super::{Channel, ChannelError};
 use crate::watch::Watch;
@@ -50,7 +50,7 @@ impl<'a> Hub<'a> {
     }
 
     pub(crate) fn end(&self, party: Party) -> End<'_, 'a> {
-        End { hub: self, party, answer_to: if party == 0 { 1 } else { 0 } }
+        End { hub: self, party, answer_to: if party == 0 { 1 } else { 0 }, asked: None, junk: BTreeMap::new() }
     }
 
     /// Every flight as it was sent.
@@ -91,6 +91,9 @@ pub(crate) struct End<'h, 'a> {
     hub: &'h Hub<'a>,
     party: Party,
     answer_to: Party,
+    asked: Option<Step>,
+    /// In this step, by who sent it.
+    junk: BTreeMap<Party, usize>,
 }
 
 impl Channel for End<'_, '_> {
@@ -108,7 +111,10 @@ impl Channel for End<'_, '_> {
         Ok(())
     }
 
-    fn receive(&mut self, _: Step, until: Instant, watch: &Watch<'_>) -> Result<Vec<u8>, ChannelError> {
+    fn receive(&mut self, step: Step, until: Instant, watch: &Watch<'_>) -> Result<Vec<u8>, ChannelError> {
+        if self.asked.replace(step) != Some(step) {
+            self.junk.clear();
+        }
         let mut state = self.hub.lock();
         loop {
             let result = if watch.stopped() {
@@ -132,6 +138,12 @@ impl Channel for End<'_, '_> {
             state.waiting[self.party] = None;
             return result;
         }
+    }
+
+    fn reject(&mut self) -> bool {
+        let junk = self.junk.entry(self.answer_to).or_default();
+        *junk += 1;
+        *junk < limits::PAIR_CANDIDATES
     }
 
     fn close(&mut self) {

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod faults;
+mod floods;
 mod hub;
 mod known;
 mod outcomes;
