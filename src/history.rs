@@ -11,10 +11,11 @@ use vault_format::history::{HistoryEntry, HistoryFile};
 use vault_format::log::{EntryObject, Payload};
 use vault_format::name::ObjectName;
 use vault_format::roster::{Capabilities, Op, Record, RecordObject};
-use vault_format::{DeviceId, Domain, FormatError, Identity, ObjectHash, Time, VaultId};
+use vault_format::{DeviceId, Domain, FormatError, Identity, ObjectHash, Time, VaultId, limits};
 
 use crate::log::{Fault, Local, Log, LogEntry, LogError, LogListing, LogReader, Opened, Refusal};
 use crate::roster::{Roster, RosterError, Standing};
+use crate::stage::open_object;
 use crate::store::{Listed, StoreError};
 use crate::vault::{EntryDek, VaultError, open_entry};
 use crate::{Trouble, Vault, parallel};
@@ -129,6 +130,26 @@ impl History {
         let ignored = roster.ignored.iter().map(|ignored| format!("{}: {}", ignored.name.to_path(), ignored.why));
         let junk = log.junk().iter().map(|junk| format!("{}: {}", junk.path, junk.reason));
         history.trouble.extend(ignored.chain(junk));
+        // Whoever may only push is no witness against a store. Here somebody chose what is in the file.
+        let heard: HashSet<_> = log.hearsay().iter().map(|hearsay| hearsay.head).collect();
+        let mut left_out: HashSet<Identity> = HashSet::new();
+        for entry in log.entries() {
+            for head in &entry.body.roster_heads {
+                if !heard.contains(head) && !roster.knows(*head) && left_out.insert(*head) {
+                    history.trouble.push(unknown_record(entry.seq, &format!("{:.8}", entry.device), head));
+                }
+            }
+            if entry.is_sealed() && entry.fault.is_none() && entries[&entry.object].dek.is_some() {
+                history.trouble.push(format!(
+                    "the key that the file gives for entry {} of device {:.8} is not its key",
+                    entry.seq, entry.device
+                ));
+            }
+        }
+        let suspects = log.suspicions().iter();
+        history
+            .trouble
+            .extend(suspects.map(|(device, suspicion)| format!("device {device:.8} is not believed: {suspicion}")));
         Ok(history)
     }
 
@@ -175,14 +196,15 @@ impl History {
                 lost.known
             )
         });
-        let hearsay = log.hearsay().iter().map(|hearsay| {
-            format!(
+        let hearsay = log.hearsay().iter().map(|hearsay| match hearsay.is_record {
+            true => unknown_record(hearsay.seq, &name_of(hearsay.by), &hearsay.head),
+            false => format!(
                 "entry {} of device {} names entry {:.8} of device {}, which is not shown",
                 hearsay.seq,
                 name_of(hearsay.by),
                 hearsay.head,
                 name_of(hearsay.about)
-            )
+            ),
         });
         let trouble = missing.chain(hearsay).collect();
         Self { vault: roster.vault, events: in_order(events, &after), trouble }
@@ -201,7 +223,8 @@ impl Vault {
             let name = ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object };
             let stored = self.store().get(&name, &|bytes| self.hash(bytes))?;
             let object = EntryObject::parse(&stored, self.suite())?;
-            let dek = self.entry_dek(&object, &stored);
+            // A key that opens nothing would look like one that was exchanged.
+            let dek = self.entry_dek(&object, &stored).filter(|dek| opens(self.provider(), &object, &stored, dek));
             Ok::<_, VaultError>((stored, dek.map(|dek| *dek.expose())))
         })?;
         let entries = stored.iter().map(|(stored, dek)| HistoryEntry { stored, dek: dek.as_ref() }).collect();
@@ -220,9 +243,11 @@ impl LogReader for Exported<'_> {
     fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, Refusal> {
         let hash = ObjectHash(self.provider.hash.hash(&[stored]));
         let dek = self.entries.get(&hash).and_then(|entry| entry.dek);
-        let dek_of = |_: Domain| match dek.map(|dek| Key::from_slice(dek)) {
-            Some(Ok(dek)) => EntryDek::Is(dek),
-            _ => EntryDek::Unknown,
+        let dek = dek.and_then(|dek| Key::from_slice(dek).ok());
+        // Without its key, or with another one: neither is the device's doing.
+        let dek_of = |_: Domain| match &dek {
+            Some(dek) if opens(self.provider, object, stored, dek) => EntryDek::Is(dek.duplicate()),
+            _ => EntryDek::NotForUs,
         };
         open_entry(self.provider, self.roster, device, object, stored, &dek_of)
     }
@@ -244,9 +269,22 @@ impl LogReader for Exported<'_> {
         DeviceId([0; 16])
     }
 
+    fn knows_record(&self, record: Identity) -> bool {
+        self.roster.knows(record)
+    }
+
     fn roster_regresses(&self, before: &[Identity], after: &[Identity]) -> bool {
         self.roster.regresses(before, after)
     }
+}
+
+/// Whether a key is that of a sealed entry.
+fn opens(provider: &'static Provider, object: &EntryObject, stored: &[u8], dek: &Key) -> bool {
+    open_object(provider, &stored[..object.signed_len], object.prefix_len, dek, limits::ENTRY_BODY).is_ok()
+}
+
+fn unknown_record(seq: u64, by: &str, record: &Identity) -> String {
+    format!("entry {seq} of device {by} goes by roster record {record:.8}, which is not shown")
 }
 
 /// Each event after those that it builds on, as far as they are there; else by time.

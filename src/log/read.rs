@@ -117,6 +117,8 @@ pub(crate) trait LogReader {
     fn name_of(&self, device: DeviceId) -> String;
     /// Who reads.
     fn own(&self) -> DeviceId;
+    /// Whether the roster has this record.
+    fn knows_record(&self, record: Identity) -> bool;
     /// Whether some of these roster records is newer than all of the others: who acted by the first acted by less later.
     fn roster_regresses(&self, before: &[Identity], after: &[Identity]) -> bool;
 }

@@ -36,17 +36,20 @@ pub struct Suspicion {
     pub fault: Option<Fault>,
 }
 
-/// A head that a device reports of another one's log, and that the store does not show: it withholds it, or the device lies.
+/// A head that a device reports of another one's log, or of the roster, and that the store does not show: it withholds it, or the
+/// device lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hearsay {
     /// Who reports it.
     pub by: DeviceId,
     /// In which entry.
     pub seq: u64,
-    /// Whose log it is of.
+    /// Whose log it is of; of the roster, who reports it.
     pub about: DeviceId,
     /// The head.
     pub head: Identity,
+    /// It is of the roster.
+    pub is_record: bool,
 }
 
 impl Fault {
@@ -238,22 +241,37 @@ impl Log {
     /// What readers report and nobody shows. Push-only devices report nothing that counts.
     fn hear(&mut self, reader: &dyn LogReader, accepted: &HashSet<Identity>) {
         let mut heard: BTreeMap<Identity, Hearsay> = BTreeMap::new();
+        let mut known: HashSet<Identity> = HashSet::new();
         for entry in self.entries() {
+            for head in &entry.body.roster_heads {
+                if known.contains(head) || accepted.contains(head) || heard.contains_key(head) {
+                    continue;
+                }
+                if reader.knows_record(*head) {
+                    known.insert(*head);
+                } else if self.counts_as_witness(reader, entry) {
+                    let (by, about) = (entry.device, entry.device);
+                    heard.insert(*head, Hearsay { by, seq: entry.seq, about, head: *head, is_record: true });
+                }
+            }
             for (about, head) in &entry.body.other_heads {
                 if self.entries.contains_key(head) || accepted.contains(head) || heard.contains_key(head) {
                     continue;
                 }
-                let counts = reader.capabilities(entry.device).contains(Capabilities::READ)
-                    && !self.is_suspect(entry.device)
+                let counts = self.counts_as_witness(reader, entry)
                     && reader.capabilities(*about) != Capabilities::NONE
                     && reader.revoked_after(*about).is_none();
                 if counts {
-                    let hearsay = Hearsay { by: entry.device, seq: entry.seq, about: *about, head: *head };
-                    heard.insert(*head, hearsay);
+                    let (by, about) = (entry.device, *about);
+                    heard.insert(*head, Hearsay { by, seq: entry.seq, about, head: *head, is_record: false });
                 }
             }
         }
         self.hearsay = heard.into_values().collect();
+    }
+
+    fn counts_as_witness(&self, reader: &dyn LogReader, entry: &LogEntry) -> bool {
+        reader.capabilities(entry.device).contains(Capabilities::READ) && !self.is_suspect(entry.device)
     }
 
     /// All that devices have accepted, whether it is lost or not.

@@ -16,6 +16,9 @@ impl Vault {
     pub(crate) fn check_hearsay(&self) -> Result<(), VaultError> {
         match self.log.hearsay().first() {
             None => Ok(()),
+            Some(first) if first.is_record => {
+                Err(VaultError::RecordWithheld { by: self.name_of(first.by), seq: first.seq, record: first.head })
+            }
             Some(first) => Err(VaultError::Hearsay {
                 by: self.name_of(first.by),
                 seq: first.seq,
@@ -34,7 +37,15 @@ impl Vault {
                 self.name_of(*device)
             ));
         }
-        let hearsay = self.log.hearsay();
+        let (records, hearsay): (Vec<_>, Vec<_>) = self.log.hearsay().iter().partition(|hearsay| hearsay.is_record);
+        if let Some(first) = records.first() {
+            warnings.push(format!(
+                "entry {} of device {} goes by a roster record ({:.8}) that the store does not show, perhaps a revocation: the store withholds it, or the device lies",
+                first.seq,
+                self.name_of(first.by),
+                first.head
+            ));
+        }
         if let Some(first) = hearsay.first() {
             warnings.push(format!(
                 "entry {} of device {} names {} of device {} ({:.8}) that the store does not show: the store withholds it, or the device lies",

@@ -158,6 +158,18 @@ pub enum VaultError {
         /// What is reported.
         head: Identity,
     },
+    /// A device that may read goes by a roster record that nobody shows.
+    #[error(
+        "entry {seq} of device {by} goes by a roster record ({record:.8}) that the store does not show: the store withholds it, or the device lies"
+    )]
+    RecordWithheld {
+        /// Who goes by it.
+        by: String,
+        /// In which entry.
+        seq: u64,
+        /// The record.
+        record: Identity,
+    },
     /// A snapshot cannot be found by what was typed.
     #[error("{0}")]
     Snapshot(String),
@@ -321,6 +333,7 @@ impl VaultError {
             Self::Log(error) => error.trouble(),
             Self::RosterRolledBack { .. }
             | Self::Hearsay { .. }
+            | Self::RecordWithheld { .. }
             | Self::Table { .. }
             | Self::Unread(_)
             | Self::PartialCopy { .. }
@@ -386,8 +399,8 @@ impl VaultError {
                     "if the record is lost for good: --accept-rollback puts it back, if this device has kept it".into(),
                 ];
             }
-            Self::Hearsay { .. } => {
-                "repeat the command; if this stays, look for a copy of the storage with that entry, or go on without it: --accept-rollback"
+            Self::Hearsay { .. } | Self::RecordWithheld { .. } => {
+                "repeat the command; if this stays, look for a copy of the storage with what is missing, or go on without it: --accept-rollback"
             }
             Self::NoVault { error: RosterError::OtherVault { .. }, .. } => {
                 "somebody exchanged or rolled back the storage; do not push, and find out who has access to it"

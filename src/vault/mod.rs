@@ -437,6 +437,10 @@ impl LogReader for Reading<'_> {
         self.own
     }
 
+    fn knows_record(&self, record: Identity) -> bool {
+        self.roster.knows(record)
+    }
+
     fn roster_regresses(&self, before: &[Identity], after: &[Identity]) -> bool {
         self.roster.regresses(before, after)
     }

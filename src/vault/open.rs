@@ -466,7 +466,7 @@ impl Vault {
             }
         }
         check_readable(&roster)?;
-        let keys = Access::open(provider, &roster, &state.keys)?;
+        let mut keys = Access::open(provider, &roster, &state.keys)?;
         let only = logs_of(&roster, state.keys.id);
         let follows = options.accept_loss || follows(&roster, &keys, &place);
         let accept = options.accept_rollback && !follows;
@@ -526,7 +526,14 @@ impl Vault {
         if !log.lost().is_empty() {
             put_back = super::own::put_back(options.home, id, &store, own, &log)?;
         }
-        // Another device may have written between the listing of one log and of another.
+        // Another device may have written between one listing and another, records too.
+        if records.catch_up(provider, &store, &log)? {
+            roster = Roster::build(provider, records.all(), Some(id))
+                .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
+            check_readable(&roster)?;
+            keys = Access::open(provider, &roster, &state.keys)?;
+        }
+        let reading = Reading { provider, roster: &roster, keys: &keys, own };
         if put_back > 0 || !log.hearsay().is_empty() {
             let known = if put_back > 0 { known_again() } else { log.entries().cloned().collect() };
             log = Log::read(
@@ -604,12 +611,12 @@ impl Vault {
             UnlockSecret::Words(words) => SlotSecret::Words(words),
         };
         let unlocked = unlock(provider, records.all(), options.vault, slot)?;
-        let roster = unlocked.roster;
+        let mut roster = unlocked.roster;
         check_readable(&roster)?;
         if let Some(head) = options.seen.iter().find(|head| !roster.knows(**head)) {
             return Err(VaultError::RosterRolledBack { head: *head });
         }
-        let keys = Access::open(provider, &roster, &unlocked.device)?;
+        let mut keys = Access::open(provider, &roster, &unlocked.device)?;
         let only = logs_of(&roster, unlocked.device.id);
         let logs = LogListing::read_whole(&store, only.as_ref())?;
         let accept = options.accept_rollback;
@@ -625,7 +632,15 @@ impl Vault {
             }
             log => log?,
         };
-        // Another device may have written between the listing of one log and of another.
+        // Another device may have written between one listing and another, records too.
+        if records.catch_up(provider, &store, &log)? {
+            let id = roster.vault;
+            roster = Roster::build(provider, records.all(), Some(id))
+                .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
+            check_readable(&roster)?;
+            keys = Access::open(provider, &roster, &unlocked.device)?;
+        }
+        let reading = Reading { provider, roster: &roster, keys: &keys, own: unlocked.device.id };
         if !log.hearsay().is_empty() {
             let known = log.entries().cloned().collect();
             log = Log::read(
@@ -860,6 +875,15 @@ impl Vault {
 
     /// Reads roster and logs again: what other devices did since. Costs two lists at once, and what is new.
     pub(super) fn refresh(&mut self) -> Result<(), VaultError> {
+        self.refresh_once()?;
+        // A record may have been written between the two listings, and after it an entry that names it.
+        if self.log.hearsay().iter().any(|hearsay| hearsay.is_record) {
+            self.refresh_once()?;
+        }
+        Ok(())
+    }
+
+    fn refresh_once(&mut self) -> Result<(), VaultError> {
         let known = Known::of(self.log.entries());
         let only = logs_of(&self.roster, self.device.id);
         let read_logs = || LogListing::read(&self.store, only.as_ref(), &known);

@@ -7,12 +7,13 @@
 //! The file is sealed under the state key, and what is in it is compared with its name like anything from the store.
 
 use crypto_backends::{Provider, SecretBytes};
-use vault_format::name::ObjectName;
+use vault_format::name::{ObjectName, roster_prefix};
 use vault_format::roster::{Capabilities, Op, Record, RecordObject};
 use vault_format::{DeviceId, ObjectHash, limits};
 
 use super::VaultError;
 use super::elsewhere::Elsewhere;
+use crate::log::Log;
 use crate::parallel;
 use crate::store::{Listing, Store, StoreError};
 
@@ -65,6 +66,18 @@ impl Records {
         self.0.retain(|(name, _)| !missing.iter().any(|(other, _)| other == name));
         self.0.extend(missing);
         self.0.sort_unstable();
+    }
+
+    /// Lists them again, if entries name records that were written since. What was there before stays.
+    pub(super) fn catch_up(&mut self, provider: &Provider, store: &Store, log: &Log) -> Result<bool, VaultError> {
+        if !log.hearsay().iter().any(|hearsay| hearsay.is_record) {
+            return Ok(false);
+        }
+        let mut again = Self::fetch(provider, store, &store.list(&roster_prefix())?, self)?;
+        again.add(provider, self);
+        let is_new = again.0.len() > self.0.len();
+        *self = again;
+        Ok(is_new)
     }
 
     /// What a vault's roster is built from.

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use vault_format::history::HistoryFile;
+
 use super::copy;
 use crate::flow::machine::noise;
 use crate::runner::{World, run};
@@ -42,7 +44,16 @@ fn a_rollback_is_accepted_and_everybody_can_read_that() {
     verify(&["--vault", &id]).expect_code(0).expect_out("accepted the loss of entries").expect_out("pushed snapshot");
     verify(&[]).expect_code(0).expect_err("compare that with --vault");
     verify(&["--vault", &"0".repeat(64)]).expect_code(14).expect_err(&id);
-    let mut bytes = fs::read(third.path("history.zvh")).expect("read");
+    // The key of another entry: the file's fault, in words and in JSON.
+    let exported = fs::read(third.path("history.zvh")).expect("read");
+    let mut parsed = HistoryFile::parse(&exported).expect("parsed");
+    parsed.entries[0].dek = Some(&[7; 32]);
+    fs::write(third.path("history.zvh"), parsed.encode().expect("encoded")).expect("written");
+    verify(&["--vault", &id]).expect_code(14).expect_err("is not its key");
+    let json = verify(&["--vault", &id, "--json"]).expect_code(14).last_json();
+    assert_eq!(json["trouble"].as_array().expect("a list").len(), 1, "{json}");
+    fs::write(third.path("history.zvh"), &exported).expect("written");
+    let mut bytes = exported;
     let middle = bytes.len() - 3000;
     bytes[middle] ^= 1;
     fs::write(third.path("history.zvh"), &bytes).expect("written");

@@ -1,4 +1,5 @@
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -119,10 +120,16 @@ fn lines(event: &Event) -> String {
 
 fn read(file: &PathBuf) -> Result<Vec<u8>, CommandError> {
     let failed = |error| CommandError::io("read", file, &error);
-    if fs::metadata(file).map_err(failed)?.len() > limits::HISTORY as u64 {
-        return Err(CommandError::new(Trouble::Integrity, format!("{} is too large for a history", file.display())));
-    }
-    fs::read(file).map_err(failed)
+    let bytes = fs::File::open(file).and_then(|file| at_most(file, limits::HISTORY)).map_err(failed)?;
+    let too_large = || CommandError::new(Trouble::Integrity, format!("{} is too large for a history", file.display()));
+    bytes.ok_or_else(too_large)
+}
+
+/// All of it, if it is not longer. What the system says of a size is no bound: a file may grow, or be none.
+fn at_most(from: impl io::Read, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    from.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= limit).then_some(bytes))
 }
 
 fn write(file: &PathBuf, bytes: &[u8]) -> Result<(), CommandError> {
@@ -193,6 +200,13 @@ impl<'a> EventDocument<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_without_an_end() {
+        assert_eq!(at_most(io::repeat(7), 1000).expect("read"), None);
+        assert_eq!(at_most(&[7; 1000][..], 1000).expect("read"), Some(vec![7; 1000]));
+        assert_eq!(at_most(&[7; 1001][..], 1000).expect("read"), None);
+    }
 
     #[test]
     fn times() {
