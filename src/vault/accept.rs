@@ -80,14 +80,15 @@ impl Vault {
         self.warnings.extend(warnings);
     }
 
+    pub(super) fn tell_put_back(&mut self, count: usize) {
+        self.warnings.push(format!("{} of this device that the store had lost were put back", entries(count)));
+    }
+
     /// After an opening that was to go on whatever is lost: puts back what is known, and writes down what is not.
     pub(super) fn go_on(&mut self, put_back: usize, roster: bool) -> Result<(), VaultError> {
         let lost = self.log.lost().len() + self.log.hearsay().len();
         if lost + put_back == 0 && !roster {
             return Ok(());
-        }
-        if put_back > 0 {
-            self.warnings.push(format!("{} of this device that the store had lost were put back", entries(put_back)));
         }
         if self.ephemeral {
             self.warnings.push(format!("{} lost; this run goes on, and nothing is written down", entries(lost)));

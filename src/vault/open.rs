@@ -522,8 +522,14 @@ impl Vault {
             log => (log?, None),
         };
         let behind = behind.or(rolled_back.filter(|_| !accept).map(|_| 0));
+        let adopted = !log.adopted().is_empty();
+        let own_adopted = !follows && log.adopted().iter().any(|(_, loss)| loss.device == own);
         let mut put_back = 0;
-        if !log.lost().is_empty() {
+        if own_adopted {
+            // What an admin has given up this machine may still have; if not, what it wrote had numbers all the same.
+            super::own::remember_end(options.home, provider, id, pins.logs.get(&own))?;
+        }
+        if own_adopted || !log.lost().is_empty() {
             put_back = super::own::put_back(options.home, id, &store, own, &log)?;
         }
         // Another device may have written between one listing and another, records too.
@@ -570,6 +576,13 @@ impl Vault {
         // What another store than the primary has does not count as the primary's.
         vault.is_borrowed = AtomicBool::new(follows);
         vault.tell_trust(&pins);
+        if adopted {
+            // A store that has lost entries may have lost packs as well.
+            vault.drop_claims()?;
+        }
+        if put_back > 0 {
+            vault.tell_put_back(put_back);
+        }
         if accept {
             vault.go_on(put_back, rolled_back.is_some())?;
         }

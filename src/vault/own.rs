@@ -8,12 +8,13 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use crypto_backends::SecretBytes;
-use vault_format::{DeviceId, Identity, ObjectHash, ObjectName, limits};
+use crypto_backends::{Provider, SecretBytes};
+use vault_format::log::EntryObject;
+use vault_format::{DeviceId, Header, Identity, ObjectHash, ObjectName, VaultId, limits};
 
 use super::{Vault, VaultError};
 use crate::log::{Log, LogEntry};
-use crate::state::{Home, Pins};
+use crate::state::{Home, LogPin, Pins};
 use crate::store::Store;
 
 /// An entry that this device has written.
@@ -26,7 +27,20 @@ pub(super) struct Own {
     bytes: Vec<u8>,
 }
 
+impl Own {
+    fn prev(&self) -> Vec<Identity> {
+        let suite = Header::parse(&self.bytes).map(|header| header.suite);
+        let object = suite.and_then(|suite| EntryObject::parse(&self.bytes, suite));
+        object.map_or_else(|_| Vec::new(), |object| object.prev)
+    }
+}
+
 impl Vault {
+    /// The greatest number that this machine has given to an entry, stored or not.
+    pub(super) fn kept_end(&self) -> u64 {
+        if self.ephemeral { 0 } else { kept(&self.home, self.id()).iter().map(|own| own.seq).max().unwrap_or(0) }
+    }
+
     /// Keeps an entry that is about to be stored.
     pub(super) fn keep_own(&self, entry: &LogEntry, bytes: &[u8]) -> Result<(), VaultError> {
         if self.ephemeral {
@@ -65,18 +79,45 @@ impl Vault {
     }
 }
 
+/// Remembers that a number is used, of an entry whose bytes this machine has not kept: as one without any.
+pub(super) fn remember_end(
+    home: &Home,
+    provider: &'static Provider,
+    vault: VaultId,
+    pins: Option<&Vec<LogPin>>,
+) -> Result<(), VaultError> {
+    let mut kept = kept(home, vault);
+    let Some(end) = pins.and_then(|pins| pins.iter().max()) else { return Ok(()) };
+    if kept.iter().all(|own| own.seq < end.seq) {
+        let (seq, identity) = (end.seq, end.identity);
+        kept.push(Own { seq, identity, object: ObjectHash([0; 32]), deltas: Vec::new(), bytes: Vec::new() });
+        home.set_own_entries(provider, vault, &pack(&kept))?;
+    }
+    Ok(())
+}
+
 /// Puts entries of this device back that a store has lost, if all index deltas are there that they make count: without these
 /// they would name what nobody can find. Gives their number.
 pub(super) fn put_back(
     home: &Home,
-    vault: vault_format::VaultId,
+    vault: VaultId,
     store: &Store,
     device: DeviceId,
     log: &Log,
 ) -> Result<usize, VaultError> {
-    let lost: HashSet<Identity> =
-        log.lost().iter().filter(|lost| lost.device == device).map(|lost| lost.identity).collect();
+    let lost = log.lost().iter().map(|lost| (lost.device, lost.identity));
+    let adopted = log.adopted().iter().map(|(_, loss)| (loss.device, loss.pinned));
+    let mut open: Vec<_> = lost.chain(adopted).filter(|(of, _)| *of == device).map(|(_, head)| head).collect();
     let mut kept = kept(home, vault);
+    kept.retain(|own| !own.bytes.is_empty());
+    // With each all that it follows and that is not there: an accepted loss names its newest entry only.
+    let mut lost = HashSet::new();
+    while let Some(identity) = open.pop() {
+        if log.get(&identity).is_none() && lost.insert(identity) {
+            let own = kept.iter().find(|own| own.identity == identity);
+            open.extend(own.into_iter().flat_map(Own::prev));
+        }
+    }
     kept.retain(|own| lost.contains(&own.identity));
     for delta in kept.iter().flat_map(|own| &own.deltas) {
         if !store.exists(&ObjectName::Delta { device, hash: *delta })? {
@@ -90,7 +131,7 @@ pub(super) fn put_back(
     Ok(kept.len())
 }
 
-fn kept(home: &Home, vault: vault_format::VaultId) -> Vec<Own> {
+fn kept(home: &Home, vault: VaultId) -> Vec<Own> {
     home.own_entries(vault).and_then(|plain| unpack(plain.expose())).unwrap_or_default()
 }
 

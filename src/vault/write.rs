@@ -427,8 +427,9 @@ impl Vault {
             None => {
                 let mut prev = self.log.heads(self.device.id);
                 prev.truncate(vault_format::limits::ENTRY_PREV);
-                // What was lost had numbers too (rule L-5).
-                let seq = self.log.next_seq(&prev).max(self.lost_end.saturating_add(1));
+                // What was lost had numbers too, whoever has accepted that (rule L-5).
+                let last = self.lost_end.max(self.kept_end());
+                let seq = self.log.next_seq(&prev).max(last.saturating_add(1));
                 (prev, seq)
             }
         };
