@@ -189,8 +189,8 @@ impl History {
         }
         let missing = log.lost().iter().map(|lost| {
             format!(
-                "entry {} of device {} ({:.8}) is missing: {}",
-                lost.seq,
+                "{} of device {} ({:.8}) is missing: {}",
+                lost.place(),
                 name_of(lost.device),
                 lost.identity,
                 lost.known
@@ -250,6 +250,10 @@ impl LogReader for Exported<'_> {
             _ => EntryDek::NotForUs,
         };
         open_entry(self.provider, self.roster, device, object, stored, &dek_of)
+    }
+
+    fn revoked(&self) -> Vec<DeviceId> {
+        self.roster.revoked()
     }
 
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {

@@ -106,7 +106,7 @@ pub struct Missing {
     pub device: DeviceId,
     /// What that device is called.
     pub name: String,
-    /// Its position.
+    /// Its position; 0 where that is not known.
     pub seq: u64,
     /// What it is known by.
     pub identity: Identity,
@@ -142,7 +142,24 @@ pub enum LogError {
     Format(#[from] FormatError),
 }
 
+impl Missing {
+    /// Which of the device's entries.
+    pub(crate) fn place(&self) -> String {
+        if self.seq == 0 { "an entry".into() } else { format!("entry {}", self.seq) }
+    }
+
+    /// A revocation names it, which may have been written after the logs were listed, and it before that.
+    pub(crate) fn may_be_new(&self) -> bool {
+        self.known == trust::ADOPTED
+    }
+}
+
 impl LogError {
+    /// Logs that are listed again may show what is missing.
+    pub(crate) fn may_be_new(&self) -> bool {
+        matches!(self, Self::Missing(missing) if missing.iter().any(Missing::may_be_new))
+    }
+
     /// What kind of trouble this is.
     pub fn trouble(&self) -> Trouble {
         match self {
@@ -318,7 +335,7 @@ fn missing_list(missing: &[Missing]) -> String {
         .take(4)
         .map(|m| {
             let since = m.since.map_or_else(String::new, |time| format!(", last on {}", crate::time_text(time)));
-            format!("entry {} of device {} ({:.8}): {:.8}, {}{since}", m.seq, m.name, m.device, m.identity, m.known)
+            format!("{} of device {} ({:.8}): {:.8}, {}{since}", m.place(), m.name, m.device, m.identity, m.known)
         })
         .collect();
     if missing.len() > 4 {

@@ -109,6 +109,8 @@ impl LogListing {
 pub(crate) trait LogReader {
     /// Checks header and signature of a stored entry, and opens its body.
     fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, Refusal>;
+    /// All revoked devices.
+    fn revoked(&self) -> Vec<DeviceId>;
     /// For a revoked device: its last adopted entry. None: not revoked.
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>>;
     /// What a device was ever given.
@@ -136,6 +138,22 @@ pub(crate) struct Local<'a> {
     pub(crate) refused: Refused,
     /// Go on without what is missing, and say what it is ([`Log::lost`]).
     pub(crate) accept: bool,
+    /// The store follows another one and may have records before the entries that they adopt. With what is known to be at that
+    /// other one and not here.
+    pub(crate) lagging: Option<&'a [LogEntry]>,
+}
+
+/// What revocations make of the logs of revoked devices.
+#[derive(Default)]
+pub(super) struct Revoked {
+    /// What they adopted last.
+    pub(super) last: Vec<(DeviceId, Identity)>,
+    /// That and what it follows, there or not.
+    pub(super) past: HashSet<Identity>,
+    /// What is there beside it, and its place.
+    pub(super) void: HashMap<Identity, (DeviceId, u64)>,
+    /// What was adopted may not have come here yet.
+    pub(super) is_lagging: bool,
 }
 
 /// Gives a stored entry with the hash of its name.
@@ -176,7 +194,7 @@ impl Log {
         listing: LogListing,
         local: Local<'_>,
     ) -> Result<Self, LogError> {
-        let Local { known, written, pins, refused, accept } = local;
+        let Local { known, written, pins, refused, accept, lagging } = local;
         let mut known: HashMap<ObjectHash, LogEntry> = known.into_iter().map(|entry| (entry.object, entry)).collect();
         let mut log = Self::default();
         let mut unknown = Vec::new();
@@ -213,15 +231,15 @@ impl Log {
                 Err(Refusal { reason, is_final }) => log.junk.push(Junk { path: name.to_path(), reason, is_final }),
             }
         }
-        log.drop_void(reader);
-        log.judge(reader, &fresh);
         // A known entry may be stored twice with different signatures: it is gone only if its identity is.
         let gone: HashMap<Identity, LogEntry> = known
             .into_values()
             .filter(|entry| !log.entries.contains_key(&entry.identity))
             .map(|entry| (entry.identity, entry))
             .collect();
-        let missing = log.missing(reader, &gone, pins);
+        let revoked = log.drop_void(reader, gone.values().chain(lagging.unwrap_or_default()), lagging.is_some());
+        log.judge(reader, &fresh);
+        let missing = log.missing(reader, &gone, pins, &revoked);
         if !missing.is_empty() && !accept {
             return Err(LogError::Missing(missing));
         }
@@ -245,7 +263,7 @@ impl Log {
             seen
         });
         let (here, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| listed.contains(&entry.object));
-        let log = Self::read(get, reader, listing, Local { known: here, ..Local::default() })?;
+        let log = Self::read(get, reader, listing, Local { known: here, lagging: Some(&gone), ..Local::default() })?;
         let lacking: Vec<&Missing> = pins.iter().filter(|pin| !log.entries.contains_key(&pin.identity)).collect();
         // Entries beside what this device has seen, of a log whose newest entry is not shown: another history.
         let forked = |pin: &&&Missing| {
@@ -263,26 +281,46 @@ impl Log {
         Ok((log, behind.max(lacking.len()) as u64))
     }
 
-    /// Entries of a revoked device that its revocation did not adopt are void.
-    fn drop_void(&mut self, reader: &dyn LogReader) {
-        let devices: Vec<_> = self.devices().collect();
-        for device in devices {
+    /// Entries of a revoked device that its revocation did not adopt are void. The way to those that it did leads over what is
+    /// `gone`, too: nobody makes a log void by deleting its end.
+    fn drop_void<'a>(
+        &mut self,
+        reader: &dyn LogReader,
+        gone: impl Iterator<Item = &'a LogEntry>,
+        is_lagging: bool,
+    ) -> Revoked {
+        let mut revoked = Revoked { is_lagging, ..Revoked::default() };
+        let gone: HashMap<Identity, &LogEntry> = gone.map(|entry| (entry.identity, entry)).collect();
+        let rebased = self.rebased(reader);
+        for device in reader.revoked() {
             let Some(adopted) = reader.revoked_after(device) else { continue };
             let mut kept = HashSet::new();
             let mut open: Vec<_> = adopted.into_iter().collect();
+            // Once its end is given up, what was there then stands for it.
+            open.extend(
+                rebased.iter().filter(|(of, last, _)| *of == device && Some(*last) == adopted).map(|(.., now)| *now),
+            );
             while let Some(identity) = open.pop() {
+                let entry = self.entries.get(&identity).or_else(|| gone.get(&identity).copied());
                 if kept.insert(identity)
-                    && let Some(entry) = self.entries.get(&identity)
+                    && let Some(entry) = entry.filter(|entry| entry.device == device)
                 {
                     open.extend(entry.prev.iter().copied());
                 }
             }
-            let void: Vec<_> =
-                self.of(device).map(|entry| entry.identity).filter(|identity| !kept.contains(identity)).collect();
-            for identity in void {
+            let void: Vec<_> = self
+                .of(device)
+                .filter(|entry| !kept.contains(&entry.identity))
+                .map(|entry| (entry.identity, entry.seq))
+                .collect();
+            for (identity, seq) in void {
                 self.remove(&identity);
+                revoked.void.insert(identity, (device, seq));
             }
+            revoked.last.extend(adopted.map(|last| (device, last)));
+            revoked.past.extend(kept);
         }
+        revoked
     }
 }
 

@@ -10,6 +10,7 @@ use vault_format::log::{Accepted, Payload};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Identity};
 
+use super::read::Revoked;
 use super::{Log, LogEntry, LogReader, Missing};
 
 /// What an entry says against its writer.
@@ -140,7 +141,10 @@ impl Log {
         reader: &dyn LogReader,
         gone: &HashMap<Identity, LogEntry>,
         pins: &[Missing],
+        revoked: &Revoked,
     ) -> Vec<Missing> {
+        // Of a revoked device nobody misses what is void.
+        let counts = |device, identity| reader.revoked_after(device).is_none() || revoked.past.contains(identity);
         let accepts = self.accepts();
         let own = reader.own();
         let is_admin = |by: DeviceId| reader.capabilities(by).contains(Capabilities::ADMIN);
@@ -150,7 +154,10 @@ impl Log {
         for (by, loss) in accepts.iter().filter(|(by, _)| *by == own || is_admin(*by)) {
             // What was there then must be there still: a second, deeper loss is another one.
             let stands = match loss.now {
-                Some(now) => self.get(&now).is_some_and(|now| now.device == loss.device && now.seq == loss.now_seq),
+                Some(now) => {
+                    let place = self.get(&now).map(|now| (now.device, now.seq));
+                    place.or_else(|| revoked.void.get(&now).copied()) == Some((loss.device, loss.now_seq))
+                }
                 None => loss.now_seq == 0,
             };
             let fits =
@@ -175,12 +182,12 @@ impl Log {
         let is_there =
             |log: &Self, identity: &Identity| log.entries.contains_key(identity) || accepted.contains(identity);
         for pin in pins {
-            if !is_there(self, &pin.identity) && reader.revoked_after(pin.device).is_none() {
+            if !is_there(self, &pin.identity) && counts(pin.device, &pin.identity) {
                 missing.insert(pin.identity, Missing { name: reader.name_of(pin.device), ..pin.clone() });
             }
         }
         for entry in gone.values() {
-            if !is_there(self, &entry.identity) && reader.revoked_after(entry.device).is_none() {
+            if !is_there(self, &entry.identity) && counts(entry.device, &entry.identity) {
                 let since = pins.iter().filter(|pin| pin.device == entry.device).find_map(|pin| pin.since);
                 missing.entry(entry.identity).or_insert_with(|| Missing {
                     device: entry.device,
@@ -189,6 +196,18 @@ impl Log {
                     identity: entry.identity,
                     known: "read before",
                     since,
+                });
+            }
+        }
+        for (device, last) in revoked.last.iter().filter(|_| !revoked.is_lagging) {
+            if !is_there(self, last) {
+                missing.entry(*last).or_insert_with(|| Missing {
+                    device: *device,
+                    name: reader.name_of(*device),
+                    seq: 0,
+                    identity: *last,
+                    known: ADOPTED,
+                    since: None,
                 });
             }
         }
@@ -218,7 +237,7 @@ impl Log {
             for prev in entry.prev.iter().filter(|prev| !self.entries.contains_key(*prev)) {
                 // What a device says it has lost of its own log hides nothing of anybody else's.
                 let said = |(by, loss): &(DeviceId, Accepted)| *by == device && loss.pinned == *prev;
-                if accepted.contains(prev) || accepts.iter().any(said) || reader.revoked_after(device).is_some() {
+                if accepted.contains(prev) || accepts.iter().any(said) {
                     continue;
                 }
                 if !reader.capabilities(device).contains(Capabilities::READ) {
@@ -274,6 +293,16 @@ impl Log {
         reader.capabilities(entry.device).contains(Capabilities::READ) && !self.is_suspect(entry.device)
     }
 
+    /// Of which log which entry was given up, and which one was there then, by whoever may say so for this device.
+    pub(super) fn rebased(&self, reader: &dyn LogReader) -> Vec<(DeviceId, Identity, Identity)> {
+        let may = |by: DeviceId| {
+            let is_admin = reader.capabilities(by).contains(Capabilities::ADMIN) && reader.revoked_after(by).is_none();
+            by == reader.own() || is_admin
+        };
+        let accepts = self.accepts().into_iter().filter(|(by, _)| may(*by));
+        accepts.filter_map(|(_, loss)| Some((loss.device, loss.pinned, loss.now?))).collect()
+    }
+
     /// All that devices have accepted, whether it is lost or not.
     fn accepts(&self) -> Vec<(DeviceId, Accepted)> {
         let accepts =
@@ -323,3 +352,6 @@ impl Log {
         })
     }
 }
+
+/// How an entry is known that a revocation names.
+pub(super) const ADOPTED: &str = "adopted when its device was revoked";

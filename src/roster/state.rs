@@ -234,6 +234,12 @@ impl Roster {
         self.graph.records.iter().any(|r| r.identity == record)
     }
 
+    /// All devices that were revoked.
+    pub(crate) fn revoked(&self) -> Vec<DeviceId> {
+        let revoked = self.devices.iter().filter(|(_, device)| !device.revocations.is_empty());
+        revoked.map(|(id, _)| *id).collect()
+    }
+
     /// How many records that count are neither among these nor in the past of one of them.
     pub fn records_after(&self, known: &[Identity]) -> u64 {
         let places = (0..self.graph.records.len()).filter(|i| known.contains(&self.graph.records[*i].identity));

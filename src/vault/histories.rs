@@ -31,6 +31,7 @@ use crate::watch::Watch;
 
 mod adopted;
 mod left_out;
+mod revoked_past;
 
 /// A vault in memory, and homes of machines that know it.
 struct World {

@@ -420,6 +420,13 @@ impl LogReader for Reading<'_> {
         open_entry(self.provider, self.roster, device, object, stored, &dek_of)
     }
 
+    fn revoked(&self) -> Vec<DeviceId> {
+        // Of logs that it does not read a push-only device misses nothing.
+        let only = access::logs_of(self.roster, self.own);
+        let reads = |device: &DeviceId| only.as_ref().is_none_or(|only| only.contains(device));
+        self.roster.revoked().into_iter().filter(reads).collect()
+    }
+
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>> {
         let device = self.roster.devices.get(&device)?;
         device.revocations.first().map(|revocation| revocation.last)

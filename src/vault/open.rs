@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -475,6 +475,7 @@ impl Vault {
         }
         let own = state.keys.id;
         let reading = Reading { provider, roster: &roster, keys: &keys, own };
+        let lagging = follows.then_some(&[][..]);
         let pinned = pinned(&pins, only.as_ref());
         let logs = match logs {
             Some(logs) if only.is_none() => logs?,
@@ -495,9 +496,20 @@ impl Vault {
             entries.into_iter().filter(|entry| only.is_some() || !entry.is_for_others()).collect()
         };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
-        let local =
-            |known, accept| Local { known, pins: &pinned, refused: refused.clone(), accept, ..Local::default() };
-        let (mut log, behind) = match Log::read(&get, &reading, logs, local(known, accept)) {
+        let local = |known, accept| Local {
+            known,
+            pins: &pinned,
+            refused: refused.clone(),
+            accept,
+            lagging,
+            ..Local::default()
+        };
+        let mut first = Log::read(&get, &reading, logs, local(known, accept));
+        if first.as_ref().is_err_and(LogError::may_be_new) && !follows {
+            let logs = LogListing::read_whole(&store, only.as_ref())?;
+            first = Log::read(&get, &reading, logs, local(known_again(), accept));
+        }
+        let (mut log, behind) = match first {
             Err(LogError::Missing(_)) if follows => {
                 let (log, behind) = Log::read_lagging(
                     &get,
@@ -538,10 +550,13 @@ impl Vault {
                 .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
             check_readable(&roster)?;
             keys = Access::open(provider, &roster, &state.keys)?;
+            if logs_of(&roster, own).is_some() != only.is_some() {
+                return Err(VaultError::RightsChanged);
+            }
         }
         let reading = Reading { provider, roster: &roster, keys: &keys, own };
-        if put_back > 0 || !log.hearsay().is_empty() {
-            let known = if put_back > 0 { known_again() } else { log.entries().cloned().collect() };
+        if put_back > 0 || !log.hearsay().is_empty() || log.lost().iter().any(Missing::may_be_new) {
+            let known = if log.lost().is_empty() { log.entries().cloned().collect() } else { known_again() };
             log = Log::read(
                 &get,
                 &reading,
@@ -633,9 +648,11 @@ impl Vault {
         let only = logs_of(&roster, unlocked.device.id);
         let logs = LogListing::read_whole(&store, only.as_ref())?;
         let accept = options.accept_rollback;
+        // A store that follows another one has records before the entries that they adopt.
+        let lagging = (options.accept_loss || follows(&roster, &keys, &place)).then_some(&[][..]);
         let reading = Reading { provider, roster: &roster, keys: &keys, own: unlocked.device.id };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
-        let mut log = match Log::read(&get, &reading, logs, Local { accept, ..Local::default() }) {
+        let mut log = match Log::read(&get, &reading, logs, Local { accept, lagging, ..Local::default() }) {
             Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
                 let all = elsewhere.list_logs(LogListing::read_whole(&store, only.as_ref())?, only.as_ref());
                 let log = Log::read(&get, &reading, all, Local::default())?;
@@ -660,7 +677,7 @@ impl Vault {
                 &get,
                 &reading,
                 LogListing::read_whole(&store, only.as_ref())?,
-                Local { known, accept, ..Local::default() },
+                Local { known, accept, lagging, ..Local::default() },
             )?;
         }
         let notes = elsewhere.into_notes();
@@ -916,8 +933,18 @@ impl Vault {
         let get = |name: &ObjectName| self.store.get(name, &|bytes| self.provider.hash.hash(&[bytes]));
         let refused = Refused::of(&self.log);
         let written = lock(&self.written);
-        self.log = Log::read(&get, &reading, logs?, Local { known, written: &written, refused, ..Local::default() })?;
+        let lags = self.behind.is_some() || self.is_borrowed.load(Relaxed);
+        let lagging = lags.then_some(&[][..]);
+        let local = |known, refused| Local { known, written: &written, refused, lagging, ..Local::default() };
+        let mut log = Log::read(&get, &reading, logs?, local(known, refused));
+        if log.as_ref().is_err_and(LogError::may_be_new) {
+            let known = self.log.entries().cloned().collect();
+            let again = LogListing::read_whole(&self.store, logs_of(roster, own).as_ref())?;
+            log = Log::read(&get, &reading, again, local(known, Refused::of(&self.log)));
+        }
+        let log = log?;
         drop(written);
+        self.log = log;
         Ok(())
     }
 
@@ -958,7 +985,7 @@ fn known_entries(home: &Home, vault: VaultId) -> Vec<LogEntry> {
 
 /// The heads that this device has seen.
 /// What this device has seen of the logs that it reads: of `only` some devices, or of all.
-fn pinned(pins: &Pins, only: Option<&BTreeSet<DeviceId>>) -> Vec<Missing> {
+pub(super) fn pinned(pins: &Pins, only: Option<&BTreeSet<DeviceId>>) -> Vec<Missing> {
     let reads = |device: &DeviceId| only.is_none_or(|only| only.contains(device));
     let logs = pins.logs.iter().filter(|(device, _)| reads(device));
     let heads = logs.flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, pin)));
