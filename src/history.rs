@@ -420,5 +420,6 @@ fn fault_words(fault: Fault) -> &'static str {
         Fault::Number => "its number does not follow",
         Fault::Seen => "it has seen less than the one before it",
         Fault::Roster => "it goes by an older roster than the one before it",
+        Fault::Heads => "its log has too many open ends",
     }
 }

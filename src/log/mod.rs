@@ -1,4 +1,5 @@
 //! Device logs: what each device says, verified, in the order in which it said it (SPEC section 10).
+mod bounds;
 mod cache;
 mod read;
 mod refused;
@@ -232,12 +233,6 @@ impl Log {
     pub(crate) fn next_seq(&self, heads: &[Identity]) -> u64 {
         let last = heads.iter().filter_map(|head| self.entries.get(head)).map(|entry| entry.seq).max();
         last.unwrap_or(0).saturating_add(1)
-    }
-
-    /// Heads of the logs of `collectors`: what an entry's `seen` says (GC-2).
-    pub(crate) fn seen(&self, collectors: impl IntoIterator<Item = DeviceId>) -> Heads {
-        let heads = collectors.into_iter().map(|device| (device, self.heads(device)));
-        heads.filter(|(_, heads)| !heads.is_empty()).collect()
     }
 
     /// Packs named in any condemn of a device in `collectors`: never to be claimed again (GC-3).

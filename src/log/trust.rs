@@ -8,7 +8,7 @@ use std::fmt;
 
 use vault_format::log::{Accepted, Payload};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Identity};
+use vault_format::{DeviceId, Identity, limits};
 
 use super::read::Revoked;
 use super::{Log, LogEntry, LogReader, Missing};
@@ -24,6 +24,8 @@ pub enum Fault {
     Seen,
     /// It goes by an older roster than its predecessor.
     Roster,
+    /// Its log has more open heads than others can name. Of the log, and of no entry.
+    Heads,
 }
 
 /// Why a device's entries do not count for others, though they are listed and can be restored.
@@ -65,6 +67,7 @@ impl Fault {
             Self::Number => 2,
             Self::Seen => 3,
             Self::Roster => 4,
+            Self::Heads => 5,
         }
     }
 
@@ -86,6 +89,9 @@ impl fmt::Display for Suspicion {
             Some(Fault::Seen) => write!(f, "its entry {seq} ({identity:.8}) has seen less than the one before it"),
             Some(Fault::Roster) => {
                 write!(f, "its entry {seq} ({identity:.8}) goes by an older roster than the one before it")
+            }
+            Some(Fault::Heads) => {
+                write!(f, "its log has more than {} open ends, up to entry {seq} ({identity:.8})", limits::ENTRY_HEADS)
             }
         }
     }
@@ -228,6 +234,14 @@ impl Log {
         missing: &mut BTreeMap<Identity, Missing>,
     ) {
         let mut suspicions = BTreeMap::new();
+        for device in self.devices() {
+            let heads = self.heads(device);
+            let last = heads.iter().filter_map(|head| self.get(head)).max_by_key(|entry| (entry.seq, entry.identity));
+            if let Some(LogEntry { seq, identity, .. }) = last.filter(|_| heads.len() > limits::ENTRY_HEADS) {
+                let suspicion = Suspicion { seq: *seq, identity: *identity, fault: Some(Fault::Heads) };
+                suspicions.insert(device, suspicion);
+            }
+        }
         for entry in self.entries() {
             let device = entry.device;
             let suspicion = |fault| Suspicion { seq: entry.seq, identity: entry.identity, fault };

@@ -30,6 +30,7 @@ use crate::store::faults::Meter;
 use crate::watch::Watch;
 
 mod adopted;
+mod forks;
 mod left_out;
 mod revoked_past;
 
@@ -144,7 +145,10 @@ impl World {
 
     /// An entry as its device signs it, whatever is in it.
     fn forge(&self, device: &DeviceKeys, seq: u64, prev: &[Identity], body: &[u8]) -> Forged {
-        let vault = self.open("home");
+        Self::forge_in(&self.open("home"), device, seq, prev, body)
+    }
+
+    fn forge_in(vault: &Vault, device: &DeviceKeys, seq: u64, prev: &[Identity], body: &[u8]) -> Forged {
         let is_push_only = vault.roster.devices[&device.id].capabilities.is_push_only();
         let epoch = vault.reader_keys("test").expect("a reader").current_epoch().expect("an epoch");
         let pusher = epoch.pusher(device.id);

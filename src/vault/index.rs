@@ -212,21 +212,31 @@ impl Vault {
         let unusable = lock(&self.unusable_tables);
         let (mut frontier, mut deltas) = (Heads::new(), HashSet::new());
         for device in self.log.devices().filter(|device| self.is_shared(*device)) {
-            let (mut held, mut heads) = (HashSet::new(), BTreeSet::new());
-            for entry in self.log.of(device) {
-                let is_held = !tables.within.contains(&entry.identity)
-                    && (entry.prev.iter().any(|prev| held.contains(prev))
-                        || deltas_of(entry).any(|name| unusable.lost.contains_key(&name)));
-                if is_held {
-                    held.insert(entry.identity);
-                    continue;
+            let merge = |more: bool| {
+                let (mut held, mut heads, mut named) = (HashSet::new(), BTreeSet::new(), HashSet::new());
+                for entry in self.log.of(device) {
+                    let is_held = !tables.within.contains(&entry.identity)
+                        && (!more
+                            || entry.prev.iter().any(|prev| held.contains(prev))
+                            || deltas_of(entry).any(|name| unusable.lost.contains_key(&name)));
+                    if is_held {
+                        held.insert(entry.identity);
+                        continue;
+                    }
+                    for prev in &entry.prev {
+                        heads.remove(prev);
+                    }
+                    heads.insert(entry.identity);
+                    named.extend(deltas_of(entry));
                 }
-                for prev in &entry.prev {
-                    heads.remove(prev);
-                }
-                heads.insert(entry.identity);
-                deltas.extend(deltas_of(entry));
+                (heads, named)
+            };
+            let (mut heads, mut named) = merge(true);
+            // A log with more open heads than a set can name: what is covered already stays so, and nothing more is.
+            if heads.len() > limits::ENTRY_HEADS {
+                (heads, named) = merge(false);
             }
+            deltas.extend(named);
             if !heads.is_empty() {
                 frontier.insert(device, heads.into_iter().collect());
             }

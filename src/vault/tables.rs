@@ -19,6 +19,7 @@ use crate::restore::{RestoreOptions, restore};
 use crate::stage::testing::random_bytes;
 use crate::state::Home;
 use crate::store::Store;
+use crate::sync::lock;
 use crate::watch::{Event, Watch};
 
 /// A vault of two devices: an honest one, and one that says what is not so.
@@ -200,6 +201,27 @@ fn a_set_that_lost_a_shard_leaves_the_one_before() {
     world.restores();
 }
 
+/// Many ends of one log do not keep others from merging: what their tables say stays where it is.
+#[test]
+fn a_log_with_more_ends_than_a_set_names() {
+    let mut world = World::new();
+    let (mut honest, mut hostile) = (world.open(HONEST, true), world.open(HOSTILE, false));
+    world.push(&mut honest);
+    world.push(&mut hostile);
+    let end = *lock(&hostile.own_end);
+    let theirs = deltas_of(&hostile, hostile.device_id());
+    for _ in 0..=vault_format::limits::ENTRY_HEADS {
+        *lock(&hostile.own_end) = end;
+        hostile.append(Payload::Progress).expect("written");
+    }
+    merge(&mut world, &mut honest);
+    let set = newest_set(&honest, honest.device_id());
+    assert!(!set.frontier.contains_key(&hostile.device_id()));
+    let left: Vec<_> = honest.tables(Domain::SHARED).deltas.iter().map(|name| name.hash).collect();
+    assert!(theirs.iter().all(|delta| left.contains(delta)));
+    world.restores();
+}
+
 fn newest_set(vault: &Vault, of: DeviceId) -> IndexSet {
     sets_of(vault).into_iter().rfind(|(device, _)| *device == of).expect("a set").1
 }
@@ -226,7 +248,7 @@ fn say(vault: &mut Vault, deltas: &[ObjectHash], payload: Payload) {
         time: crate::now(),
         roster_heads: vault.roster.heads.clone(),
         other_heads: Default::default(),
-        seen: vault.log.seen(vault.collectors()),
+        seen: vault.log.seen(vault.collectors(), &[]),
         deltas,
         parts: Default::default(),
         payload,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use crypto_backends::SecretBytes;
 use vault_format::index::Table;
-use vault_format::log::{Body, IndexName, IndexSet, Payload, Snapshot, entry_prefix};
+use vault_format::log::{Body, Heads, IndexName, IndexSet, Payload, Snapshot, entry_prefix};
 use vault_format::name::{ObjectName, PackName, shards_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time, sizes};
+use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time, limits, sizes};
 
 use super::index::Tables;
 use super::now::PacksUnder;
@@ -413,7 +413,7 @@ impl Vault {
                 .filter_map(|device| self.log.heads(device).first().map(|head| (device, *head)))
                 .filter(|(device, head)| self.last_reported(*device) != Some(*head))
                 .collect(),
-            seen: self.log.seen(self.collectors()),
+            seen: self.seen(),
             deltas: deltas.iter().map(|delta| (delta.stored.hash(), delta.stored.kib())).collect(),
             parts: deltas.iter().filter_map(|delta| Some((delta.stored.hash(), delta.delta.part()?))).collect(),
             payload,
@@ -421,12 +421,24 @@ impl Vault {
         self.seal_entry(&body)
     }
 
+    /// What this device has read of collectors' logs, no less than what its next entry follows.
+    fn seen(&self) -> Heads {
+        let written = lock(&self.written);
+        let before: Vec<Identity> = match *lock(&self.own_end) {
+            Some((identity, _)) => vec![identity],
+            None => self.log.heads(self.device.id),
+        };
+        let entry = |id: &Identity| written.iter().find(|entry| entry.identity == *id).or_else(|| self.log.get(id));
+        let before: Vec<&LogEntry> = before.iter().take(limits::ENTRY_PREV).filter_map(entry).collect();
+        self.log.seen(self.collectors(), &before)
+    }
+
     pub(super) fn seal_entry(&self, body: &Body) -> Result<NewEntry, VaultError> {
         let (prev, seq) = match *lock(&self.own_end) {
             Some((identity, seq)) => (vec![identity], seq + 1),
             None => {
                 let mut prev = self.log.heads(self.device.id);
-                prev.truncate(vault_format::limits::ENTRY_PREV);
+                prev.truncate(limits::ENTRY_PREV);
                 // What was lost had numbers too, whoever has accepted that (rule L-5).
                 let last = self.lost_end.max(self.kept_end());
                 let seq = self.log.next_seq(&prev).max(last.saturating_add(1));

@@ -84,6 +84,8 @@ pub const RECORD_PARENTS: usize = 16;
 pub const RECORD_OPERATIONS: usize = 1024;
 /// Predecessors of a log entry.
 pub const ENTRY_PREV: usize = 8;
+/// Open heads of one log that an entry names.
+pub const ENTRY_HEADS: usize = 64;
 /// Slots that are tried to open a vault (SPEC section 11.4).
 pub const SLOTS_TRIED: usize = 8;
 /// Slots for words that are tried when a vault is opened: each costs one derivation and not a second (SPEC section 11.4).

@@ -63,7 +63,7 @@ pub struct Body {
     pub roster_heads: Vec<Identity>,
     /// Heads of other devices that changed since this device's previous entry.
     pub other_heads: BTreeMap<DeviceId, Identity>,
-    /// For every device that holds or held `prune`: all heads of its log that this device has read.
+    /// For every device that holds or held `prune`: heads of its log that this device has read, all if they are not too many.
     pub seen: Heads,
     /// Index deltas that this entry makes count, with their sizes in KiB: a set.
     pub deltas: Vec<(ObjectHash, u32)>,
@@ -99,7 +99,7 @@ impl DeltaPart {
     }
 }
 
-/// Heads of logs: a set for each device, at least one.
+/// Heads of logs: a set for each device, at least one and at most 64.
 pub type Heads = BTreeMap<DeviceId, Vec<Identity>>;
 
 /// The part of a body that depends on its kind.
@@ -1015,7 +1015,13 @@ fn write_heads(w: &mut Writer, heads: &Heads) {
 }
 
 fn read_heads(r: &mut Reader, what: &'static str) -> Result<Heads, FormatError> {
-    r.map_by(what, DeviceId, |r| read_identities(r, what))
+    r.map_by(what, DeviceId, |r| {
+        let identities = r.ascending(what, limits::ENTRY_HEADS, |r| identity(r, what))?;
+        if identities.is_empty() {
+            return Err(FormatError::Invalid { what });
+        }
+        Ok(identities)
+    })
 }
 
 fn write_delta(w: &mut Writer, (hash, kib): &(ObjectHash, u32)) {

@@ -242,7 +242,7 @@ fn say(vault: &mut Vault, deltas: &[ObjectHash], payload: Payload) -> Identity {
         time: crate::now(),
         roster_heads: vault.roster.heads.clone(),
         other_heads: Default::default(),
-        seen: vault.log.seen(vault.collectors()),
+        seen: vault.log.seen(vault.collectors(), &[]),
         deltas,
         parts: Default::default(),
         payload,
