@@ -16,7 +16,7 @@ impl Log {
     /// All entries as bytes.
     pub(crate) fn pack(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
-        for entry in self.entries() {
+        for entry in self.entries().filter(|entry| !self.unjudged.contains(&entry.identity)) {
             // One that cannot be opened is kept without its body; one of a kind that this version does not know is read again
             // next time.
             let body = if entry.is_sealed() { Ok(Vec::new()) } else { entry.body.encode() };

@@ -77,6 +77,9 @@ pub struct Log {
     entries: HashMap<Identity, LogEntry>,
     /// Identities of each device's entries, by (seq, identity).
     devices: BTreeMap<DeviceId, BTreeSet<(u64, Identity)>>,
+    /// Entries that cannot be judged yet, because the store does not show all that they name: they are not kept, and are judged
+    /// when they are read again.
+    unjudged: HashSet<Identity>,
     /// Objects that are no entries of this vault: never fatal.
     junk: Vec<Junk>,
     /// Devices whose logs are not what an honest device writes, with the first thing that says so.

@@ -126,15 +126,13 @@ impl Log {
 
     /// Judges entries that were read now for the first time by what they say themselves.
     pub(super) fn judge(&mut self, reader: &dyn LogReader, fresh: &[Identity]) {
-        let faults: Vec<_> = fresh
-            .iter()
-            .filter_map(|identity| self.get(identity))
-            .filter(|entry| entry.fault.is_none())
-            .filter_map(|entry| Some((entry.identity, self.fault(reader, entry)?)))
-            .collect();
-        for (identity, fault) in faults {
-            if let Some(entry) = self.entries.get_mut(&identity) {
-                entry.fault = Some(fault);
+        let new = fresh.iter().filter_map(|identity| self.get(identity)).filter(|entry| entry.fault.is_none());
+        let verdicts: Vec<_> = new.map(|entry| (entry.identity, self.verdict(reader, entry))).collect();
+        for (identity, verdict) in verdicts {
+            match (verdict, self.entries.get_mut(&identity)) {
+                (Verdict::Fault(fault), Some(entry)) => entry.fault = Some(fault),
+                (Verdict::Open, _) => drop(self.unjudged.insert(identity)),
+                _ => {}
             }
         }
     }
@@ -327,44 +325,82 @@ impl Log {
         accepts.flatten().collect()
     }
 
-    fn fault(&self, reader: &dyn LogReader, entry: &LogEntry) -> Option<Fault> {
+    fn verdict(&self, reader: &dyn LogReader, entry: &LogEntry) -> Verdict {
         let before: Vec<&LogEntry> = entry.prev.iter().filter_map(|prev| self.get(prev)).collect();
         // Numbers are left out after a loss, and never used twice.
         if entry.seq < self.next_seq(&entry.prev) {
-            return Some(Fault::Number);
+            return Verdict::Fault(Fault::Number);
         }
         // Of what is not for this device to open it knows the place and nothing else.
         if entry.is_sealed() {
-            return None;
+            return Verdict::None;
         }
         let before: Vec<_> = before.into_iter().filter(|before| !before.is_sealed()).collect();
-        if before.iter().any(|before| self.has_seen_less(reader, before, entry)) {
-            return Some(Fault::Seen);
+        let mut is_open = false;
+        for before in &before {
+            match self.has_seen_less(reader, before, entry) {
+                Some(true) => return Verdict::Fault(Fault::Seen),
+                Some(false) => {}
+                None => is_open = true,
+            }
         }
         let older = |before: &&LogEntry| reader.roster_regresses(&before.body.roster_heads, &entry.body.roster_heads);
-        before.iter().any(older).then_some(Fault::Roster)
+        match before.iter().any(older) {
+            true => Verdict::Fault(Fault::Roster),
+            false if is_open => Verdict::Open,
+            false => Verdict::None,
+        }
     }
 
     /// Whether an entry has not seen what its predecessor had seen of a collector's log. What is lost cannot be compared, and
     /// after an accepted loss the log goes on beside it.
     ///
     /// Only of those that may collect, or might: of anybody else it means nothing, and its writer could make it endless work.
-    fn has_seen_less(&self, reader: &dyn LogReader, before: &LogEntry, entry: &LogEntry) -> bool {
+    /// None: the store does not show all that lies between, or else whoever withholds entries would accuse all who have seen
+    /// them. Who names heads that never were gains nothing: an entry that is not aware of a condemn is void by its final.
+    fn has_seen_less(&self, reader: &dyn LogReader, before: &LogEntry, entry: &LogEntry) -> Option<bool> {
         let may = |device: DeviceId, what| reader.capabilities(device).contains(what);
         let collectors = before.body.seen.iter().filter(|(device, _)| may(**device, Capabilities::PRUNE));
         let rebased = |collector: DeviceId| {
             let counts = |by: DeviceId| by == entry.device || may(by, Capabilities::ADMIN);
             self.accepts().iter().any(|(by, loss)| loss.device == collector && counts(*by))
         };
-        collectors.into_iter().any(|(collector, heads)| {
+        let mut is_open = false;
+        for (collector, heads) in collectors {
             let now = entry.body.seen.get(collector).map_or(&[][..], Vec::as_slice);
-            let lost = heads.iter().filter(|head| {
-                let is_there = now.contains(head) || now.iter().any(|new| self.is_ancestor(head, new));
-                self.get(head).is_some() && !is_there
-            });
-            lost.count() > 0 && !rebased(*collector)
-        })
+            for head in heads.iter().filter(|head| self.get(head).is_some() && !now.contains(head)) {
+                if now.iter().any(|new| self.is_ancestor(head, new)) || rebased(*collector) {
+                    continue;
+                }
+                match self.shows_past(head, now) {
+                    true => return Some(true),
+                    false => is_open = true,
+                }
+            }
+        }
+        if is_open { None } else { Some(false) }
     }
+
+    /// Whether everything is shown that lies between an entry and these heads of the same log.
+    fn shows_past(&self, old: &Identity, heads: &[Identity]) -> bool {
+        let from = self.get(old).map_or(0, |entry| entry.seq);
+        let (mut open, mut seen) = (heads.to_vec(), HashSet::new());
+        while let Some(identity) = open.pop() {
+            let Some(entry) = self.get(&identity) else { return false };
+            if entry.seq > from && seen.insert(identity) {
+                open.extend(entry.prev.iter().copied());
+            }
+        }
+        true
+    }
+}
+
+/// What an entry says against its writer.
+enum Verdict {
+    None,
+    Fault(Fault),
+    /// That cannot be told yet.
+    Open,
 }
 
 /// How an entry is known that a revocation names.

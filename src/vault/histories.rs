@@ -33,6 +33,7 @@ mod adopted;
 mod forks;
 mod left_out;
 mod revoked_past;
+mod stores;
 
 /// A vault in memory, and homes of machines that know it.
 struct World {

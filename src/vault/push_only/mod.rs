@@ -3,6 +3,7 @@
 mod attacks;
 mod changes;
 mod flow;
+mod planted;
 mod policy;
 
 use std::fs;
