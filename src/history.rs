@@ -260,6 +260,11 @@ impl LogReader for Exported<'_> {
         Some(self.roster.devices.get(&device)?.revocations.first()?.last)
     }
 
+    /// Nothing is known from before.
+    fn may_write(&self, _: DeviceId, _: Domain) -> bool {
+        true
+    }
+
     fn capabilities(&self, device: DeviceId) -> Capabilities {
         self.roster.devices.get(&device).map_or(Capabilities::NONE, |device| device.capabilities)
     }

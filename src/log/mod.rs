@@ -80,6 +80,8 @@ pub struct Log {
     /// Entries that cannot be judged yet, because the store does not show all that they name: they are not kept, and are judged
     /// when they are read again.
     unjudged: HashSet<Identity>,
+    /// Entries that counted by an earlier roster: they are not lost.
+    unfounded: HashSet<Identity>,
     /// Objects that are no entries of this vault: never fatal.
     junk: Vec<Junk>,
     /// Devices whose logs are not what an honest device writes, with the first thing that says so.

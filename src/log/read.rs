@@ -113,6 +113,8 @@ pub(crate) trait LogReader {
     fn revoked(&self) -> Vec<DeviceId>;
     /// For a revoked device: its last adopted entry. None: not revoked.
     fn revoked_after(&self, device: DeviceId) -> Option<Option<Identity>>;
+    /// Whether a device may write to a domain, by the roster as it is now.
+    fn may_write(&self, device: DeviceId, domain: Domain) -> bool;
     /// What a device was ever given.
     fn capabilities(&self, device: DeviceId) -> Capabilities;
     /// What a device is called.
@@ -218,6 +220,7 @@ impl Log {
         for hash in before {
             known.remove(&hash).into_iter().for_each(|entry| log.insert(entry));
         }
+        log.drop_unfounded(reader);
         let fetched = parallel::map(&unknown, parallel::REQUESTS, |(name, device, seq, hash, size)| {
             fetch(get, reader, name, *device, *seq, *hash, *size)
         })?;
@@ -279,6 +282,21 @@ impl Log {
         }
         let behind = gone.iter().filter(|entry| !log.entries.contains_key(&entry.identity)).count();
         Ok((log, behind.max(lacking.len()) as u64))
+    }
+
+    /// What was verified by an earlier roster counts only by this one: who came in by a record that is void now, or was given
+    /// `read` by one, has written what nobody takes who comes later.
+    fn drop_unfounded(&mut self, reader: &dyn LogReader) {
+        let unfounded = self.entries().filter(|entry| !reader.may_write(entry.device, entry.domain));
+        let unfounded: Vec<(ObjectName, Identity)> = unfounded
+            .map(|entry| (ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object }, entry.identity))
+            .collect();
+        for (name, identity) in unfounded {
+            self.remove(&identity);
+            self.unfounded.insert(identity);
+            let reason = "its device may not write to its domain".to_owned();
+            self.junk.push(Junk { path: name.to_path(), reason, is_final: false });
+        }
     }
 
     /// Entries of a revoked device that its revocation did not adopt are void. The way to those that it did leads over what is

@@ -183,8 +183,9 @@ impl Log {
             }
         }
         let mut missing: BTreeMap<Identity, Missing> = BTreeMap::new();
-        let is_there =
-            |log: &Self, identity: &Identity| log.entries.contains_key(identity) || accepted.contains(identity);
+        let is_there = |log: &Self, identity: &Identity| {
+            log.entries.contains_key(identity) || log.unfounded.contains(identity) || accepted.contains(identity)
+        };
         for pin in pins {
             if !is_there(self, &pin.identity) && counts(pin.device, &pin.identity) {
                 missing.insert(pin.identity, Missing { name: reader.name_of(pin.device), ..pin.clone() });
@@ -246,13 +247,16 @@ impl Log {
             if entry.fault.is_some() {
                 suspicions.entry(device).or_insert_with(|| suspicion(entry.fault));
             }
-            for prev in entry.prev.iter().filter(|prev| !self.entries.contains_key(*prev)) {
+            for prev in
+                entry.prev.iter().filter(|prev| !self.entries.contains_key(*prev) && !self.unfounded.contains(*prev))
+            {
                 // What a device says it has lost of its own log hides nothing of anybody else's.
                 let said = |(by, loss): &(DeviceId, Accepted)| *by == device && loss.pinned == *prev;
                 if accepted.contains(prev) || accepts.iter().any(said) {
                     continue;
                 }
-                if !reader.capabilities(device).contains(Capabilities::READ) {
+                // What it wrote before it was given `read` is of its own domain, and stays its own affair.
+                if !reader.capabilities(device).contains(Capabilities::READ) || !entry.domain.is_shared() {
                     suspicions.entry(device).or_insert_with(|| suspicion(None));
                     continue;
                 }
@@ -286,7 +290,11 @@ impl Log {
                 }
             }
             for (about, head) in &entry.body.other_heads {
-                if self.entries.contains_key(head) || accepted.contains(head) || heard.contains_key(head) {
+                if self.entries.contains_key(head)
+                    || self.unfounded.contains(head)
+                    || accepted.contains(head)
+                    || heard.contains_key(head)
+                {
                     continue;
                 }
                 let counts = self.counts_as_witness(reader, entry)
@@ -302,7 +310,9 @@ impl Log {
     }
 
     fn counts_as_witness(&self, reader: &dyn LogReader, entry: &LogEntry) -> bool {
-        reader.capabilities(entry.device).contains(Capabilities::READ) && !self.is_suspect(entry.device)
+        reader.capabilities(entry.device).contains(Capabilities::READ)
+            && entry.domain.is_shared()
+            && !self.is_suspect(entry.device)
     }
 
     /// Of which log which entry was given up, and which one was there then, by whoever may say so for this device.
@@ -313,6 +323,18 @@ impl Log {
         };
         let accepts = self.accepts().into_iter().filter(|(by, _)| may(*by));
         accepts.filter_map(|(_, loss)| Some((loss.device, loss.pinned, loss.now?))).collect()
+    }
+
+    /// Entries that the log of a push-only device names and that nobody shows, which it has not given up: (number at most,
+    /// identity). They stop nobody, and make it suspect until it does.
+    pub(crate) fn gaps(&self, device: DeviceId) -> Vec<(u64, Identity)> {
+        let accepts = self.accepts();
+        let is_open = |prev: &Identity| {
+            !self.entries.contains_key(prev) && !accepts.iter().any(|(by, loss)| *by == device && loss.pinned == *prev)
+        };
+        let named =
+            self.of(device).flat_map(|entry| entry.prev.iter().map(|prev| (entry.seq.saturating_sub(1), *prev)));
+        named.filter(|(_, prev)| is_open(prev)).collect()
     }
 
     /// All that devices have accepted, whether it is lost or not.

@@ -220,6 +220,9 @@ pub fn finish(
     let mut options = store(&parsed.to_string());
     access.credentials_for = Some(parsed.to_string()).filter(|_| !access.credentials.is_empty());
     complete(&mut options, &parsed.to_string(), &access);
+    let known =
+        joined.stores.iter().filter_map(|place| Some((StoreUrl::parse(&place.url).ok()?.to_string(), place.id)));
+    access.ids = known.collect();
     let opened = Store::open(&parsed, &options, OpenMode::Existing).map_err(VaultError::from)?;
     let until = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;

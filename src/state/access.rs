@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub struct Access {
     /// Where the person said that the vault is, until the pairing has ended.
     pub url: Option<String>,
+    /// Which store it is that has this URL, by its id in the roster: a push-only device cannot read the roster's URLs.
+    pub ids: BTreeMap<String, [u8; 16]>,
     /// Settings by the URL of the store. Not secret.
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
     /// URL of the store that the credentials are for: they go to no other.
@@ -27,6 +29,10 @@ impl Access {
             for (name, value) in settings {
                 out.string(name.as_bytes()).string(value.as_bytes());
             }
+        }
+        out.number(self.ids.len() as u64);
+        for (url, id) in &self.ids {
+            out.string(url.as_bytes()).fixed(id);
         }
         out.string(self.credentials_for.as_deref().unwrap_or_default().as_bytes());
         out.number(self.credentials.len() as u64);
@@ -48,6 +54,9 @@ impl Access {
                 settings.insert(text(&mut reader)?, text(&mut reader)?);
             }
             access.settings.insert(url, settings);
+        }
+        for _ in 0..reader.count(8 + 16)? {
+            access.ids.insert(text(&mut reader)?, reader.fixed()?);
         }
         access.credentials_for = Some(text(&mut reader)?).filter(|url| !url.is_empty());
         for _ in 0..reader.count(8 + 8)? {

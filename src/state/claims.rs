@@ -11,6 +11,8 @@ use vault_format::{PackName, Time};
 pub struct Claims {
     /// The store, by its id in the roster.
     pub store: [u8; 16],
+    /// The domain that this device pushed to then: the packs of another one were not looked at.
+    pub domain: [u8; 16],
     /// When it was listed.
     pub listed: Time,
     /// Heads of the roster then.
@@ -19,13 +21,14 @@ pub struct Claims {
     pub collectors: Vec<Identity>,
     /// Packs that tables name and that were not listed, or in another size.
     pub gone: BTreeSet<PackName>,
-    /// The end of this device's log when the last of these was found: its snapshots up to there may rely on them.
+    /// The end of this device's log when the last of these was found, or a loss accepted: its snapshots up to there may rely on
+    /// what is not there.
     pub own_seq: u64,
 }
 
 pub(super) fn encode(claims: &Claims) -> SecretBytes {
     let mut out = Writer::new();
-    out.fixed(&claims.store).number(claims.listed.secs.max(0) as u64).number(claims.own_seq);
+    out.fixed(&claims.store).fixed(&claims.domain).number(claims.listed.secs.max(0) as u64).number(claims.own_seq);
     for heads in [&claims.roster_heads, &claims.collectors] {
         out.number(heads.len() as u64);
         for head in heads {
@@ -41,9 +44,9 @@ pub(super) fn encode(claims: &Claims) -> SecretBytes {
 
 pub(super) fn parse(bytes: &[u8]) -> Option<Claims> {
     let mut reader = Reader::new(bytes);
-    let store = reader.fixed()?;
+    let (store, domain) = (reader.fixed()?, reader.fixed()?);
     let listed = Time { secs: reader.number()?.min(i64::MAX as u64) as i64, nanos: 0 };
-    let mut claims = Claims { store, listed, own_seq: reader.number()?, ..Claims::default() };
+    let mut claims = Claims { store, domain, listed, own_seq: reader.number()?, ..Claims::default() };
     for heads in [&mut claims.roster_heads, &mut claims.collectors] {
         for _ in 0..reader.count(32)? {
             heads.push(Identity(reader.fixed()?));
@@ -71,6 +74,7 @@ mod tests {
         let pack = |n| PackName { tree: n == 1, device: DeviceId([n; 16]), hash: ObjectHash([n; 32]) };
         let claims = Claims {
             store: [7; 16],
+            domain: [8; 16],
             listed: Time { secs: 99, nanos: 0 },
             roster_heads: vec![Identity([1; 32])],
             collectors: vec![Identity([2; 32]), Identity([3; 32])],

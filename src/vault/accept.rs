@@ -86,7 +86,7 @@ impl Vault {
 
     /// After an opening that was to go on whatever is lost: puts back what is known, and writes down what is not.
     pub(super) fn go_on(&mut self, put_back: usize, roster: bool) -> Result<(), VaultError> {
-        let lost = self.log.lost().len() + self.log.hearsay().len();
+        let lost = self.log.lost().len() + self.log.hearsay().len() + self.own_gaps().len();
         if lost + put_back == 0 && !roster {
             return Ok(());
         }
@@ -131,6 +131,11 @@ impl Vault {
         self.accept(lost)
     }
 
+    /// Of a push-only device a gap in its log is no evidence against the store for others: it is for itself to give up.
+    fn own_gaps(&self) -> Vec<(u64, Identity)> {
+        if self.is_push_only() { self.log.gaps(self.device.id) } else { Vec::new() }
+    }
+
     /// The same for what was missing when the logs were read, and for what others report and nobody shows.
     pub(super) fn accept_rollback(&mut self) -> Result<usize, VaultError> {
         let mut lost: BTreeMap<Identity, (DeviceId, LogPin)> = BTreeMap::new();
@@ -139,6 +144,7 @@ impl Vault {
         };
         self.log.lost().iter().for_each(|Missing { device, seq, identity, .. }| add(*device, *seq, *identity));
         self.log.hearsay().iter().for_each(|hearsay| add(hearsay.about, 0, hearsay.head));
+        self.own_gaps().into_iter().for_each(|(seq, identity)| add(self.device.id, seq, identity));
         let count = lost.len();
         self.accept(lost.into_values().collect())?;
         Ok(count)

@@ -203,7 +203,7 @@ pub(super) fn domain_of(roster: &Roster, device: DeviceId) -> Domain {
 /// Whether a device may write to a domain: to its own always, because it may have been push-only once, and to the shared one if
 /// it reads.
 pub(super) fn may_write(roster: &Roster, device: DeviceId, domain: Domain) -> bool {
-    domain == device.into() || domain == domain_of(roster, device)
+    roster.devices.contains_key(&device) && (domain == device.into() || domain == domain_of(roster, device))
 }
 
 /// Whose logs a device reads. A reader reads all of them: `None`. A push-only device reads its own and those of devices that hold

@@ -3,10 +3,10 @@
 //! Claims come from tables, which log entries name. That the packs are still there is the store's word, and a store can
 //! lose what it has confirmed. So packs are listed when there is reason to, and once a week without any (rule S-4).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use vault_format::index::SIZE_UNIT;
-use vault_format::name::{pack_prefix, packs_prefix};
+use vault_format::name::{delta_prefix, deltas_prefix, pack_prefix, packs_prefix, shards_prefix};
 use vault_format::{Identity, ObjectName, PackName};
 
 use super::{Vault, VaultError};
@@ -20,13 +20,13 @@ impl Vault {
     /// What the last listing showed is relied on for a week, as long as it was of the store that is the primary, and
     /// roster and logs still have what they had then: after a change of the primary, an accepted loss or a restored state
     /// the packs are listed again.
-    pub(crate) fn check_claims(&self, remember: bool) -> Result<u64, VaultError> {
+    pub(crate) fn check_claims(&mut self, remember: bool) -> Result<u64, VaultError> {
         let known = if self.ephemeral { None } else { self.home.claims(self.id()) };
         let (claims, new) = match known.as_ref().filter(|known| self.still_holds(known)) {
             Some(known) => (known.clone(), 0),
             None => {
-                let same_store = known.filter(|known| known.store == self.store_tag());
-                let (claims, new) = self.list_packs(same_store)?;
+                self.look_for_tables()?;
+                let (claims, new) = self.list_packs(known)?;
                 if remember && !self.ephemeral {
                     self.home.set_claims(self.provider, self.id(), &claims)?;
                 }
@@ -45,9 +45,35 @@ impl Vault {
         Ok(new)
     }
 
-    /// The next push lists the packs, whatever the last one has seen.
+    /// The next push lists the packs, whatever the last one has seen, and carries nothing over from snapshots of before: where
+    /// entries are lost, packs and tables may be (rule S-4).
     pub(super) fn drop_claims(&self) -> Result<(), VaultError> {
-        Ok(self.home.set_claims(self.provider, self.id(), &Claims::default())?)
+        let claims = Claims { own_seq: self.own_last(), ..Claims::default() };
+        Ok(self.home.set_claims(self.provider, self.id(), &claims)?)
+    }
+
+    fn own_last(&self) -> u64 {
+        self.log.of(self.device.id).map(|entry| entry.seq).max().unwrap_or(0)
+    }
+
+    /// A local copy of the index goes on with rows of tables that the store no longer has, and nobody else finds what they
+    /// name. Without the copy they are lost tables like any other: what they named is stored again.
+    fn look_for_tables(&mut self) -> Result<(), VaultError> {
+        let prefixes = match self.is_push_only() {
+            true => vec![delta_prefix(self.device.id)],
+            false => vec![deltas_prefix(), shards_prefix()],
+        };
+        let listed =
+            parallel::map(&prefixes, parallel::REQUESTS, |prefix| Ok::<_, VaultError>(self.store.list(prefix)?))?;
+        let there: HashSet<ObjectName> =
+            listed.into_iter().flat_map(|listing| listing.objects).map(|object| object.name).collect();
+        let tables = self.tables(self.domain.domain);
+        let covered = self.index()?.covered();
+        let mut counting = tables.deltas.iter().chain(&tables.shards).filter(|name| covered.contains(name));
+        if counting.any(|name| !there.contains(&ObjectName::from(*name))) {
+            self.forget_index();
+        }
+        Ok(())
     }
 
     /// Whether the content that a parent's entry names may be relied on without claiming it anew: only while nothing is
@@ -61,13 +87,15 @@ impl Vault {
         let claims = lock(&self.claims);
         self.log.condemned(&self.collectors()).is_empty()
             && !lock(&self.unusable_tables).is_lossy(|device| self.domain_of(device) == self.domain.domain)
-            && (claims.gone.is_empty() || is_newer(claims.own_seq))
+            && (claims.own_seq == 0 || is_newer(claims.own_seq))
+            // With a gap in its own log a device cannot know which of its tables the others have.
+            && !self.log.is_suspect(self.device.id)
     }
 
     fn still_holds(&self, claims: &Claims) -> bool {
-        let age = crate::now().secs.saturating_sub(claims.listed.secs);
         claims.store == self.store_tag()
-            && (0..LISTED).contains(&age)
+            && claims.domain == self.domain.domain.0
+            && is_fresh(Some(claims))
             && claims.roster_heads.iter().all(|head| self.roster.knows(*head))
             && claims.collectors.iter().all(|head| self.log.get(head).is_some())
     }
@@ -97,11 +125,14 @@ impl Vault {
             })
             .map(|pack| pack.name)
             .collect();
-        let (known, own_seq) = before.map_or_else(Default::default, |before| (before.gone, before.own_seq));
+        let own_seq = before.as_ref().map_or(0, |before| before.own_seq);
+        let is_same = |before: &Claims| before.store == self.store_tag() && before.domain == self.domain.domain.0;
+        let known = before.filter(is_same).map_or_else(BTreeSet::new, |before| before.gone);
         let new = gone.difference(&known).count() as u64;
-        let end = self.log.of(self.device.id).map(|entry| entry.seq).max().unwrap_or(0);
+        let end = self.own_last();
         let claims = Claims {
             store: self.store_tag(),
+            domain: self.domain.domain.0,
             listed,
             roster_heads: self.roster.heads.clone(),
             collectors: self.collectors().iter().flat_map(|device| self.log.heads(*device)).collect(),
@@ -110,6 +141,11 @@ impl Vault {
         };
         Ok((claims, new))
     }
+}
+
+/// Whether the last listing is young enough to be relied on.
+pub(super) fn is_fresh(claims: Option<&Claims>) -> bool {
+    claims.is_some_and(|claims| (0..LISTED).contains(&crate::now().secs.saturating_sub(claims.listed.secs)))
 }
 
 /// Seconds for which a listing of the packs is relied on.

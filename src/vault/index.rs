@@ -376,6 +376,14 @@ impl Vault {
         self.domain_of(device).is_shared()
     }
 
+    /// The local copy says what is not so: everything is read again.
+    pub(super) fn forget_index(&mut self) {
+        self.index.take();
+        if let (Some(cache), true) = (&self.cache, self.lock.is_some()) {
+            let _ = std::fs::remove_dir_all(cache.join("index"));
+        }
+    }
+
     fn own_index(&self) -> &Arc<Loaded> {
         self.index.get_or_init(|| Arc::new(self.load_copy(self.domain.domain)))
     }

@@ -432,6 +432,10 @@ impl LogReader for Reading<'_> {
         device.revocations.first().map(|revocation| revocation.last)
     }
 
+    fn may_write(&self, device: DeviceId, domain: Domain) -> bool {
+        access::may_write(self.roster, device, domain)
+    }
+
     fn capabilities(&self, device: DeviceId) -> Capabilities {
         self.roster.devices.get(&device).map_or(Capabilities::NONE, |device| device.capabilities)
     }

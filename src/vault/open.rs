@@ -414,7 +414,7 @@ impl Vault {
     fn open_as_device(
         store: Store,
         url: String,
-        (place, others): (StoreConfig, Vec<Other>),
+        (mut place, others): (StoreConfig, Vec<Other>),
         state: DeviceState,
         options: &OpenOptions<'_>,
     ) -> Result<Self, VaultError> {
@@ -429,6 +429,9 @@ impl Vault {
         let mut known = known_entries(options.home, id);
         let mut ends = match options.purpose {
             Purpose::Check => Known::default(),
+            // From its beginning each log is listed as often as packs are: what is gone there took tables and snapshots with it.
+            Purpose::Push if !super::claims::is_fresh(options.home.claims(id).as_ref()) => Known::default(),
+            _ if options.accept_rollback => Known::default(),
             Purpose::Read | Purpose::Push => Known::of(known.iter()),
         };
         let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
@@ -467,9 +470,16 @@ impl Vault {
         }
         check_readable(&roster)?;
         let mut keys = Access::open(provider, &roster, &state.keys)?;
+        if place.id.is_none() && keys.is_push_only() {
+            place.id = options.home.access(id)?.ids.get(&place.plain_url()).copied();
+        }
         let only = logs_of(&roster, state.keys.id);
         let follows = options.accept_loss || follows(&roster, &keys, &place);
         let accept = options.accept_rollback && !follows;
+        if accept && roster.stores.len() > 1 {
+            // What a store has lost that only may be the primary is nobody's loss.
+            super::stores::check_primary_in(&roster, &keys, &place, &url)?;
+        }
         if let Some(head) = rolled_back.filter(|_| !follows && !accept) {
             return Err(VaultError::RosterRolledBack { head });
         }

@@ -245,16 +245,10 @@ impl Vault {
 
     /// The roster decides which store is the primary. Where it names one only, there is nothing to be mistaken about.
     pub(super) fn check_primary(&self) -> Result<(), VaultError> {
-        let one = self.roster.stores.len() < 2 && !self.is_away;
-        let Some(primary) = self.roster.primary_store().filter(|_| !one) else { return Ok(()) };
-        if self.id_of(&self.place) == Some(primary) {
-            return Ok(());
+        match self.roster.stores.len() < 2 && !self.is_away {
+            true => Ok(()),
+            false => check_primary_in(&self.roster, &self.keys, &self.place, &self.url),
         }
-        Err(VaultError::NotPrimary {
-            url: self.url.clone(),
-            primary: self.keys.store_url(&primary).unwrap_or("another store").to_owned(),
-            id: store_id_text(&primary),
-        })
     }
 
     /// The id that the roster has for a configured store.
@@ -362,6 +356,23 @@ impl Vault {
 pub(super) fn id_in(roster: &Roster, keys: &Access, config: &StoreConfig) -> Option<StoreId> {
     let by_url = || keys.store_at(&config.plain_url(), |id| roster.stores.contains_key(id));
     config.id.or_else(by_url).filter(|id| roster.stores.contains_key(id))
+}
+
+/// The same before there is a vault.
+pub(super) fn check_primary_in(
+    roster: &Roster,
+    keys: &Access,
+    place: &StoreConfig,
+    url: &str,
+) -> Result<(), VaultError> {
+    match roster.primary_store() {
+        Some(primary) if id_in(roster, keys, place) != Some(primary) => Err(VaultError::NotPrimary {
+            url: url.to_owned(),
+            primary: keys.store_url(&primary).unwrap_or("another store").to_owned(),
+            id: store_id_text(&primary),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// An id of a store in hex.

@@ -103,3 +103,164 @@ fn grant(world: &World, name: &str, more: Capabilities) {
     let device = world.open(name).device_id();
     world.open(READER).grant(device, more, None).expect("granted");
 }
+
+/// Behind a local copy of the log nothing is asked for again, but once a week, and where there is no copy.
+#[test]
+fn a_gap_in_its_own_log_makes_a_pusher_read_everything() {
+    let world = World::new();
+    fill(&world, PUSHER);
+    // No reader looks meanwhile: to one who has seen the entry that is lost below, that is the store's doing.
+    let try_push = || push_source(&mut world.try_open(PUSHER, world.store(), Purpose::Push)?, &world.source(PUSHER));
+    let push = || try_push().expect("pushes").0;
+    push();
+    world.write(PUSHER, "new", &random_bytes(14, 400_000));
+    push();
+    push();
+    let own = world.open(PUSHER).device_id();
+    let mut entries: Vec<ObjectName> =
+        world.store().list("zv1/l").expect("listed").objects.into_iter().map(|o| o.name).collect();
+    entries.retain(|name| name.device() == Some(own));
+    // The second entry named what came new; the last one is still there.
+    world.store().delete(&entries[1]).expect("deleted");
+    a_week_later(&world);
+    let error = try_push().expect_err("noticed");
+    assert_eq!(error.trouble(), crate::Trouble::Integrity, "{error}");
+
+    // Without a copy of its log it sees a gap of its own making, perhaps, and relies on nothing of before.
+    let id = world.home(PUSHER).vaults().expect("listed")[0];
+    let folder = world.home(PUSHER).path().join("vaults").join(id.to_string());
+    fs::remove_file(folder.join("pins")).expect("removed");
+    fs::remove_file(folder.join("logs")).expect("removed");
+    let report = push();
+    assert!(report.data_chunks > 0, "what no entry names is stored again");
+    world.restores(PUSHER, report.snapshot.expect("a snapshot"));
+    // A person goes on: once more everything is read, and not after that.
+    let home = world.home(PUSHER);
+    let state = home.device(id).expect("read");
+    let mut unlock = unlock;
+    let mut options = OpenOptions::new(URL, &home, PUSHER, &mut unlock);
+    options.accept_rollback = true;
+    drop(Vault::open_on(world.store(), URL.into(), Some(state), options).expect("goes on"));
+    push();
+    let last = push();
+    assert_eq!((last.data_chunks, last.files_unmodified), (0, 33));
+    world.restores(PUSHER, last.snapshot.expect("a snapshot"));
+}
+
+#[test]
+fn a_lost_delta_is_noticed_behind_a_local_copy() {
+    for name in [PUSHER, READER] {
+        let world = World::new();
+        fill(&world, name);
+        let push = |world: &World| match name {
+            PUSHER => world.push(PUSHER),
+            _ => push_source(&mut world.open(READER), &world.source(READER)).expect("pushes").0,
+        };
+        push(&world);
+        for object in world.store().list("zv1/i").expect("listed").objects {
+            world.store().delete(&object.name).expect("deleted");
+        }
+        a_week_later_for(&world, name);
+        let report = push(&world);
+        assert!(report.data_chunks > 0, "{name}: what nobody else can find is stored again");
+        fs::remove_dir_all(world.cache(READER)).expect("removed");
+        world.restores(name, report.snapshot.expect("a snapshot"));
+        let again = push(&world);
+        // That a table is lost stays so: what may be in it is read again, and is there.
+        assert_eq!((again.data_chunks, again.files_new), (0, 0), "{name}");
+    }
+}
+
+/// What a bad admin gave counts for nobody once root has ended it, for those who had read it before as well.
+#[test]
+fn a_voided_grant_takes_its_entries_out_of_every_cache() {
+    let world = World::new();
+    world.write(PUSHER, "file", &random_bytes(1, 300_000));
+    fill(&world, READER);
+    push_source(&mut world.open(READER), &world.source(READER)).expect("pushes");
+    let mut vault = world.open(READER);
+    let admin = world.enroll("admin");
+    vault.refresh().expect("read again");
+    vault.grant(admin, Capabilities::ALL, None).expect("granted");
+    let device = world.open(PUSHER).device_id();
+    let mut bad = world.open("admin");
+    bad.grant(device, Capabilities::READ, None).expect("granted");
+    let mut granted = world.open(PUSHER);
+    let (report, _) = push_source(&mut granted, &world.source(PUSHER)).expect("pushes");
+    let snapshot = report.snapshot.expect("a snapshot");
+    // Read, and kept, by whoever was there: the honest reader's pushes rely on it.
+    assert!(world.open("another reader").log.get(&snapshot).is_some());
+    // Whoever ends the bad admin has not seen what it did.
+    let records = world.store().list("zv1/r").expect("listed").objects;
+    let grant = records.iter().find(|object| {
+        let stored = world.store().get_unverified(&object.name).expect("read");
+        vault_format::Header::parse(&stored).expect("a header").writer == admin
+    });
+    let grant = grant.expect("its record").name;
+    let bytes = world.store().get_unverified(&grant).expect("read");
+    world.store().delete(&grant).expect("hidden");
+    vault.revoke(admin, Some(&unlock(URL).expect("the passphrase"))).expect("revoked");
+    world.store().put(&grant, bytes).expect("shown again");
+    for name in ["another reader", READER, "who comes later"] {
+        let vault = world.open(name);
+        assert!(vault.log.get(&snapshot).is_none(), "{name}");
+        assert!(vault.snapshots().iter().all(|info| info.device != device), "{name}");
+        assert!(vault.tables(Domain::SHARED).deltas.iter().all(|table| table.device != device), "{name}");
+    }
+}
+
+/// One device's word from when it could harm itself alone stays that.
+#[test]
+fn a_gap_from_before_the_grant_stays_the_devices_own() {
+    let world = World::new();
+    world.write(PUSHER, "file", &random_bytes(1, 3_000));
+    for _ in 0..3 {
+        push_source(&mut world.open(PUSHER), &world.source(PUSHER)).expect("pushes");
+    }
+    let own = world.open(PUSHER).device_id();
+    let mut entries: Vec<ObjectName> =
+        world.store().list("zv1/l").expect("listed").objects.into_iter().map(|o| o.name).collect();
+    entries.retain(|name| name.device() == Some(own));
+    world.store().delete(&entries[1]).expect("deleted");
+    let vault = world.open("never here");
+    assert_eq!(vault.log.suspicions().len(), 1);
+    drop(vault);
+    world.open(READER).grant(own, Capabilities::READ, None).expect("granted");
+    for name in [READER, "never here", "who comes later"] {
+        assert_eq!(world.open(name).log.suspicions().len(), 1, "{name}");
+    }
+}
+
+/// Packs of the shared domain are not among those that it listed as a push-only device.
+#[test]
+fn granted_read_lists_shared_packs_before_it_relies_on_them() {
+    let world = World::new();
+    fill(&world, READER);
+    fill(&world, PUSHER);
+    push_source(&mut world.open(READER), &world.source(READER)).expect("pushes");
+    world.push(PUSHER);
+    grant(&world, PUSHER, Capabilities::READ);
+    for object in world.store().list("zv1/p").expect("listed").objects {
+        let is_readers = object.name.device() == Some(world.open(READER).device_id());
+        if is_readers && matches!(object.name, ObjectName::Pack(pack) if !pack.tree) {
+            world.store().delete(&object.name).expect("lost");
+        }
+    }
+    let (report, _) = push_source(&mut world.open(PUSHER), &world.source(PUSHER)).expect("pushes");
+    assert!(report.data_chunks > 100, "{}", report.data_chunks);
+    world.restores(PUSHER, report.snapshot.expect("a snapshot"));
+}
+
+fn a_week_later(world: &World) {
+    a_week_later_for(world, PUSHER);
+}
+
+/// The packs were listed too long ago.
+fn a_week_later_for(world: &World, name: &str) {
+    let home = world.home(name);
+    let id = home.vaults().expect("listed")[0];
+    let claims = home.claims(id).expect("kept");
+    let listed = vault_format::Time { secs: claims.listed.secs - crate::vault::claims::LISTED - 1, nanos: 0 };
+    let older = crate::state::Claims { listed, ..claims };
+    home.set_claims(rustcrypto::provider(), id, &older).expect("written");
+}
