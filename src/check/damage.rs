@@ -7,7 +7,8 @@ use crate::watch::Watch;
 /// An object that is damaged or missing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Its path in the store; "the index" for chunks that no index names.
+    /// Its path in the store; "the index" for chunks that no index names; a text for what is missing of one device beyond the
+    /// first 20 tables, or packs.
     pub object: String,
     /// What is wrong with it.
     pub reason: String,
@@ -23,6 +24,8 @@ pub(super) struct Damages<'a> {
     watch: &'a Watch<'a>,
     list: Vec<Damage>,
     places: HashMap<String, usize>,
+    /// Groups of which more is missing than is named one by one, and how much.
+    missing: HashMap<String, u64>,
 }
 
 /// A number in the list.
@@ -30,7 +33,7 @@ pub(super) type DamageNumber = usize;
 
 impl<'a> Damages<'a> {
     pub(super) fn new(watch: &'a Watch<'a>) -> Self {
-        Self { watch, list: Vec::new(), places: HashMap::new() }
+        Self { watch, list: Vec::new(), places: HashMap::new(), missing: HashMap::new() }
     }
 
     /// An object is damaged. What was found first about it stays.
@@ -49,6 +52,14 @@ impl<'a> Damages<'a> {
         self.list.len() - 1
     }
 
+    /// An object of a group is missing. The first of each group are named, the others counted: whoever signs names can sign a
+    /// million of what does not exist.
+    pub(super) fn add_missing(&mut self, group: String, object: &str, reason: &str) -> DamageNumber {
+        let count = self.missing.entry(group.clone()).or_default();
+        *count += 1;
+        if *count <= MISSING_NAMED { self.add(object, reason) } else { self.add(&group, "more of them are missing") }
+    }
+
     pub(super) fn find(&self, object: &str) -> Option<DamageNumber> {
         self.places.get(object).copied()
     }
@@ -64,13 +75,20 @@ impl<'a> Damages<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Damage> {
+    pub(super) fn finish(mut self) -> Vec<Damage> {
+        for (group, count) in &self.missing {
+            if let Some(&number) = self.places.get(group) {
+                self.list[number].reason = format!("{} more of them are missing", count - MISSING_NAMED);
+            }
+        }
         self.list
     }
 }
 
 /// Files that a report names for one object.
 const FILES_NAMED: usize = 20;
+/// Missing objects of one kind and device that a report names.
+const MISSING_NAMED: u64 = 20;
 
 #[cfg(test)]
 mod tests {
@@ -91,5 +109,21 @@ mod tests {
         let list = damages.finish();
         assert_eq!((list[0].reason.as_str(), list[0].files.len(), list[0].more_files), ("missing", 20, 5));
         assert_eq!((list[1].files.len(), list[1].more_files), (1, 9));
+    }
+
+    #[test]
+    fn of_what_is_missing_twenty_are_named_and_the_others_counted() {
+        let watch = Watch::new();
+        let mut damages = Damages::new(&watch);
+        for n in 0..50 {
+            damages.add_missing("tables of a".into(), &format!("a/{n}"), "missing");
+        }
+        for n in 0..20 {
+            damages.add_missing("tables of b".into(), &format!("b/{n}"), "missing");
+        }
+        let list = damages.finish();
+        assert_eq!(list.len(), 41);
+        let more = ("tables of a", "30 more of them are missing");
+        assert_eq!((list[20].object.as_str(), list[20].reason.as_str()), more);
     }
 }

@@ -1,10 +1,11 @@
 //! Walks every snapshot: each node of its manifests and lists is read, each chunk of its files located.
 //!
 //! Parts of a tree that were found whole are not walked again: a hundred snapshots of an unchanged folder cost what one costs.
-//! Parts that suffer are, so that each snapshot's files are named.
+//! Parts that suffer are, so that each snapshot's files are named. The list of a file is never walked again, whole or not: a few
+//! nodes that name each other often are a list longer than anybody can walk.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -23,7 +24,8 @@ use crate::vault::{ChunkError, Chunks, Loaded, VaultError};
 use crate::watch::Watch;
 use crate::{Trouble, Vault, chain};
 
-/// Walks every snapshot that was not forgotten, newest first.
+/// Walks every snapshot that was not forgotten, newest first: first those of this device, then those of readers. What a push-only
+/// device claims of the time puts nothing before them.
 pub(super) fn check(
     vault: &Vault,
     structure: &Structure,
@@ -31,7 +33,8 @@ pub(super) fn check(
     report: &mut CheckReport,
     damages: &mut Damages<'_>,
 ) -> Result<(), CheckError> {
-    let snapshots = vault.snapshots();
+    let mut snapshots = vault.snapshots();
+    snapshots.sort_by_key(|info| (info.device == vault.device_id(), vault.domain_of(info.device).is_shared()));
     let sources = || snapshots.iter().flat_map(|info| info.snapshot.sources.iter().map(move |source| (info, source)));
     watch.total_entries.store(sources().map(|(_, source)| source.entries).sum(), Relaxed);
     let mut walk = Walk { vault, structure, watch, damages, scopes: HashMap::new(), nodes: 0 };
@@ -58,17 +61,24 @@ struct Walk<'a, 'd> {
     structure: &'a Structure,
     watch: &'a Watch<'a>,
     damages: &'a mut Damages<'d>,
-    /// What was found whole. Ids of different domains and scopes are different chunks.
-    scopes: HashMap<(Domain, Scope), Whole>,
+    /// What was walked. Ids of different domains and scopes are different chunks.
+    scopes: HashMap<(Domain, Scope), Known>,
     nodes: u64,
 }
 
-/// Parts of trees that are whole.
+/// Parts of trees that were walked.
 #[derive(Default)]
-struct Whole {
+struct Known {
+    /// Those that are whole.
     nodes: HashMap<ChunkId, Subtree>,
-    lists: HashMap<ChunkId, ListPart>,
+    /// Lists, whole and damaged.
+    lists: HashMap<(ChunkId, ListPart), Hits>,
+    /// How much `lists` holds: nodes, and what they suffer from.
+    lists_held: usize,
 }
+
+/// What a part of a list suffers from. At most [`HITS`].
+type Hits = BTreeSet<DamageNumber>;
 
 /// What a manifest node holds, as far as its surroundings depend on it.
 #[derive(PartialEq, Eq)]
@@ -82,7 +92,7 @@ struct Subtree {
 }
 
 /// What a list node was promised to be.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct ListPart {
     level: u8,
     bytes: u64,
@@ -240,8 +250,7 @@ impl Walk<'_, '_> {
         let Content::List { chunking, depth, root } = &entry.content else { return Ok(true) };
         let holes = entry.holes.iter().fold(0u64, |sum, (_, len)| sum.saturating_add(*len));
         let part = ListPart { level: *depth, bytes: entry.size.saturating_sub(holes), chunking: *chunking };
-        let mut hits = Vec::new();
-        self.list(place, &ChunkId(*root), part, &mut hits)?;
+        let hits = self.list(place, &ChunkId(*root), part)?;
         for number in &hits {
             let path = full_path(&place.source.label, &entry.path);
             self.damages.suffers(*number, &place.snapshot, path, 1);
@@ -249,50 +258,39 @@ impl Walk<'_, '_> {
         Ok(hits.is_empty())
     }
 
-    /// One item of a list; `part.level` 0: a chunk of the file, k > 0: a list node of level k - 1. Adds to `hits` what is to blame.
-    fn list(
-        &mut self,
-        place: &Place<'_>,
-        id: &ChunkId,
-        part: ListPart,
-        hits: &mut Vec<DamageNumber>,
-    ) -> Result<(), CheckError> {
+    /// What is to blame for what is lost of one item of a list; `part.level` 0: a chunk of the file, k > 0: a list node of level k - 1.
+    fn list(&mut self, place: &Place<'_>, id: &ChunkId, part: ListPart) -> Result<Hits, CheckError> {
         if part.level == 0 {
-            let lost = self.chunk(place, id, part.bytes)?;
-            hits.extend(lost.filter(|number| !hits.contains(number)));
-            return Ok(());
+            return Ok(self.chunk(place, id, part.bytes)?.into_iter().collect());
         }
-        if self.scopes.get(&place.scope()).is_some_and(|known| known.lists.get(id) == Some(&part)) {
-            return Ok(());
+        if self.watch.stopped() {
+            return Err(CheckError::Interrupted);
+        }
+        if let Some(hits) = self.scopes.get(&place.scope()).and_then(|known| known.lists.get(&(*id, part))) {
+            return Ok(hits.clone());
         }
         self.nodes += 1;
+        let mut hits = Hits::new();
         match open_list(&place.chunks, id, part) {
             Ok(items) => {
                 for (id, bytes) in items {
-                    self.list(place, &id, ListPart { level: part.level - 1, bytes, ..part }, hits)?;
-                }
-            }
-            Err(fault) => {
-                let number = match fault {
-                    Fault::Chunk(error) => self.blame(error)?,
-                    Fault::Node(what) => {
-                        let at = place.index.locate(id)?.first().map(|place| path_of(&place.pack));
-                        let reason = format!("node {id:.16} of a list: {what}");
-                        self.damages.add(&at.unwrap_or_else(|| INDEX.to_owned()), &reason)
+                    let lost = self.list(place, &id, ListPart { level: part.level - 1, bytes, ..part })?;
+                    for number in lost {
+                        if hits.len() < HITS {
+                            hits.insert(number);
+                        }
                     }
-                };
-                if !hits.contains(&number) {
-                    hits.push(number);
                 }
             }
-        }
-        if hits.is_empty() {
-            let lists = &mut self.scopes.entry(place.scope()).or_default().lists;
-            if lists.len() < NODES_KEPT {
-                lists.insert(*id, part);
+            Err(Fault::Chunk(error)) => drop(hits.insert(self.blame(error)?)),
+            Err(Fault::Node(what)) => {
+                let at = place.index.locate(id)?.first().map(|place| path_of(&place.pack));
+                let reason = format!("node {id:.16} of a list: {what}");
+                hits.insert(self.damages.add(&at.unwrap_or_else(|| INDEX.to_owned()), &reason));
             }
         }
-        Ok(())
+        self.scopes.entry(place.scope()).or_default().remember_list(*id, part, &hits);
+        Ok(hits)
     }
 
     /// Whether the index knows a chunk in a pack that can be relied on; else, who is to blame.
@@ -325,9 +323,8 @@ impl Walk<'_, '_> {
     /// A chunk that no table names: a lost table did.
     fn unknown(&mut self, id: &ChunkId, writer: Option<DeviceId>) -> DamageNumber {
         let lost = &self.structure.lost_tables;
-        let by_writer = lost.iter().find(|(device, _)| Some(*device) == writer);
-        match by_writer.or(lost.first()) {
-            Some((_, number)) => *number,
+        match writer.and_then(|writer| lost.get(&writer)).or(lost.values().next()) {
+            Some(number) => *number,
             None => self.damages.add(INDEX, &format!("chunk {id:.16} and perhaps others are in no table")),
         }
     }
@@ -345,6 +342,18 @@ impl Walk<'_, '_> {
             (ChunkError::Unknown(id), None) => self.unknown(&id.clone(), None),
             (_, None) => self.damages.add(INDEX, &chain(&error)),
         })
+    }
+}
+
+impl Known {
+    fn remember_list(&mut self, id: ChunkId, part: ListPart, hits: &Hits) {
+        // Begun anew when it is full: what repeats itself now is still walked once.
+        if self.lists_held >= NODES_KEPT {
+            self.lists.clear();
+            self.lists_held = 0;
+        }
+        self.lists_held += 1 + hits.len();
+        self.lists.insert((id, part), hits.clone());
     }
 }
 
@@ -503,3 +512,5 @@ impl From<FormatError> for Fault {
 const INDEX: &str = "the index";
 /// Nodes that are remembered for each scope: 256 entries each make 100 million entries, at about 150 bytes a node.
 const NODES_KEPT: usize = 400_000;
+/// Damaged objects that one file is named for. Who has lost more than that of one file has lost the file.
+const HITS: usize = 256;

@@ -1,6 +1,6 @@
 //! What the store lists, against what roster, logs and index say should be there.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -27,8 +27,8 @@ pub(super) struct Structure {
     pub(super) unindexed: Vec<(PackName, u64)>,
     /// The tables that can be opened.
     pub(super) tables: Vec<IndexName>,
-    /// Damaged or missing tables, by writer.
-    pub(super) lost_tables: Vec<(DeviceId, DamageNumber)>,
+    /// Writers of damaged or missing tables, and the first of these.
+    pub(super) lost_tables: BTreeMap<DeviceId, DamageNumber>,
 }
 
 /// A pack that some table names.
@@ -79,7 +79,7 @@ impl Structure {
         }
 
         let mut structure =
-            Self { packs: HashMap::new(), unindexed: Vec::new(), tables: Vec::new(), lost_tables: Vec::new() };
+            Self { packs: HashMap::new(), unindexed: Vec::new(), tables: Vec::new(), lost_tables: BTreeMap::new() };
         for table in &said.tables {
             if watch.stopped() {
                 return Err(CheckError::Interrupted);
@@ -102,19 +102,21 @@ impl Structure {
     ) -> Result<(), CheckError> {
         let path = ObjectName::from(name).to_path();
         let Some(size) = listed.get(&ObjectName::from(name)) else {
-            if misnamed(vault, name, report) {
+            if misnamed(vault, name, listed, report) {
                 return Ok(());
             }
-            let number = damages.add(&path, "an entry names it and it is missing");
-            self.lost_tables.push((name.device, number));
+            vault.note_missing(name);
+            let group = format!("index tables of device {}", name.device);
+            let number = damages.add_missing(group, &path, "an entry names it and it is missing");
+            self.lost_tables.entry(name.device).or_insert(number);
             return Ok(());
         };
         let table = match vault.open_table(name) {
             Ok(table) => table,
-            Err(VaultError::Table { .. }) if misnamed(vault, name, report) => return Ok(()),
+            Err(VaultError::Table { .. }) if misnamed(vault, name, listed, report) => return Ok(()),
             Err(VaultError::Table { reason, .. }) => {
                 let number = damages.add(&path, &reason);
-                self.lost_tables.push((name.device, number));
+                self.lost_tables.entry(name.device).or_insert(number);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
@@ -161,7 +163,9 @@ impl Structure {
         missing.sort_unstable();
         for name in missing {
             let state = self.packs.entry(name).or_default();
-            state.damage = Some(damages.add(&path_of(&name), "the index names it and it is missing"));
+            let group = format!("packs of device {}", name.device);
+            let number = damages.add_missing(group, &path_of(&name), "the index names it and it is missing");
+            state.damage = Some(number);
             state.all_lost = true;
         }
         for Listed { name, size } in &listing.objects {
@@ -295,8 +299,9 @@ fn report_junk(vault: &Vault, report: &mut CheckReport, damages: &Damages<'_>) {
 }
 
 /// Whether a table is of another device than the one that names it, and was never this one's: nothing of it is lost.
-fn misnamed(vault: &Vault, name: IndexName, report: &mut CheckReport) -> bool {
-    let Some(owner) = vault.owner_of(&name) else { return false };
+fn misnamed(vault: &Vault, name: IndexName, listed: &HashMap<ObjectName, u64>, report: &mut CheckReport) -> bool {
+    let is_there = |other: &IndexName| listed.contains_key(&ObjectName::from(*other));
+    let Some(owner) = vault.owner_of(&name, is_there) else { return false };
     let path = ObjectName::from(name).to_path();
     report.junk.push(format!("{path}: an entry names it, and it is a table of device {owner:.8}"));
     true

@@ -98,6 +98,11 @@ impl<'s> File<'s> {
         }
     }
 
+    /// Whether nothing more is written: it failed, or stays as it is.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(*read(&self.state), State::Settled)
+    }
+
     /// A piece is done with, or the plan: the last one finishes the file.
     pub(super) fn release(&self, job: &Job<'_>, orphans: &Orphans<'s>) {
         if self.pending.fetch_sub(1, AcqRel) > 1 {

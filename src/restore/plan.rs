@@ -264,6 +264,10 @@ impl<'s> Planner<'s> {
             if self.is_full() {
                 job.go_on()?;
                 self.flush()?;
+                // A list can be very much longer than what is there of it.
+                if file.is_settled() {
+                    return Ok(());
+                }
                 // The file goes on in the next window, and stays open.
                 self.window.large += 1;
             }

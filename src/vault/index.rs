@@ -338,7 +338,7 @@ impl Vault {
         if !matches!(error, VaultError::Table { .. } | VaultError::NoEpoch { .. }) {
             return Err(error);
         }
-        match self.owner_of(&name) {
+        match self.owner_of(&name, |_| true) {
             Some(owner) => {
                 let IndexName { device, hash, .. } = name;
                 let what =
@@ -350,17 +350,38 @@ impl Vault {
         Ok(())
     }
 
+    /// A table that the store does not list: this run need not ask for it, unless another store may have it.
+    pub(crate) fn note_missing(&self, name: IndexName) {
+        if !self.has_others() {
+            let text = format!("{}: it is missing", ObjectName::from(name).to_path());
+            lock(&self.unusable_tables).lost.entry(name).or_insert(text);
+        }
+    }
+
     /// Whose a table is that is not what `name` says. Its header, and with it its hash, says so: no device can make another's
-    /// table look as if it were not.
-    pub(crate) fn owner_of(&self, name: &IndexName) -> Option<DeviceId> {
-        let mut named = self.named_tables(|_| true).into_iter();
-        named
-            .find(|other| other.hash == name.hash && other != name && self.open_table(*other).is_ok())
-            .map(|o| o.device)
+    /// table look as if it were not. Only tables that may be there are opened.
+    pub(crate) fn owner_of(&self, name: &IndexName, may_be_there: impl Fn(&IndexName) -> bool) -> Option<DeviceId> {
+        let named = self.named_by_hash();
+        let from = named.partition_point(|other| other.hash < name.hash);
+        let same = named[from..].iter().take_while(|other| other.hash == name.hash);
+        let mut others = same.filter(|other| *other != name && may_be_there(other));
+        others.find(|other| self.open_table(**other).is_ok()).map(|other| other.device)
+    }
+
+    /// All tables that entries name or named, by their hashes. Made once for each state of the logs: who signs a million names of
+    /// tables that do not exist has each of them looked up here.
+    fn named_by_hash(&self) -> &[IndexName] {
+        self.named_by_hash.get_or_init(|| {
+            let mut named: Vec<_> = self.named_tables(|_| true).into_iter().collect();
+            named.sort_unstable_by_key(|name| (name.hash, *name));
+            named
+        })
     }
 
     /// All tables that any of these entries names or named.
     fn named_tables(&self, of: impl Fn(&LogEntry) -> bool) -> BTreeSet<IndexName> {
+        #[cfg(test)]
+        self.named_tables_made.fetch_add(1, Relaxed);
         let mut named = BTreeSet::new();
         for entry in self.log.entries().filter(|entry| of(entry)) {
             named.extend(deltas_of(entry));
@@ -370,6 +391,11 @@ impl Vault {
             }
         }
         named
+    }
+
+    #[cfg(test)]
+    pub(super) fn named_tables_made(&self) -> u64 {
+        self.named_tables_made.load(Relaxed)
     }
 
     fn is_shared(&self, device: DeviceId) -> bool {
@@ -464,7 +490,8 @@ impl Vault {
                 None => lost_shard |= name.shard,
             }
         }
-        state.pending.retain(|table| !chosen.iter().any(|done| done.name == table.name));
+        let done: HashSet<IndexName> = chosen.iter().map(|table| table.name).collect();
+        state.pending.retain(|table| !done.contains(&table.name));
         if lost_shard {
             // A set that has lost a shard says less than the one before it and the deltas since, as far as these are still there.
             state.pending = self.pending(loaded.domain, &loaded.index);

@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crypto_backends::{Key, Provider};
-use vault_format::log::{EntryContent, EntryObject, Payload, SourceRecord};
+use vault_format::log::{EntryContent, EntryObject, IndexName, Payload, SourceRecord};
 use vault_format::roster::Capabilities;
 use vault_format::{
     DeviceId, Domain, EpochId, Expected, FormatError, Header, Identity, Mode, ObjectName, ObjectType, PackName, Scope,
@@ -125,6 +125,11 @@ pub struct Vault {
     index: OnceLock<Arc<index::Loaded>>,
     /// Of other domains, each when it is first needed.
     other_indexes: Mutex<BTreeMap<Domain, Arc<index::Loaded>>>,
+    /// Tables that entries of the log name, by their hashes, once they are needed.
+    named_by_hash: OnceLock<Vec<IndexName>>,
+    /// How often all of them were gathered.
+    #[cfg(test)]
+    named_tables_made: std::sync::atomic::AtomicU64,
     /// What claims of this push rest on.
     claims: Mutex<Claims>,
     /// The end of this device's own log, once this run has written to it: (identity, seq).
@@ -370,7 +375,7 @@ impl Vault {
     }
 
     /// The domain in which a device writes.
-    fn domain_of(&self, device: DeviceId) -> Domain {
+    pub(crate) fn domain_of(&self, device: DeviceId) -> Domain {
         access::domain_of(&self.roster, device)
     }
 

@@ -850,6 +850,9 @@ impl Vault {
             listed: None,
             index: OnceLock::new(),
             other_indexes: Mutex::default(),
+            named_by_hash: OnceLock::new(),
+            #[cfg(test)]
+            named_tables_made: Default::default(),
             claims: Mutex::default(),
             own_end: Mutex::default(),
             written: Mutex::default(),
@@ -955,6 +958,7 @@ impl Vault {
         let log = log?;
         drop(written);
         self.log = log;
+        self.named_by_hash.take();
         Ok(())
     }
 

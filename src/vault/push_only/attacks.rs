@@ -226,7 +226,7 @@ fn stolen_pusher_does_not_open_other_pusher() {
 }
 
 /// Seals what a device says to be a table of its own, and stores it; gives its hash.
-fn store_table(vault: &Vault, packs: Vec<PackRef>, segments: Vec<SegmentRef>, rows: Vec<Row>) -> ObjectHash {
+pub(super) fn store_table(vault: &Vault, packs: Vec<PackRef>, segments: Vec<SegmentRef>, rows: Vec<Row>) -> ObjectHash {
     let table = Table { kind: TableKind::Delta, packs, segments, rows }.encode().expect("a table");
     let (_, bytes) = vault.seal_table(ObjectType::Delta, &table).expect("sealed");
     let hash = ObjectHash(vault.hash(&bytes));
@@ -235,7 +235,7 @@ fn store_table(vault: &Vault, packs: Vec<PackRef>, segments: Vec<SegmentRef>, ro
 }
 
 /// Writes an entry of this device.
-fn say(vault: &mut Vault, deltas: &[ObjectHash], payload: Payload) -> Identity {
+pub(super) fn say(vault: &mut Vault, deltas: &[ObjectHash], payload: Payload) -> Identity {
     let mut deltas: Vec<_> = deltas.iter().map(|hash| (*hash, 4)).collect();
     deltas.sort_unstable();
     let body = Body {
@@ -254,7 +254,7 @@ fn say(vault: &mut Vault, deltas: &[ObjectHash], payload: Payload) -> Identity {
 }
 
 /// The reader has pushed, and so has the device, which is the attacker's from here on.
-fn honest_and_hostile() -> (World, Identity, Vault) {
+pub(super) fn honest_and_hostile() -> (World, Identity, Vault) {
     let world = World::new();
     fill(&world, READER);
     let mut reader = world.open(READER);
@@ -266,7 +266,7 @@ fn honest_and_hostile() -> (World, Identity, Vault) {
 }
 
 /// The honest device restores, pushes without storing anything again, and finds nothing of its own damaged.
-fn honest_loses_nothing(world: &World, snapshot: Identity) -> CheckReport {
+pub(super) fn honest_loses_nothing(world: &World, snapshot: Identity) -> CheckReport {
     world.restores(READER, snapshot);
     let mut reader = world.open(READER);
     let (report, notes) = push_source(&mut reader, &world.source(READER)).expect("pushes");

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod changes;
+mod endless;
 mod flow;
 mod planted;
 mod policy;
