@@ -110,6 +110,18 @@ pub(crate) fn parse<'a>(provider: &Provider, objects: &'a [(ObjectName, Vec<u8>)
     (parsed, ignored)
 }
 
+/// How much there is to judge: records that parse, and their operations. No signature was looked at.
+pub(crate) fn weight(provider: &Provider, objects: &[(ObjectName, Vec<u8>)]) -> Weight {
+    let (parsed, _) = parse(provider, objects);
+    Weight { records: parsed.len(), operations: parsed.iter().map(|p| p.record.ops.len()).sum() }
+}
+
+/// What judging a roster costs, about: in the worst case the square of it.
+pub(crate) struct Weight {
+    pub(crate) records: usize,
+    pub(crate) operations: usize,
+}
+
 /// The vaults of which there is a record 0 signed by its founder.
 pub(crate) fn vaults(provider: &Provider, parsed: &[Parsed<'_>]) -> BTreeSet<VaultId> {
     parsed.iter().filter(|p| verify_genesis(provider, p).is_ok()).map(|p| p.object.header.vault).collect()

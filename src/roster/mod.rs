@@ -8,6 +8,7 @@ mod unlock;
 mod write;
 
 pub use admit::{Addition, AdmitOptions, admit};
+pub(crate) use graph::weight;
 pub use graph::{Ignored, IgnoredWhy};
 pub use rank::Standing;
 pub use state::{

@@ -229,6 +229,16 @@ impl Roster {
         Ok(Self::merge(graph, ignored))
     }
 
+    /// The vaults that these may be the beginning of, and nothing else of them: what they say is not judged.
+    pub(crate) fn vaults(
+        provider: &Provider,
+        objects: &[(ObjectName, Vec<u8>)],
+    ) -> Result<BTreeSet<VaultId>, RosterError> {
+        let (parsed, ignored) = graph::parse(provider, objects);
+        let found = graph::vaults(provider, &parsed);
+        if found.is_empty() { Err(nothing_here(&ignored)) } else { Ok(found) }
+    }
+
     /// Whether a record is among those that are well formed. A pinned head that is not was withheld by the store.
     pub fn knows(&self, record: Identity) -> bool {
         self.graph.records.iter().any(|r| r.identity == record)
@@ -507,6 +517,8 @@ impl Roster {
             };
             self.devices.insert(*id, device);
         }
+        // A record may say the same a thousand times.
+        let mut seen = BTreeSet::new();
         for (target, i) in revocations {
             let record = &self.graph.records[*i];
             let Some(device) = self.devices.get_mut(target) else { continue };
@@ -516,7 +528,7 @@ impl Roster {
                 {
                     let Checked { identity, signer, record, .. } = record;
                     let revocation = Revocation { record: *identity, last: *last, by: *signer, time: record.time };
-                    if !device.revocations.contains(&revocation) {
+                    if seen.insert((*target, *identity, *last)) {
                         device.revocations.push(revocation);
                     }
                 }

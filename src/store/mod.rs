@@ -31,6 +31,7 @@ pub use cloud::{CredentialError, KeptCredentials, settings_to_take, shared_crede
 pub use error::{BoxError, StoreError};
 pub use options::{OptionError, StoreOptions, known_settings, parse_rate};
 pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
+pub(crate) use places::FirstNames;
 pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
 pub use retry::Patience;
 pub use transport::traffic::{Requests, Traffic};

@@ -265,8 +265,8 @@ pub enum VaultError {
         /// Which vault.
         vault: VaultId,
     },
-    /// A stranger's roster is more than is read of it.
-    #[error("the roster at {url} is larger than the store said")]
+    /// A roster is more than is read of it where anybody may have made it.
+    #[error("the roster at {url} is more than is read of it")]
     TooMuchRead {
         /// Where.
         url: String,

@@ -131,6 +131,12 @@ pub(super) fn put_back(
     Ok(kept.len())
 }
 
+/// The object of an entry of this device, if it has kept it.
+pub(super) fn kept_object(home: &Home, vault: VaultId, identity: Identity) -> Option<ObjectHash> {
+    let kept = kept(home, vault).into_iter().find(|own| own.identity == identity && !own.bytes.is_empty());
+    kept.map(|own| own.object)
+}
+
 fn kept(home: &Home, vault: VaultId) -> Vec<Own> {
     home.own_entries(vault).and_then(|plain| unpack(plain.expose())).unwrap_or_default()
 }

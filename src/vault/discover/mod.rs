@@ -4,27 +4,26 @@
 //! of places. A vault counts as ours only if its id is pinned on this machine, or comes from inside a slot that our secret
 //! opened (rule A1); and what all of it may cost is bounded.
 
+mod ours;
 mod secret;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crypto_backends::{Provider, rustcrypto};
-use vault_format::name::{log_prefix, prefix, roster_prefix};
+use vault_format::name::{prefix, roster_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Identity, ObjectName, VaultId, limits};
+use vault_format::{DeviceId, ObjectName, VaultId, limits};
 
+use self::ours::{Known, KnownVaults, Pot};
 use self::secret::Limits;
-use super::access::Access;
-use super::open::check_readable;
-use super::records::Records;
 use super::{UnlockSecret, VaultError};
 use crate::Trouble;
 use crate::parallel;
-use crate::roster::{OpenError, Roster, RosterError};
-use crate::state::{DeviceState, Home, LogPin, StateError};
+use crate::roster::{Roster, RosterError};
+use crate::state::Home;
 use crate::store::{OpenMode, PROBE_PREFIX, Store, StoreError, StoreOptions, StoreUrl};
 use crate::watch::{Event, Watch};
 
@@ -156,7 +155,9 @@ fn discover_on(
     let provider = rustcrypto::provider();
     let (known, problems) = options.home.map_or_else(|| Ok(Default::default()), Known::read)?;
     let records = known.values().flat_map(|known| known.records.all().iter().map(|(name, _)| *name)).collect();
-    let search = Search { provider, store, url, known, records, limits, watch, is_away: AtomicBool::new(false) };
+    let copies = Pot::new(&limits);
+    let search =
+        Search { provider, store, url, known, records, limits, copies, watch, is_away: AtomicBool::new(false) };
     let mut found = Discovery { problems, ..Discovery::default() };
     let strangers = search.look_at_all(options.places, &mut found)?;
     match options.secret {
@@ -169,59 +170,6 @@ fn discover_on(
     Ok(found)
 }
 
-/// What this machine knows of a vault.
-struct Known {
-    state: DeviceState,
-    /// Heads of the roster that it has seen.
-    heads: Vec<Identity>,
-    /// The end of its own log.
-    own: Vec<LogPin>,
-    /// Where it has seen the vault, or a copy of it.
-    places: BTreeSet<String>,
-    /// Where the store is that it pushes to, as far as it knows.
-    url: String,
-    records: Records,
-}
-
-type KnownVaults = BTreeMap<VaultId, Known>;
-
-impl Known {
-    /// All vaults of the local state. One whose state is damaged does not hide the others.
-    fn read(home: &Home) -> Result<(KnownVaults, Vec<PlaceProblem>), VaultError> {
-        let (mut all, mut problems) = (KnownVaults::new(), Vec::new());
-        for id in home.vaults()? {
-            match Self::read_one(home, id) {
-                Ok(Some(known)) => drop(all.insert(id, known)),
-                Ok(None) => {}
-                Err(error) => problems.push(PlaceProblem {
-                    url: String::new(),
-                    message: crate::chain(&error),
-                    trouble: VaultError::from(error).trouble(),
-                    known: Some(id),
-                }),
-            }
-        }
-        Ok((all, problems))
-    }
-
-    /// None: a vault that was never seen, since an `init` or a pairing was interrupted.
-    fn read_one(home: &Home, id: VaultId) -> Result<Option<Self>, StateError> {
-        let state = match home.device(id) {
-            Err(StateError::UnknownVault { .. }) => return Ok(None),
-            state => state?,
-        };
-        let pins = home.pins(id)?;
-        if pins.roster_heads.is_empty() {
-            return Ok(None);
-        }
-        let url = state.url.clone();
-        let places = home.cursors(id).into_keys().chain([url.clone()]).collect();
-        let own = pins.logs.get(&state.keys.id).cloned().unwrap_or_default();
-        let records = home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
-        Ok(Some(Self { state, heads: pins.roster_heads, own, places, url, records }))
-    }
-}
-
 /// A look at all that is at a place and below it.
 struct Search<'a> {
     provider: &'static Provider,
@@ -231,6 +179,8 @@ struct Search<'a> {
     /// Names of all records of these.
     records: HashSet<ObjectName>,
     limits: Limits,
+    /// What is left for places that show a vault of this machine where it has not seen it.
+    copies: Pot,
     watch: &'a Watch<'a>,
     /// The store has stopped to answer: the rest is not waited for, one by one.
     is_away: AtomicBool,
@@ -327,15 +277,19 @@ impl Search<'_> {
         beginnings.truncate(BEGINNINGS);
         let mut objects = Vec::new();
         for name in beginnings {
+            let kept = self.known.values().find_map(|known| known.records.find(self.provider, &name));
+            if let Some(bytes) = kept {
+                objects.push((name, bytes.to_vec()));
+                continue;
+            }
             match self.store.get_in(place, &name) {
                 Ok(bytes) => objects.push((name, bytes.to_vec())),
                 Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        let ids = match Roster::build(self.provider, &objects, None) {
-            Ok(roster) => vec![roster.vault],
-            Err(RosterError::TwoVaults { found }) => found,
+        let ids: Vec<VaultId> = match Roster::vaults(self.provider, &objects) {
+            Ok(found) => found.into_iter().collect(),
             Err(RosterError::NotAVault) if !here.is_empty() => return Err(VaultError::Gone { url, vault: here[0] }),
             Err(error @ RosterError::NotAVault) => match records.next() {
                 Some(_) => return Err(VaultError::NoVault { url, error }),
@@ -344,7 +298,7 @@ impl Search<'_> {
             Err(error) => return Err(VaultError::NoVault { url, error }),
         };
         if let Some(id) = ids.iter().find(|id| self.known.contains_key(id)) {
-            return self.look_at_ours(place, *id).map(Looked::Ours);
+            return self.look_at_ours(place, *id, roster);
         }
         // Whoever has seen a vault here is not told of another one in its place.
         if let Some(pinned) = here.first() {
@@ -354,52 +308,6 @@ impl Search<'_> {
         let size = records.clone().map(|object| object.size).sum();
         let names = (!roster.more).then(|| records.map(|object| object.name).collect());
         Ok(Looked::Stranger(Stranger { place: place.to_owned(), other: OtherVault { url, ids }, names, size }))
-    }
-
-    /// A place that shows the beginning of a vault that this machine knows. Its bytes are public: only who shows all that this
-    /// machine has seen, or is a store that may lag, shows the vault.
-    fn look_at_ours(&self, place: &str, id: VaultId) -> Result<FoundVault, VaultError> {
-        let (url, known) = (self.url_of(place), &self.known[&id]);
-        let roster = self.store.list_in(place, &roster_prefix(), None, OWN_NAMES)?;
-        let names = roster.objects.iter().filter(|object| object.size <= limits::RECORD_STORED as u64);
-        let names: Vec<ObjectName> = names.map(|object| object.name).collect();
-        let objects =
-            parallel::map(&names, parallel::REQUESTS, |name| match known.records.find(self.provider, name) {
-                Some(bytes) => Ok((*name, bytes.to_vec())),
-                None => match self.store.get_in(place, name) {
-                    Ok(bytes) => Ok((*name, bytes.to_vec())),
-                    Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => Ok((*name, Vec::new())),
-                    Err(error) => Err(error),
-                },
-            })?;
-        let roster = Roster::build(self.provider, &objects, Some(id))
-            .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
-        let withholds = known.heads.iter().any(|head| !roster.knows(*head));
-        let own = known.state.keys.id;
-        let behind = withholds || !self.shows_own_end(place, own, &known.own)?;
-        if behind {
-            // Where the vault was met, nothing may lag; a store that follows it may, and is known to this machine.
-            if known.url == url || !known.places.contains(&url) {
-                return Err(VaultError::PartialCopy { url, vault: id });
-            }
-        }
-        check_readable(&roster)?;
-        let device = roster.devices.get(&own).filter(|device| device.is_member());
-        let device = device.ok_or(OpenError::Revoked { device: own })?;
-        let capabilities = device.capabilities;
-        Access::open(self.provider, &roster, &known.state.keys)?;
-        let device = FoundDevice { id: own, name: known.state.name.clone(), capabilities };
-        Ok(FoundVault { url, id, by: OpenedBy::Device, device: Some(device), behind })
-    }
-
-    /// Whether the log of this device goes as far as it was seen, by its names.
-    fn shows_own_end(&self, place: &str, own: DeviceId, pins: &[LogPin]) -> Result<bool, StoreError> {
-        let Some(seq) = pins.iter().map(|pin| pin.seq).max() else { return Ok(true) };
-        let prefix = log_prefix(own);
-        let from = format!("{prefix}/{seq:016x}");
-        let listed = self.store.list_in(place, &prefix, Some(&from), NAMES.max(pins.len()))?;
-        let is_end = |name: &ObjectName| matches!(name, ObjectName::Log { seq: listed, .. } if *listed >= seq);
-        Ok(listed.more || listed.objects.iter().any(|object| is_end(&object.name)))
     }
 
     /// The vaults that this machine has seen at a place: where it met them. Copies may come and go.
@@ -443,7 +351,5 @@ impl Search<'_> {
 
 /// Names of a place's roster that are listed: a page of S3.
 const NAMES: usize = 1000;
-/// The same for a vault that this machine knows.
-const OWN_NAMES: usize = 1 << 14;
 /// Records at one place that may be the beginning of a vault.
 const BEGINNINGS: usize = 4;

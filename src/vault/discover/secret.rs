@@ -11,7 +11,7 @@ use vault_format::{ObjectName, VaultId};
 use super::{Discovery, FoundVault, OpenedBy, OtherVault, Search, Stranger};
 use crate::keys::{OpenedSlot, SlotError, SlotSecret};
 use crate::parallel;
-use crate::roster::{Attempt, UnlockError, attempts, bind};
+use crate::roster::{Attempt, UnlockError, attempts, bind, weight};
 use crate::store::StoreError;
 use crate::sync::lock;
 use crate::vault::open::check_readable;
@@ -31,7 +31,18 @@ impl Search<'_> {
         strangers.sort_by(|a, b| a.size.cmp(&b.size).then_with(|| a.place.cmp(&b.place)));
         let mut candidates = self.fetch(strangers, found);
         let mut queue = Vec::new();
+        let mut operations = self.limits.operations;
         for (at, candidate) in candidates.iter_mut().enumerate() {
+            // Whoever made it chose what judging it costs, before any slot is tried.
+            let weight = weight(self.provider, &candidate.objects);
+            if self.watch.stopped()
+                || weight.records > self.limits.records_each
+                || weight.operations > self.limits.operations_each.min(operations)
+            {
+                candidate.untried = true;
+                continue;
+            }
+            operations -= weight.operations;
             match attempts(self.provider, &candidate.objects, secret) {
                 Ok(all) => {
                     for (round, attempt) in all.into_iter().enumerate() {
@@ -230,6 +241,12 @@ pub(super) struct Limits {
     pub(super) records: usize,
     /// The same in bytes.
     pub(super) bytes: u64,
+    /// Operations in these that are judged.
+    pub(super) operations: usize,
+    /// What one of them may have: records that parse. Judging costs the square.
+    pub(super) records_each: usize,
+    /// The same in operations.
+    pub(super) operations_each: usize,
     /// What all tries of a passphrase may cost, in KiB times passes.
     pub(super) work: u64,
 }
@@ -237,7 +254,14 @@ pub(super) struct Limits {
 impl Default for Limits {
     /// 340 slots of a machine with little memory, or 85 of one with much.
     fn default() -> Self {
-        Self { records: 1 << 14, bytes: 128 << 20, work: 64 << 20 }
+        Self {
+            records: 1 << 14,
+            bytes: 128 << 20,
+            operations: 1 << 16,
+            records_each: 512,
+            operations_each: 4096,
+            work: 64 << 20,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Many vaults of many people in one bucket, and what attackers make of it (rule A1).
 
+mod attacks;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
+use vault_format::Identity;
 use vault_format::genesis::Genesis;
 use vault_format::roster::{Op, Record, SlotKdf};
 
