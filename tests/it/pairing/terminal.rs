@@ -53,7 +53,7 @@ fn scan(text: &str) -> String {
             Some(' ') => (0, 0),
             other => panic!("{other:?} in a code"),
         };
-        if y / 4 % 2 == 0 { upper } else { lower }
+        if (y / 4).is_multiple_of(2) { upper } else { lower }
     };
     let mut image = rqrr::PreparedImage::prepare_from_greyscale(4 * width, 8 * rows.len(), value);
     let grids = image.detect_grids();
