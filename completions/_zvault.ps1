@@ -447,6 +447,7 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
         }
         'zvault;check' {
             [CompletionResult]::new('--read-data-subset', '--read-data-subset', [CompletionResultType]::ParameterName, 'Read a part of the data: the Nth of T parts as N/T, a random share as X%, or a random amount as SIZE')
+            [CompletionResult]::new('--read-data-of', '--read-data-of', [CompletionResultType]::ParameterName, 'Read the data that a device has stored, or told others where it is, and verify it: its name, or the beginning of its id')
             [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')
             [CompletionResult]::new('--repo', '--repo', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')

@@ -224,13 +224,17 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__check)
-            opts="-r -p -q -v -o -h --read-data --read-data-subset --keyless --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --accept-rollback --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
+            opts="-r -p -q -v -o -h --read-data --read-data-subset --read-data-of --keyless --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --accept-rollback --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --read-data-subset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --read-data-of)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

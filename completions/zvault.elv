@@ -434,6 +434,7 @@ set edit:completion:arg-completer[zvault] = {|@words|
         }
         &'zvault;check'= {
             cand --read-data-subset 'Read a part of the data: the Nth of T parts as N/T, a random share as X%, or a random amount as SIZE'
+            cand --read-data-of 'Read the data that a device has stored, or told others where it is, and verify it: its name, or the beginning of its id'
             cand -r 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]'
             cand --url 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]'
             cand --repo 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]'

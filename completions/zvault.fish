@@ -333,6 +333,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand ls" -s v -l verbose -d 'Pr
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l read-data-subset -d 'Read a part of the data: the Nth of T parts as N/T, a random share as X%, or a random amount as SIZE' -r
+complete -c zvault -n "__fish_zvault_using_subcommand check" -l read-data-of -d 'Read the data that a device has stored, or told others where it is, and verify it: its name, or the beginning of its id' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand check" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F

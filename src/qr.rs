@@ -26,6 +26,12 @@ pub fn terminal(text: &str) -> Result<String, QrError> {
     Ok(out)
 }
 
+/// How wide a terminal has to be for a code that [`terminal`] made.
+pub fn columns(code: &str) -> usize {
+    let row = code.lines().next().unwrap_or_default();
+    row.chars().count().saturating_sub(WHITE_ON_BLACK.len() + RESET.len())
+}
+
 /// A picture without any reference to the outside; it takes the size of what holds it.
 pub fn svg(text: &str) -> Result<String, QrError> {
     let code = Modules::of(text)?;
@@ -144,6 +150,7 @@ mod tests {
                 .map(|line| line.chars().collect())
                 .collect();
             let width = lines[0].len();
+            assert_eq!(columns(&shown), width);
             let is_dark = |x: usize, y: usize| match lines[y / 2][x] {
                 ' ' => true,
                 '\u{2580}' => !y.is_multiple_of(2),

@@ -33,6 +33,9 @@ pub(super) fn check(
 ) -> Result<(), CheckError> {
     let indexed = structure.packs.iter().filter(|(_, state)| state.size > 0).map(|(name, state)| (*name, state.size));
     let mut packs: Vec<_> = indexed.chain(structure.unindexed.iter().copied()).collect();
+    if let ReadData::OfDevice(device) = read_data {
+        packs.retain(|(name, _)| structure.is_of(name, device));
+    }
     packs.sort_unstable();
     let mut packs = read_data.choose(packs, vault.provider().random)?;
     // Packs of one table one after another: its rows are needed for all of them.

@@ -1,7 +1,7 @@
 //! What to check.
 
 use crypto_backends::Random;
-use vault_format::PackName;
+use vault_format::{DeviceId, PackName};
 
 use super::CheckError;
 
@@ -22,6 +22,8 @@ pub enum ReadData {
     All,
     /// Some.
     Subset(Subset),
+    /// Those that a device wrote, and those of which its index says something: after it was in somebody else's hands.
+    OfDevice(DeviceId),
 }
 
 /// A part of the packs.
@@ -62,7 +64,8 @@ impl ReadData {
     ) -> Result<Vec<(PackName, u64)>, CheckError> {
         match self {
             Self::No => packs.clear(),
-            Self::All => {}
+            // The device's were chosen with the index.
+            Self::All | Self::OfDevice(_) => {}
             Self::Subset(Subset::Nth { n, t }) => packs.retain(|(name, _)| part_of(name, t) == n - 1),
             Self::Subset(Subset::Percent(percent)) => {
                 shuffle(&mut packs, random)?;
@@ -104,7 +107,7 @@ mod tests {
     use super::*;
     use crypto_backends::rustcrypto::provider;
     use std::collections::BTreeSet;
-    use vault_format::{DeviceId, ObjectHash};
+    use vault_format::ObjectHash;
 
     fn packs() -> Vec<(PackName, u64)> {
         let name = |n: u64| PackName {

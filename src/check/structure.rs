@@ -54,6 +54,12 @@ impl PackState {
 }
 
 impl Structure {
+    /// Whether a device wrote a pack, or a table of the device says what is in it.
+    pub(super) fn is_of(&self, pack: &PackName, device: DeviceId) -> bool {
+        let tables = self.packs.get(pack).map_or(&[][..], |state| &state.tables);
+        pack.device == device || tables.iter().any(|table| self.tables[*table as usize].device == device)
+    }
+
     pub(super) fn check(
         vault: &Vault,
         watch: &Watch<'_>,

@@ -8,3 +8,4 @@ mod pairing;
 mod release;
 mod runner;
 mod stores_local;
+mod terminal;

@@ -1,8 +1,8 @@
 //! A long job: its progress is shown, its events are told, and Ctrl-C ends it in order.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -57,6 +57,9 @@ pub(crate) fn run<T>(
 
 /// The first signal asks the job to end; the second ends the process at once.
 pub(crate) fn catch_interrupts() -> Result<Arc<AtomicBool>, CommandError> {
+    if let Some(ends) = ENDS.get() {
+        ends.store(false, Relaxed);
+    }
     let flag = Arc::new(AtomicBool::new(false));
     let code = i32::from(crate::exit::code(Trouble::Interrupted));
     for signal in [SIGINT, SIGTERM] {
@@ -67,6 +70,24 @@ pub(crate) fn catch_interrupts() -> Result<Arc<AtomicBool>, CommandError> {
     }
     Ok(flag)
 }
+
+/// Reads a secret from the terminal. What reads there gives itself the signal of Ctrl-C before it puts the terminal back:
+/// if that ended the process, the person would go on typing without seeing it.
+pub(crate) fn at_prompt<T>(read: impl FnOnce() -> T) -> T {
+    let ends = ENDS.get_or_init(|| {
+        let ends = Arc::new(AtomicBool::new(true));
+        // Without it Ctrl-C does what it does to any program.
+        let _ = signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&ends));
+        ends
+    });
+    let before = ends.swap(false, Relaxed);
+    let read = read();
+    ends.store(before, Relaxed);
+    read
+}
+
+/// Whether Ctrl-C ends the process, once something was read from the terminal.
+static ENDS: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 
 /// Ends the threads beside the job when it is dropped.
 struct Running<'a> {

@@ -7,7 +7,7 @@ use vault_format::log::{Outcome, SourceKind};
 use vault_format::{Entry, Kind, Time};
 
 use crate::traffic::TrafficDocument;
-use zvault::log::SnapshotInfo;
+use zvault::log::{SnapshotInfo, Suspicion};
 use zvault::mirror::{Amount, MirrorReport};
 use zvault::push::PushReport;
 use zvault::vault::StoreTraffic;
@@ -244,6 +244,10 @@ pub(crate) struct SnapshotDocument<'a> {
     device_id: String,
     device_name: &'a str,
     partial: bool,
+    /// Its device is not believed.
+    suspect: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspicion: Option<String>,
     sources: Vec<SourceDocument<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<SnapshotSummary>,
@@ -274,7 +278,7 @@ struct SnapshotSummary {
 }
 
 impl<'a> SnapshotDocument<'a> {
-    pub(crate) fn new(info: &'a SnapshotInfo) -> Self {
+    pub(crate) fn new(info: &'a SnapshotInfo, suspicion: Option<&Suspicion>) -> Self {
         let snapshot = &info.snapshot;
         let sources = || snapshot.sources.iter();
         Self {
@@ -290,6 +294,8 @@ impl<'a> SnapshotDocument<'a> {
             device_id: info.device.to_string(),
             device_name: &info.device_name,
             partial: info.partial(),
+            suspect: suspicion.is_some(),
+            suspicion: suspicion.map(ToString::to_string),
             sources: sources()
                 .map(|source| SourceDocument {
                     path: String::from_utf8_lossy(&source.label),

@@ -14,6 +14,7 @@ use zvault::keys::{Passphrase, PassphraseError, Words};
 
 use crate::args::SecretArgs;
 use crate::error::CommandError;
+use crate::job::at_prompt;
 use crate::{env, ui};
 use zvault::Trouble;
 use zvault::vault::{Unlock, UnlockSecret};
@@ -293,7 +294,7 @@ fn read_bounded(from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
 }
 
 fn ask(prompt: &str) -> Result<Zeroizing<String>, CommandError> {
-    rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| match error.kind() {
+    at_prompt(|| rpassword::prompt_password(prompt)).map(Zeroizing::new).map_err(|error| match error.kind() {
         io::ErrorKind::Interrupted => CommandError::new(Trouble::Interrupted, "interrupted"),
         _ => CommandError::usage("no passphrase was typed").cause(&error),
     })

@@ -6,4 +6,5 @@ mod failures;
 mod flow;
 mod interrupts;
 mod json;
+mod prompts;
 mod secrets;

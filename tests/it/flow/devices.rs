@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::machine::noise;
-use crate::runner::{Ran, World, run};
+use crate::runner::{Ran, World, run, tree};
 
 /// The program on the second machine; it joins with the passphrase when it first opens the vault.
 fn second(world: &World, args: &[&str]) -> Ran {
@@ -48,7 +48,11 @@ fn the_life_of_a_device() {
     world.run(["devices"]).expect_code(0).expect_out("desk").expect_out("this device").expect_out("recovery key");
     world.run(["devices", "rename", "desk", "\u{1b}[31mred"]).expect_code(2).expect_err("control character");
     world.run(["devices", "rename", "nobody", "x"]).expect_code(2).expect_err("no device 'nobody'");
-    second(&world, &["devices", "rename", "desk", "mine"]).expect_code(13);
+    // It renames itself, and no other one.
+    second(&world, &["devices", "rename", "desk", "table"]).expect_code(0).expect_out("is now called table");
+    second(&world, &["devices", "rename", "table", "desk"]).expect_code(0);
+    second(&world, &["devices", "rename", "desk", "recovery key"]).expect_code(2).expect_err("is called so");
+    second(&world, &["devices", "rename", "passphrase", "mine"]).expect_code(13);
     assert!(!device["capabilities"].as_array().expect("some").contains(&"prune".into()));
     world.run(["devices", "grant", "desk", "prune"]).expect_code(2).expect_err("--yes");
     world.run(["devices", "grant", "desk", "prune", "--yes"]).expect_code(0).expect_out("prune");
@@ -59,7 +63,7 @@ fn the_life_of_a_device() {
     world.run(["devices", "revoke", "desk"]).expect_code(2).expect_err("--yes");
     let ran = world.run(["devices", "revoke", "desk", "--yes", "--compromised"]).expect_code(0);
     let ran = ran.expect_out("change the storage credentials").expect_out("What cannot be undone");
-    ran.expect_out("a new epoch has begun").expect_out("zvault key change");
+    ran.expect_out("a new epoch has begun").expect_out("zvault key change").expect_out("zvault check --read-data-of");
     second(&world, &["push", "data"]).expect_code(13).expect_err("was revoked");
     second(&world, &["snapshots"]).expect_code(13);
     world.run(["devices"]).expect_code(0).expect_out("revoked ");
@@ -161,4 +165,41 @@ fn passphrases_come_and_go() {
     let listed = world.run(["key", "list", "--json"]).expect_code(0).last_json();
     assert_eq!(listed.as_array().expect("a list").len(), 4);
     world.run(["check"]).expect_code(0);
+}
+
+/// What one device has stored is verified, and nothing else; snapshots of all devices that suffer are named.
+#[test]
+fn what_a_revoked_device_stored_is_verified() {
+    let world = World::with_vault();
+    world.write("theirs/a", noise(300_000, 1));
+    second(&world, &["push", "theirs"]).expect_code(0);
+    let device = id(&other(&world));
+    world.write("own/b", noise(300_000, 2));
+    world.run(["push", "own"]).expect_code(0);
+    // The same content: what the other one has stored is not stored again, and relied on.
+    world.write("relies/c", noise(300_000, 1));
+    let relies = world.run(["push", "relies", "--json"]).expect_code(0).last_json();
+    assert_eq!(relies["data_added"].as_u64().map(|added| added < 100_000), Some(true), "{relies}");
+    world.run(["devices", "revoke", &device, "--yes", "--compromised"]).expect_code(0);
+    let check = |args: &[&str]| world.run([&["check", "--json"], args].concat());
+    let all = check(&["--read-data"]).expect_code(0).last_json();
+    let some = check(&["--read-data-of", &device[..10]]).expect_code(0).last_json();
+    let read = |summary: &Value| summary["packs_read"].as_u64().expect("a number");
+    assert!(0 < read(&some) && read(&some) < read(&all), "{} of {}", read(&some), read(&all));
+
+    let vault = world.path("vault/zv1/p");
+    let (theirs, own): (Vec<_>, Vec<_>) =
+        tree(&vault).into_iter().partition(|(path, _)| path.to_string_lossy().contains(&device));
+    assert!(!theirs.is_empty() && !own.is_empty());
+    for (path, mut bytes) in theirs.into_iter().chain(own) {
+        bytes[1_000] ^= 1;
+        std::fs::write(vault.join(path), bytes).expect("written");
+    }
+    let found = check(&["--read-data-of", &device]).expect_code(14).last_json();
+    let damaged = found["damaged"].as_array().expect("a list");
+    assert!(damaged.iter().all(|one| one["object"].as_str().expect("text").contains(&device)), "{found}");
+    let text = found.to_string();
+    assert!(text.contains("theirs/a") && text.contains("relies/c") && !text.contains("own/b"), "{found}");
+    world.run(["check", "--read-data-of", "nobody"]).expect_code(2).expect_err("no device 'nobody'");
+    world.run(["check", "--read-data-of", &device, "--read-data"]).expect_code(2);
 }

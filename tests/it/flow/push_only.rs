@@ -102,3 +102,36 @@ fn timed(program: &Path, laptop: &World, world: &World, source: &Path) -> Durati
 }
 
 const RUNS: usize = 5;
+
+/// The storage loses a server's entry before anybody has read it: what comes after it is marked, in words and in JSON.
+#[test]
+fn snapshots_of_a_device_that_is_not_believed_are_marked() {
+    let (laptop, server) = laptop_and_server();
+    laptop.write("own/file", "of the laptop");
+    laptop.run(["push", "own"]).expect_code(0);
+    server.write("data/one", "1");
+    run(&mut on_server(&laptop, &server, &["push", "data"])).expect_code(0);
+    let logs = laptop.path("vault/zv1/l");
+    let before = tree(&logs);
+    let server_id = run(&mut on_server(&laptop, &server, &["devices", "--json"])).expect_code(0).last_json();
+    let devices = server_id["devices"].as_array().expect("a list");
+    let this = devices.iter().find(|device| device["this_device"] == true).expect("this device");
+    let this = this["device_id"].as_str().expect("an id");
+    server.write("data/two", "2");
+    run(&mut on_server(&laptop, &server, &["push", "data"])).expect_code(0);
+    let marks = |laptop: &World| -> Vec<(bool, bool)> {
+        let list = laptop.run(["snapshots", "--json"]).expect_code(0).last_json();
+        let list = list.as_array().expect("a list").iter();
+        list.map(|one| (one["device_id"] == this, one["suspect"] == true && one["suspicion"].is_string())).collect()
+    };
+    let lost: Vec<_> = before.keys().filter(|path| path.to_string_lossy().contains(this)).collect();
+    assert!(!lost.is_empty());
+    lost.iter().for_each(|path| fs::remove_file(logs.join(path)).expect("removed"));
+    assert_eq!(marks(&laptop), [(false, false), (true, true)]);
+    let ran = laptop.run(["snapshots"]).expect_code(0).expect_out("(of a device that is not believed)");
+    assert_eq!(ran.out.matches("not believed").count(), 1, "{}", ran.out);
+    assert!(laptop.run(["ls", "latest", "--json"]).expect_code(0).json()[0]["suspect"] == false);
+    // Shown again, it is believed.
+    lost.iter().for_each(|path| fs::write(logs.join(path), &before[*path]).expect("written"));
+    assert_eq!(marks(&laptop), [(false, false), (true, false), (true, false)]);
+}

@@ -2,6 +2,7 @@
 mod ends;
 mod joins;
 mod network;
+mod terminal;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;

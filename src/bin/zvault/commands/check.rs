@@ -26,6 +26,10 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "SUBSET", value_parser = parse_subset, conflicts_with = "read_data")]
     read_data_subset: Option<Subset>,
 
+    /// Read the data that a device has stored, or told others where it is, and verify it: its name, or the beginning of its id
+    #[arg(long, value_name = "DEVICE", conflicts_with_all = ["read_data", "read_data_subset", "keyless"])]
+    read_data_of: Option<String>,
+
     /// Compare every stored object with its name, without any key or passphrase
     #[arg(long, conflicts_with_all = ["read_data", "read_data_subset"])]
     keyless: bool,
@@ -42,10 +46,11 @@ pub(crate) fn run(args: CheckArgs, global: &Global, ui: &Ui) -> Result<Done, Com
         return tell_keyless(&report, ui);
     }
     let vault = super::open(global, ui, Secrets::new(&global.secret), Purpose::Check)?;
-    let read_data = match args.read_data_subset {
-        Some(subset) => ReadData::Subset(subset),
-        None if args.read_data => ReadData::All,
-        None => ReadData::No,
+    let read_data = match (args.read_data_subset, args.read_data_of) {
+        (Some(subset), _) => ReadData::Subset(subset),
+        (None, Some(device)) => ReadData::OfDevice(vault.find_device(&device)?.id),
+        (None, None) if args.read_data => ReadData::All,
+        (None, None) => ReadData::No,
     };
     ui.say(&format!("checking {}\n", printable(vault.url())))?;
     let report = job::run(ui, Job::Check, None, |watch| Ok(check(&vault, &CheckOptions { read_data }, watch)?))?;

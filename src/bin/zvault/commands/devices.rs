@@ -214,6 +214,11 @@ pub(super) fn tell_revoked(
     }
     if compromised {
         text.push_str("  * change the passphrases that were typed on it: 'zvault key change'\n  * look at what its snapshots hold before you restore them: whoever had it may have made them\n");
+        let _ = writeln!(
+            text,
+            "  * verify what it has stored, which others may rely on: 'zvault check --read-data-of {:.8}' names the snapshots\n    that suffer",
+            revoked.device.id
+        );
     }
     if !revoked.added.is_empty() {
         text.push_str("  * it had added these, and they stay: revoke those that you do not know\n");

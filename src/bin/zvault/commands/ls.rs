@@ -34,7 +34,7 @@ pub(crate) fn run(args: LsArgs, global: &Global, ui: &Ui) -> Result<Done, Comman
     let mut output = ui.output();
     let info = &snapshot.info;
     if ui.json {
-        let snapshot = SnapshotDocument::new(info);
+        let snapshot = SnapshotDocument::new(info, vault.log().suspicions().get(&info.device));
         output.document(&LsSnapshot { message_type: "snapshot", struct_type: "snapshot", snapshot })?;
     } else {
         let paths: Vec<_> = info.snapshot.sources.iter().map(|source| path_text(&source.label)).collect();

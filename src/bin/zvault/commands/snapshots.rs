@@ -40,11 +40,13 @@ pub(crate) fn run(args: SnapshotsArgs, global: &Global, ui: &Ui) -> Result<Done,
     if let Some(most) = args.latest {
         keep_latest(&mut wanted, most);
     }
+    let suspicion = |info: &SnapshotInfo| vault.log().suspicions().get(&info.device);
     let mut output = ui.output();
     if ui.json {
-        output.document(&wanted.iter().map(|info| SnapshotDocument::new(info)).collect::<Vec<_>>())?;
+        let documents = wanted.iter().map(|info| SnapshotDocument::new(info, suspicion(info)));
+        output.document(&documents.collect::<Vec<_>>())?;
     } else if !wanted.is_empty() {
-        output.text(&table(&wanted, args.compact, &|info| vault.log().suspicions().contains_key(&info.device)))?;
+        output.text(&table(&wanted, args.compact, &|info| suspicion(info).is_some()))?;
     }
     output.finish()?;
     if !ui.json && wanted.is_empty() {

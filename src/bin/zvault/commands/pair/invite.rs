@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crypto_backends::SecretBytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
 use serde::Serialize;
 use vault_format::roster::Capabilities;
 use zeroize::Zeroizing;
@@ -91,7 +92,12 @@ pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         let mut told = Ok(());
         let mut confirm = |request: &JoinRequest| {
             told = introduce(request, ui);
-            told.is_ok() && (!asks || ask(interrupted))
+            let comes_in = told.is_ok() && (!asks || ask(interrupted));
+            if interrupted.load(Relaxed) {
+                // Here and not a moment later: it was not the person who said no.
+                watch.stop();
+            }
+            comes_in
         };
         let mut host =
             Sponsoring { vault: &mut vault, configured, name: args.name.clone(), credentials, confirm: &mut confirm };
@@ -136,7 +142,15 @@ fn show(
         && io::stdout().is_terminal()
         && let Ok(code) = qr::terminal(&ticket)
     {
-        let _ = writeln!(text, "{code}");
+        let needed = qr::columns(&code);
+        match tcgetwinsize(io::stdout()) {
+            // No camera reads what the terminal breaks into pieces.
+            Ok(size) if size.ws_col > 0 && usize::from(size.ws_col) < needed => ui.note(&format!(
+                "the QR code is left out: it needs {needed} columns, and the terminal has {}; or --qr FILE",
+                size.ws_col
+            )),
+            _ => drop(writeln!(text, "{code}")),
+        }
     }
     let _ = writeln!(
         text,
@@ -201,8 +215,10 @@ fn introduce(request: &JoinRequest, ui: &Ui) -> Result<(), CommandError> {
 
 /// Yes or no from the terminal; Ctrl-C is a no.
 fn ask(interrupted: &AtomicBool) -> bool {
-    let _ = io::Write::write_all(&mut io::stderr().lock(), b"Let it in? [y/N] ");
     let stdin = io::stdin();
+    // What was typed before there was a question is no answer to it.
+    let _ = tcflush(&stdin, QueueSelector::IFlush);
+    let _ = io::Write::write_all(&mut io::stderr().lock(), b"Let it in? [y/N] ");
     let mut line = Vec::new();
     loop {
         if interrupted.load(Relaxed) {
@@ -213,8 +229,8 @@ fn ask(interrupted: &AtomicBool) -> bool {
             continue;
         }
         let mut byte = [0];
-        // Unbuffered as far as this goes: nobody else reads it.
-        match stdin.lock().read(&mut byte) {
+        // Past the buffer of the standard library, which takes the rest of the line where poll does not see it.
+        match rustix::io::read(&stdin, &mut byte) {
             Ok(1) if byte[0] == b'\n' => break,
             Ok(1) if line.len() < 16 => line.push(byte[0]),
             Ok(1) => {}

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::{Done, PairArgs, watched};
 use crate::args::Global;
 use crate::error::CommandError;
+use crate::job::at_prompt;
 use crate::ui::{Ui, printable};
 use zvault::pairing::{
     AlreadyMember, Finished, Invite, JoinOptions, KeepAt, LIFETIME, Meeting, Reach, ReachOptions, finish, is_member,
@@ -86,9 +87,12 @@ fn secret(args: &PairArgs) -> Result<Zeroizing<String>, CommandError> {
     if args.secret.iter().map(String::as_str).ne(["-"]) {
         return Ok(Zeroizing::new(args.secret.join(" ")));
     }
-    let failed = |error: io::Error| CommandError::usage("no ticket was given").cause(&error);
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::Interrupted => CommandError::new(Trouble::Interrupted, "interrupted"),
+        _ => CommandError::usage("no ticket was given").cause(&error),
+    };
     if io::stdin().is_terminal() {
-        return rpassword::prompt_password("Ticket or words: ").map(Zeroizing::new).map_err(failed);
+        return at_prompt(|| rpassword::prompt_password("Ticket or words: ")).map(Zeroizing::new).map_err(failed);
     }
     // Room for all of it, so that growing leaves no copies behind.
     let mut text = Zeroizing::new(String::with_capacity(MOST + 1));
