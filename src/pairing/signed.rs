@@ -25,7 +25,7 @@ pub fn signed_urls(invite: &Invite, options: &StoreOptions) -> Result<Option<Sig
     let Some(extras) = invite.extras().filter(|extras| !extras.presigned.is_empty()) else { return Ok(None) };
     let session = invite.session()?;
     let names = Step::ALL.map(|step| session.presigned_name(step));
-    let opened = SignedUrls::open(&extras.presigned, &names, options);
+    let opened = SignedUrls::open(&extras.presigned, &names, extras.expires, options);
     opened.map(Some).map_err(PairError::Signed)
 }
 

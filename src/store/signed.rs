@@ -119,6 +119,8 @@ pub struct SignedUrls {
     urls: Vec<Zeroizing<String>>,
     /// What errors call them: scheme and host.
     at: String,
+    /// Seconds since 1970.
+    expires: u64,
     client: HttpClient,
     runtime: &'static Runtime,
 }
@@ -186,8 +188,14 @@ impl SignedUrlError {
 
 impl SignedUrls {
     /// `urls` are for `names`, one each. Whoever made them chose the host; what they chose of the rest is only what a store has signed:
-    /// each is of its object, all are of one server, and none is of this machine's own services.
-    pub fn open(urls: &[String], names: &[ObjectName], options: &StoreOptions) -> Result<Self, SignedUrlError> {
+    /// each is of its object, all are of one server, and none is of this machine's own services. `expires`: when they end, in seconds
+    /// since 1970.
+    pub fn open(
+        urls: &[String],
+        names: &[ObjectName],
+        expires: u64,
+        options: &StoreOptions,
+    ) -> Result<Self, SignedUrlError> {
         let invalid = |what| SignedUrlError::Invalid { what };
         let allow_http = options.settings.get("allow-http").is_some_and(|value| value == "true");
         let mut servers = Vec::new();
@@ -227,7 +235,7 @@ impl SignedUrls {
         let transport = transport.map_err(|error| setup(error.into()))?;
         let client = transport.connect(&super::cloud::client_options(allow_http)).map_err(|e| setup(e.into()))?;
         let runtime = runtime().map_err(|error| setup(error.into()))?;
-        Ok(Self { urls: urls.iter().cloned().map(Zeroizing::new).collect(), at, client, runtime })
+        Ok(Self { urls: urls.iter().cloned().map(Zeroizing::new).collect(), at, expires, client, runtime })
     }
 
     /// Writes the object, and tries again for a while where that may help, unless `is_over`.
@@ -324,7 +332,9 @@ impl SignedUrls {
         let at = self.at.clone();
         let code = reply.code.as_deref().unwrap_or_default();
         let words = format!("{code} {}", reply.message.as_deref().unwrap_or_default()).to_ascii_lowercase();
-        let of_time = ["expired", "time frame", "not yet valid"].iter().any(|word| words.contains(word));
+        // Some say no more than that they refuse.
+        let is_over = u64::try_from(crate::now().secs).unwrap_or(0) >= self.expires;
+        let of_time = is_over || ["expired", "time frame", "not yet valid"].iter().any(|word| words.contains(word));
         match status.as_u16() {
             400 | 401 | 403 if of_time => SignedUrlError::Expired { at },
             408 | 429 | 500.. => SignedUrlError::Passing { at, why: format!("it answers {status}") },

@@ -111,7 +111,7 @@ fn invite_by(vault: &Vault, server: &Server) -> Invitation {
     let roster = vault.roster();
     let sponsor = vault.sponsor.id;
     let options =
-        InviteOptions { roster: &roster, sponsor, capabilities: READER, lifetime: LIFETIME, now: NOW, words: true };
+        InviteOptions { roster: &roster, sponsor, capabilities: READER, lifetime: LIFETIME, now: crate::now(), words: true };
     let presigned = |names: &[ObjectName]| Places { presigned: server.urls(names), ..Places::default() };
     Invitation::new(provider(), &options, presigned).expect("an invitation")
 }
@@ -140,7 +140,7 @@ fn join_by(invite: &Invite, side: &mut JoinerSide) -> Result<Joined, PairError> 
     let signed = signed_urls(invite, &StoreOptions::default())?;
     assert!(!format!("{signed:?} {:?}", invite.extras()).contains("c4n4ry"), "a signature is shown");
     let mut reach = Reach::new(invite.session()?, ReachOptions { signed, ..ReachOptions::default() });
-    let options = JoinOptions { name: NAME, now: NOW, deadline: Instant::now() + Duration::from_secs(60) };
+    let options = JoinOptions { name: NAME, now: crate::now(), deadline: Instant::now() + Duration::from_secs(60) };
     join(invite, &options, &mut reach, side, &Watch::new())
 }
 
@@ -246,7 +246,7 @@ fn presigned_urls_exchanged_in_a_ticket() {
         });
         let signed = signed_urls(&invite, &StoreOptions::default()).expect("URLs");
         let mut reach = Reach::new(invite.session().expect("one"), ReachOptions { signed, ..ReachOptions::default() });
-        let options = JoinOptions { name: NAME, now: NOW, deadline: Instant::now() + Duration::from_secs(4) };
+        let options = JoinOptions { name: NAME, now: crate::now(), deadline: Instant::now() + Duration::from_secs(4) };
         let joiner = join(&invite, &options, &mut reach, &mut side, &Watch::new());
         assert!(matches!(joiner, Err(PairError::NoAnswer)), "{:?}", joiner.err());
         stop.stop();

@@ -157,7 +157,8 @@ fn from_file(path: &Path, which: &str, transport: &Transport) -> Result<Found, O
         None => format!("{kind}, {label}"),
     };
     let provider = Named::new(store.credentials().clone(), &name, LOGIN_WAIT);
-    let signing = (kind == "service account").then(|| store.signing_credentials().clone());
+    // A key that makes no tokens is none: an emulator's.
+    let signing = (kind == "service account" && !file.disable_oauth).then(|| store.signing_credentials().clone());
     Ok(Found { provider, name, endpoint: file.gcs_base_url, signing })
 }
 
@@ -174,7 +175,7 @@ fn from_key(key: &str, whose: &str, transport: &Transport) -> Result<Found, Open
         None => label.clone(),
     };
     let provider = Named::new(store.credentials().clone(), &name, LOGIN_WAIT);
-    let signing = Some(store.signing_credentials().clone());
+    let signing = (!file.disable_oauth).then(|| store.signing_credentials().clone());
     Ok(Found { provider, name, endpoint: file.gcs_base_url, signing })
 }
 
@@ -185,6 +186,8 @@ struct File {
     kind: String,
     client_email: Option<String>,
     gcs_base_url: Option<String>,
+    #[serde(default)]
+    disable_oauth: bool,
 }
 
 /// Where gcloud leaves its login.
