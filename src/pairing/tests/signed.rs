@@ -55,6 +55,12 @@ impl Server {
         names.iter().map(|name| format!("http://{}/b/p/{}?{SIGNATURE}", self.address, name.to_path())).collect()
     }
 
+    /// The object of a step, if it is there.
+    fn there(&self, step: u8) -> Option<ObjectName> {
+        let all = self.store.list(&vault_format::name::prefix()).expect("a listing").objects;
+        all.iter().map(|object| object.name).find(|name| matches!(name, ObjectName::Mail { n, .. } if *n == step))
+    }
+
     fn serve(&self, stream: &TcpStream) -> Option<()> {
         let mut reader = BufReader::new(stream);
         let mut head = String::new();
@@ -162,22 +168,28 @@ fn presigned_mailbox_without_credentials() {
     assert_eq!(server.store.list(&vault_format::name::prefix()).expect("a listing").objects, []);
 }
 
+/// Exchanges what is put, or is read for the first time, of every step but the last.
+fn once(other: impl Fn(&Server, u8) -> Vec<u8> + Send + Sync) -> impl Fn(&Server, &str, u8, usize) -> Act + Send + Sync {
+    let done = Mutex::new(std::collections::BTreeSet::new());
+    move |server, method, step, _| {
+        let is_first = step < 5
+            && (method == "PUT" || server.there(step).is_some())
+            && done.lock().expect("no panics").insert(step);
+        if is_first { Act::Exchange(other(server, step)) } else { Act::Do }
+    }
+}
+
 /// Every object is written over before whoever it is for has read it, with nonsense or with what was there before.
 #[test]
 fn presigned_objects_overwritten_between_polls() {
-    let junk: Trick = Box::new(|_, _, step, before| match (step, before) {
-        (3, 0) => Act::Exchange(vec![7; 200 << 10]),
-        (0..=4, 0) => Act::Exchange(mail_object(provider().suite, &[step; 99]).expect("it fits")),
-        _ => Act::Do,
-    });
-    let replay: Trick = Box::new(|server, _, step, before| match (step, before) {
-        (2..=4, 0) => {
-            let all = server.store.list(&vault_format::name::prefix()).expect("a listing").objects;
-            let earlier = all.iter().find(|object| matches!(object.name, ObjectName::Mail { n, .. } if n == step - 2));
-            Act::Exchange(server.store.get_unverified(&earlier.expect("it is there").name).expect("read").to_vec())
-        }
-        _ => Act::Do,
-    });
+    let junk: Trick = Box::new(once(|_, step| match step {
+        3 => vec![7; 200 << 10],
+        _ => mail_object(provider().suite, &[step; 99]).expect("it fits"),
+    }));
+    let replay: Trick = Box::new(once(|server, step| match server.there(step.wrapping_sub(2)) {
+        Some(earlier) => server.store.get_unverified(&earlier).expect("read").to_vec(),
+        None => b"nothing earlier".to_vec(),
+    }));
     std::thread::scope(|scope| {
         for (name, trick) in [("junk", junk), ("replay", replay)] {
             scope.spawn(move || {
@@ -203,14 +215,12 @@ fn second_joiner_with_the_same_presigned_ticket() {
             if (method, step) != ("GET", 1) || before > 12 {
                 return Act::Do;
             }
-            let all = server.store.list(&vault_format::name::prefix()).expect("a listing").objects;
-            let found = |step| all.iter().find(|o| matches!(o.name, ObjectName::Mail { n, .. } if n == step));
             // The offer is there, and before it is read somebody else says hello.
-            if let (Some(_), Some(hello)) = (found(1), found(0))
+            if let (Some(_), Some(hello)) = (server.there(1), server.there(0))
                 && let Some(flight) = late.lock().expect("no panics").take()
             {
                 let mail = mail_object(provider().suite, &flight).expect("it fits");
-                server.store.put_over(&hello.name, Bytes::from(mail)).expect("put");
+                server.store.put_over(&hello, Bytes::from(mail)).expect("put");
             }
             Act::Say(404, String::new(), Vec::new())
         }),
