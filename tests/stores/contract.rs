@@ -2,6 +2,8 @@
 //! its own: this program again.
 
 use crate::place::{Kind, Place};
+use crate::runner::World;
+use crate::servers::account::account;
 use bytes::Bytes;
 use std::hash::{DefaultHasher, Hasher};
 use std::process::Command;
@@ -26,6 +28,15 @@ fn azure() {
 fn google() {
     keeps_it(&Place::new(Kind::Gcs));
     keeps_it(&Place::new(Kind::Gcs).below("a/prefix"));
+}
+
+#[test]
+fn google_by_a_key() {
+    let keys = World::new();
+    let key = keys.write("key.json", account().file());
+    let mut place = Place::new(Kind::Gcs).below("a/prefix");
+    place.secrets = vec![("GOOGLE_APPLICATION_CREDENTIALS", key.to_str().expect("UTF-8").to_owned())];
+    keeps_it(&place);
 }
 
 fn keeps_it(place: &Place) {

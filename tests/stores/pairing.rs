@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::place::{Kind, Place};
 use crate::runner::{World, ended, run, tree};
+use crate::servers::account::account;
 use crate::servers::proxy::Proxy;
 
 /// A device that invites and waits.
@@ -89,15 +90,14 @@ fn bare(world: &World, args: &[&str]) -> Command {
 }
 
 /// The joiner has nothing but the ticket, and gets through the mailbox all the same.
-fn presigned_mailbox_without_credentials(kind: Kind) {
-    let place = Place::new(kind).below("backups");
-    let (first, second) = (sponsor(&place), World::new());
-    let inviting = Inviting::start(&place, &first, &["--via", "mailbox", "--presign"]);
+fn presigned_mailbox_without_credentials(place: &Place) {
+    let (first, second) = (sponsor(place), World::new());
+    let inviting = Inviting::start(place, &first, &["--via", "mailbox", "--presign"]);
     assert!(inviting.shown["presigned"] == true && inviting.ticket.len() > 2000, "{}", inviting.ticket.len());
     let joined = run(&mut bare(&second, &["pair", "--json", &inviting.ticket])).expect_code(15);
     let joined = joined.expect_err("this machine is a device of the vault now, and has no credential for its storage");
     let said = inviting.end() + &joined.out + &joined.err;
-    assert_eq!(mail(&place), Vec::<String>::new());
+    assert_eq!(mail(place), Vec::<String>::new());
     let again = run(&mut bare(&second, &["ls", "latest"])).expect_code(15);
     let said = (said + &again.out + &again.err).to_ascii_lowercase();
     assert!(!said.contains("signature=") && !said.contains("sig="), "{said}");
@@ -105,7 +105,7 @@ fn presigned_mailbox_without_credentials(kind: Kind) {
     run(second.bare(["ls", "latest"]).envs(place.secrets.iter().cloned())).expect_code(0).expect_out("letter");
 
     let third = World::new();
-    let inviting = Inviting::start(&place, &first, &["--via", "mailbox", "--presign", "--with-credentials"]);
+    let inviting = Inviting::start(place, &first, &["--via", "mailbox", "--presign", "--with-credentials"]);
     run(&mut bare(&third, &["pair", "--json", &inviting.ticket])).expect_code(0);
     inviting.end();
     run(&mut bare(&third, &["ls", "latest"])).expect_code(0).expect_out("letter");
@@ -113,12 +113,21 @@ fn presigned_mailbox_without_credentials(kind: Kind) {
 
 #[test]
 fn presigned_mailbox_on_s3() {
-    presigned_mailbox_without_credentials(Kind::S3);
+    presigned_mailbox_without_credentials(&Place::new(Kind::S3).below("backups"));
 }
 
 #[test]
 fn presigned_mailbox_on_azure() {
-    presigned_mailbox_without_credentials(Kind::Azure);
+    presigned_mailbox_without_credentials(&Place::new(Kind::Azure).below("backups"));
+}
+
+#[test]
+fn presigned_mailbox_on_google() {
+    let keys = World::new();
+    let key = keys.write("key.json", account().file());
+    let mut place = Place::new(Kind::Gcs).below("backups");
+    place.secrets = vec![("GOOGLE_APPLICATION_CREDENTIALS", key.to_str().expect("UTF-8").to_owned())];
+    presigned_mailbox_without_credentials(&place);
 }
 
 /// A token signs nothing: the ticket is one without URLs, and that is said.

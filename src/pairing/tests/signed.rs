@@ -116,8 +116,14 @@ fn as_asked() -> Trick {
 fn invite_by(vault: &Vault, server: &Server) -> Invitation {
     let roster = vault.roster();
     let sponsor = vault.sponsor.id;
-    let options =
-        InviteOptions { roster: &roster, sponsor, capabilities: READER, lifetime: LIFETIME, now: crate::now(), words: true };
+    let options = InviteOptions {
+        roster: &roster,
+        sponsor,
+        capabilities: READER,
+        lifetime: LIFETIME,
+        now: crate::now(),
+        words: true,
+    };
     let presigned = |names: &[ObjectName]| Places { presigned: server.urls(names), ..Places::default() };
     Invitation::new(provider(), &options, presigned).expect("an invitation")
 }
@@ -169,7 +175,9 @@ fn presigned_mailbox_without_credentials() {
 }
 
 /// Exchanges what is put, or is read for the first time, of every step but the last.
-fn once(other: impl Fn(&Server, u8) -> Vec<u8> + Send + Sync) -> impl Fn(&Server, &str, u8, usize) -> Act + Send + Sync {
+fn once(
+    other: impl Fn(&Server, u8) -> Vec<u8> + Send + Sync,
+) -> impl Fn(&Server, &str, u8, usize) -> Act + Send + Sync {
     let done = Mutex::new(std::collections::BTreeSet::new());
     move |server, method, step, _| {
         let is_first = step < 5
