@@ -173,7 +173,7 @@ impl SignedUrlError {
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Invalid { what } if *what == PLAIN => {
-                "if the storage is your own and has no TLS, add -o allow-http=true"
+                "if the storage is your own and has no TLS, add -o allow-http=true; or leave it out with --via tcp"
             }
             Self::Invalid { .. } => "do not use this ticket; find out who made it",
             Self::Expired { .. } => {
