@@ -2080,7 +2080,7 @@ _zvault() {
             return 0
             ;;
         zvault__subcmd__pair)
-            opts="-y -r -p -q -v -o -h --grant --name --expires --via --listen --address --qr --yes --with-credentials --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --accept-rollback --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
+            opts="-y -r -p -q -v -o -h --grant --name --expires --via --listen --address --qr --yes --presign --with-credentials --repo --url --home --config --cache-dir --passphrase-file --passphrase-command --passphrase-fd --recovery-words-file --ephemeral --accept-rollback --json --quiet --verbose --no-progress --progress-interval --option --ca-cert --limit-upload --limit-download --parallel-requests --retry-max-time --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

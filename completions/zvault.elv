@@ -992,6 +992,7 @@ set edit:completion:arg-completer[zvault] = {|@words|
             cand --retry-max-time 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once'
             cand -y 'Do not ask: let the first device in that has the ticket or the words; when joining, take the storage server that the other device names'
             cand --yes 'Do not ask: let the first device in that has the ticket or the words; when joining, take the storage server that the other device names'
+            cand --presign 'Put signed URLs for the vault''s storage into the ticket, so that the new device needs no credential to join'
             cand --with-credentials 'Give the new device the credentials for the storage that this one has in its environment'
             cand --ephemeral 'Do not make this machine a device of the vault: use the passphrase for this run only'
             cand --accept-rollback 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'

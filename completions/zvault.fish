@@ -740,6 +740,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand pair" -l limit-download -d
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -s y -l yes -d 'Do not ask: let the first device in that has the ticket or the words; when joining, take the storage server that the other device names'
+complete -c zvault -n "__fish_zvault_using_subcommand pair" -l presign -d 'Put signed URLs for the vault\'s storage into the ticket, so that the new device needs no credential to join'
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -l with-credentials -d 'Give the new device the credentials for the storage that this one has in its environment'
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand pair" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'

@@ -12,6 +12,7 @@ use super::{ChannelError, HostError, PairWordsError, TicketError};
 use crate::Trouble;
 use crate::roster::capability_names;
 use crate::stage::SealError;
+use crate::store::SignedUrlError;
 
 /// How a pairing ends without a new member.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +144,9 @@ pub enum PairError {
         /// The suite.
         suite: u8,
     },
+    /// The signed URLs of the ticket are none.
+    #[error("the ticket's signed URLs cannot be used")]
+    Signed(#[source] SignedUrlError),
     /// The channel failed.
     #[error(transparent)]
     Channel(ChannelError),
@@ -170,7 +174,7 @@ impl PairError {
     /// What kind of trouble this is.
     pub fn trouble(&self) -> Trouble {
         match self {
-            Self::Ticket(_) | Self::Words(_) => Trouble::Usage,
+            Self::Ticket(_) | Self::Words(_) | Self::Signed(_) => Trouble::Usage,
             Self::MayNotInvite { .. } | Self::MayNotGrant { .. } | Self::Declined { .. } | Self::Revoked => {
                 Trouble::NotAllowed
             }
@@ -206,6 +210,10 @@ impl PairError {
         let again = "run `zvault pair` again on the device that invites, and use the new ticket";
         let hint = match self {
             Self::Ticket(error) => return error.hints(),
+            Self::Signed(error) => return error.hints(),
+            Self::Channel(ChannelError::Failed(error)) => {
+                return error.downcast_ref::<SignedUrlError>().map(SignedUrlError::hints).unwrap_or_default();
+            }
             Self::MayNotInvite { .. } => {
                 "pair from a device with the capability pair or admin: `zvault devices` lists them"
             }

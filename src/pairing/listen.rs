@@ -141,7 +141,7 @@ impl Channel for Listen<'_> {
                         return Err(ChannelError::Closed);
                     }
                 }
-                Ok(News::Lost(error)) => self.lost(error)?,
+                Ok(News::Lost(_, error)) => self.lost(error)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(ChannelError::Closed),
             }

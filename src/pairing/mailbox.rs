@@ -10,7 +10,7 @@ use vault_format::name::mail_prefix;
 use vault_format::pairing::{Step, mail_object, parse_mail};
 use vault_format::{ObjectName, limits};
 
-use super::via::{News, Source, Teller};
+use super::via::{News, Source, Teller, Way};
 use super::{HostError, Session};
 use crate::Trouble;
 use crate::store::{Store, StoreError};
@@ -56,12 +56,19 @@ struct State {
     ended: bool,
     /// A joiner's first flight.
     hello: Option<ObjectName>,
+    /// What was put last for a joiner with signed URLs, and the step.
+    shown: Option<(Step, ObjectName, Bytes)>,
+    /// Sessions in which one such joiner was answered. There is one place for each step, so a second one is not.
+    taken: BTreeSet<usize>,
 }
+
+/// What was looked at: by its name, and where a name says nothing of the bytes by their hash.
+type Seen = BTreeSet<(ObjectName, Option<[u8; 32]>)>;
 
 impl Mailbox {
     pub(super) fn new(store: Store, sessions: Vec<Session>, side: Side, teller: Teller) -> Self {
         let wanted = if side == Side::Sponsor { Step::Hello } else { Step::Offer };
-        let state = Mutex::new(State { wanted, ended: false, hello: None });
+        let state = Mutex::new(State { wanted, ended: false, hello: None, shown: None, taken: BTreeSet::new() });
         let shared = Arc::new(Shared { store, sessions, side, teller, state, changed: Condvar::new() });
         Self { shared, unanswered: None, thread: None }
     }
@@ -153,36 +160,61 @@ impl Shared {
                 true
             }
             Err(error) => {
-                let _ = self.teller.send(News::Lost(error.into()));
+                let _ = self.teller.send(News::Lost(Way::Mail, error.into()));
                 false
             }
         }
     }
 
-    fn put(&self, session: usize, presigned: bool, step: Step, flight: &[u8]) -> Result<ObjectName, StoreError> {
-        let session = &self.sessions[session];
+    fn put(&self, number: usize, presigned: bool, step: Step, flight: &[u8]) -> Result<ObjectName, StoreError> {
+        let session = &self.sessions[number];
         let malformed = |error: HostError| StoreError::Other { at: self.store.label().to_owned(), source: error };
         let stored = mail_object(session.suite(), flight).map_err(|error| malformed(error.into()))?;
-        let name = if presigned { session.presigned_name(step) } else { session.mail_name(step, &stored) };
-        self.store.put(&name, Bytes::from(stored))?;
+        let stored = Bytes::from(stored);
+        if !presigned {
+            let name = session.mail_name(step, &stored);
+            self.store.put(&name, stored)?;
+            return Ok(name);
+        }
+        let name = session.presigned_name(step);
+        self.store.put_over(&name, stored.clone())?;
+        let mut state = lock(&self.state);
+        state.taken.insert(number);
+        state.shown = Some((step, name, stored));
         Ok(name)
     }
 
+    /// Puts a flight back that somebody has written over, or deleted, before the joiner could have read it.
+    fn keep_shown(&self) {
+        let (wanted, shown) = {
+            let state = lock(&self.state);
+            (state.wanted, state.shown.clone())
+        };
+        if let Some((_, name, stored)) = shown.filter(|(step, ..)| step.number() + 1 == wanted.number()) {
+            let there = self.store.get_unverified(&name);
+            let is_there = there.as_ref().is_ok_and(|there| *there == stored);
+            if !is_there && !matches!(there, Err(ref error) if error.is_transient()) {
+                let _ = self.store.put_over(&name, stored);
+            }
+        }
+    }
+
     fn look_on(&self) {
-        let mut seen = BTreeSet::new();
+        let mut seen = Seen::new();
         let mut pause = SHORT;
         loop {
             let step = self.wanted();
             match self.look(step, &mut seen) {
                 Ok(found) => pause = if found { SHORT } else { (pause * 2).min(LONG) },
                 Err(error) => {
-                    let _ = self.teller.send(News::Lost(error));
+                    let _ = self.teller.send(News::Lost(Way::Mail, error));
                     return;
                 }
             }
             if self.wait(step, pause) {
                 return;
             }
+            self.keep_shown();
             if self.wanted() != step {
                 pause = SHORT;
             }
@@ -190,27 +222,33 @@ impl Shared {
     }
 
     /// Whether there was anything new.
-    fn look(&self, wanted: Step, seen: &mut BTreeSet<ObjectName>) -> Result<bool, HostError> {
+    fn look(&self, wanted: Step, seen: &mut Seen) -> Result<bool, HostError> {
         let mut found = false;
         for (number, session) in self.sessions.iter().enumerate() {
-            for object in self.store.list(&mail_prefix(session.id()))?.objects {
+            let here = session.id();
+            for object in self.store.list(&mail_prefix(here))?.objects {
                 let ObjectName::Mail { n, .. } = object.name else { continue };
                 let Some(step) = Step::from_number(n) else { continue };
-                // A sponsor always looks for first flights: whoever comes too late is told.
-                let late = self.side == Side::Sponsor && step == Step::Hello;
+                let presigned = object.name == session.presigned_name(step);
+                // A sponsor always looks for first flights: whoever comes too late is told, where there is a place to tell it.
+                let late = self.side == Side::Sponsor && step == Step::Hello && !(presigned && self.is_taken(number));
                 // Of this session: who fills the mailbox of the ticket does not fill that of the words.
-                let here = session.id();
-                let of_step = |name: &&ObjectName| matches!(name, ObjectName::Mail { session, n: other, .. } if *session == here && *other == n);
+                let of_step = |(name, _): &&(ObjectName, _)| matches!(name, ObjectName::Mail { session, n: other, .. } if *session == here && *other == n);
                 if (step != wanted && !late)
                     || object.size > limits::MAIL_STORED as u64
-                    || seen.contains(&object.name)
+                    || seen.contains(&(object.name, None))
                     || seen.iter().filter(of_step).count() >= limits::PAIR_CANDIDATES
                 {
                     continue;
                 }
-                seen.insert(object.name);
-                let presigned = object.name == session.presigned_name(step);
+                if !presigned {
+                    seen.insert((object.name, None));
+                }
                 let Some(stored) = self.fetch(session, &object.name, presigned)? else { continue };
+                // What is there now may be another one than before.
+                if presigned && !seen.insert((object.name, Some(session.hash(&stored)))) {
+                    continue;
+                }
                 let Ok(flight) = parse_mail(session.suite(), &stored) else { continue };
                 let from = Source::Mail(Letter { session: number, session_id: here, name: object.name, presigned });
                 found = true;
@@ -220,6 +258,10 @@ impl Shared {
             }
         }
         Ok(found)
+    }
+
+    fn is_taken(&self, session: usize) -> bool {
+        lock(&self.state).taken.contains(&session)
     }
 
     /// An object, unless it is none or gone.

@@ -11,6 +11,7 @@ mod mdns;
 mod message;
 mod noise;
 mod reach;
+mod signed;
 mod sponsor;
 mod tcp;
 mod ticket;
@@ -31,6 +32,7 @@ pub use joiner::{Invite, JoinOptions, Joined, JoinerHost, Meeting, Membership, j
 pub use listen::{Listen, ListenOptions};
 pub use message::{clean_name, fingerprint};
 pub use reach::{Reach, ReachOptions};
+pub use signed::{signed_urls, signing};
 pub use sponsor::{Admission, Gift, Invitation, InviteOptions, JoinRequest, Places, SponsorHost, Sponsored, sponsor};
 pub use tcp::{addresses, bind};
 pub use ticket::{Session, Ticket, TicketError};

@@ -11,10 +11,11 @@ use vault_format::pairing::Step;
 
 use super::mailbox::{Letter, Mailbox, Side};
 use super::mdns::Search;
+use super::signed::SignedMail;
 use super::tcp::Connection;
 use super::via::{Junk, NEWS, News, Source, TICK, Teller, Way};
 use super::{Channel, ChannelError, HostError, Session};
-use crate::store::Store;
+use crate::store::{SignedUrls, Store};
 use crate::sync::lock;
 use crate::watch::Watch;
 
@@ -27,6 +28,8 @@ pub struct ReachOptions {
     pub mdns: bool,
     /// Holds the mailbox.
     pub store: Option<Store>,
+    /// Those of the ticket, where it has some: the mailbox without a credential.
+    pub signed: Option<SignedUrls>,
 }
 
 /// The joiner's side of all ways at once. It ends when it is closed or dropped.
@@ -35,6 +38,7 @@ pub struct Reach {
     news: Receiver<News>,
     callers: Arc<Callers>,
     mailbox: Option<Mailbox>,
+    signed: Option<SignedMail>,
     addresses: Vec<SocketAddr>,
     search: Option<Search>,
     /// When it is too late for a first answer.
@@ -68,7 +72,7 @@ struct Calls {
 impl Reach {
     /// Does nothing yet: the first flight is what makes it knock at all doors.
     pub fn new(session: Session, options: ReachOptions) -> Self {
-        let ReachOptions { addresses, mdns, store } = options;
+        let ReachOptions { addresses, mdns, store, signed } = options;
         let (teller, news) = sync_channel(NEWS);
         let id = session.id();
         let mut lost = None;
@@ -79,6 +83,7 @@ impl Reach {
                 Err(error) => lost = Some(error.into()),
             }
         }
+        let signed = signed.map(|urls| SignedMail::new(urls, &session, teller.clone()));
         let mailbox = store.map(|store| Mailbox::new(store, vec![session], Side::Joiner, teller.clone()));
         let callers = Arc::new(Callers { session: id, teller, state: Mutex::default() });
         Self {
@@ -86,6 +91,7 @@ impl Reach {
             news,
             callers,
             mailbox,
+            signed,
             addresses,
             search,
             answer_by: None,
@@ -113,27 +119,33 @@ impl Reach {
         if let Some(mailbox) = &mut self.mailbox {
             mailbox.start(pause, Some(&hello)).map_err(failed)?;
         }
+        if let Some(signed) = &self.signed {
+            signed.start(pause, &hello).map_err(failed)?;
+        }
         self.answer_by = Some(Instant::now() + ANSWER);
         Ok(())
     }
 
     /// Whether nobody can answer any more.
     fn is_over(&self) -> bool {
-        self.mailbox.is_none() && lock(&self.callers.state).under_way == 0
+        self.mailbox.is_none() && self.signed.is_none() && lock(&self.callers.state).under_way == 0
     }
 
     /// Only who was believed is listened to from here on.
     fn settle(&mut self, peer: Source) {
         let connection = match &peer {
             Source::Tcp { connection, .. } => Some(connection),
-            Source::Mail(_) => None,
+            Source::Mail(_) | Source::Signed(_) => None,
         };
         self.callers.end(connection);
-        if connection.is_some()
+        // What is in a mailbox, the sponsor takes away.
+        if !matches!(peer, Source::Mail(_))
             && let Some(mailbox) = self.mailbox.take()
         {
-            // What is in it, the sponsor takes away.
             mailbox.stop();
+        }
+        if !matches!(peer, Source::Signed(_)) {
+            self.signed = None;
         }
         self.peer = Some(peer);
     }
@@ -155,6 +167,10 @@ impl Channel for Reach {
             self.settle(last);
         }
         match (&self.peer, &mut self.mailbox) {
+            (Some(Source::Signed(_)), _) => match &self.signed {
+                Some(signed) => signed.send(step, flight).map_err(ChannelError::Failed),
+                None => Err(ChannelError::Closed),
+            },
             (Some(Source::Tcp { connection, .. }), _) => {
                 connection.send(&self.session, step, flight).map_err(|_| ChannelError::Closed)
             }
@@ -174,6 +190,9 @@ impl Channel for Reach {
         self.asked = Some(step);
         if let Some(mailbox) = &mut self.mailbox {
             mailbox.want(step);
+        }
+        if let Some(signed) = &self.signed {
+            signed.want(step);
         }
         loop {
             if watch.stopped() {
@@ -200,17 +219,20 @@ impl Channel for Reach {
                     None => {
                         self.turned_away = true;
                         // Whoever was found did not want it. Perhaps another one does, and that is soon known.
-                        if self.mailbox.is_none() {
+                        if self.mailbox.is_none() && self.signed.is_none() {
                             self.answer_by = self.answer_by.map(|by| by.min(Instant::now() + OTHERS));
                         }
                     }
                 },
-                Ok(News::Lost(error)) if matches!(self.peer, Some(Source::Mail(_))) => {
+                Ok(News::Lost(way, error)) if self.peer.as_ref().is_some_and(|peer| peer.way().0 == way) => {
                     return Err(ChannelError::Failed(error));
                 }
-                Ok(News::Lost(error)) => {
+                Ok(News::Lost(way, error)) => {
                     self.lost = Some(error);
-                    self.mailbox = None;
+                    match way {
+                        Way::Signed => self.signed = None,
+                        _ => self.mailbox = None,
+                    }
                 }
                 // Not before everything that was told is read.
                 Err(RecvTimeoutError::Timeout) if self.peer.is_none() && self.is_over() => {
@@ -235,7 +257,9 @@ impl Channel for Reach {
             Some(peer) => is_open(peer.way().0),
             None => {
                 let calls = lock(&self.callers.state).under_way > 0;
-                (calls && is_open(Way::Tcp)) || (self.mailbox.is_some() && is_open(Way::Mail))
+                (calls && is_open(Way::Tcp))
+                    || (self.mailbox.is_some() && is_open(Way::Mail))
+                    || (self.signed.is_some() && is_open(Way::Signed))
             }
         }
     }
@@ -246,6 +270,7 @@ impl Channel for Reach {
         let (_, nobody) = sync_channel(0);
         self.news = nobody;
         self.callers.end(None);
+        self.signed = None;
         if let Some(mailbox) = self.mailbox.take() {
             mailbox.end(letter.as_ref());
         }

@@ -40,7 +40,7 @@ pub struct InviteOptions<'a> {
 }
 
 /// Where the joiner finds the sponsor: what the ticket says of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Places {
     /// Where the sponsor listens, best first.
     pub addresses: Vec<SocketAddr>,

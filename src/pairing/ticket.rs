@@ -122,6 +122,10 @@ impl Session {
         self.provider.suite
     }
 
+    pub(super) fn provider(&self) -> &'static Provider {
+        self.provider
+    }
+
     /// The hash that names objects.
     pub(super) fn hash(&self, bytes: &[u8]) -> [u8; 32] {
         self.provider.hash.hash(&[bytes])
@@ -278,3 +282,12 @@ const CHECK: usize = 4;
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 /// Characters of the longest ticket.
 const TEXT_MAX: usize = 8 + (2 + 1 + 32 + limits::TICKET_EXTRAS + CHECK) * 8 / 5;
+
+#[cfg(test)]
+impl Ticket {
+    /// The same secret, and something else said.
+    pub(super) fn exchanged(&self, extras: Extras) -> Self {
+        let secret = Key::from_slice(self.secret.expose()).expect("a key");
+        Self::new(self.suite, secret, extras).expect("a ticket")
+    }
+}

@@ -18,6 +18,8 @@ pub(super) enum Source {
     Tcp { connection: Arc<Connection>, session: [u8; 16] },
     /// An object in the mailbox.
     Mail(Letter),
+    /// An object behind a signed URL, of this session.
+    Signed([u8; 16]),
 }
 
 /// What happened on one of the ways.
@@ -34,7 +36,7 @@ pub(super) enum News {
     /// Nothing more comes from there.
     Gone(Arc<Connection>),
     /// A way that there is no more, or never was.
-    Lost(HostError),
+    Lost(Way, HostError),
 }
 
 /// Where news go. Whoever sends waits when nobody reads, so that nothing piles up.
@@ -50,6 +52,7 @@ impl Source {
         match self {
             Self::Tcp { session, .. } => (Way::Tcp, *session),
             Self::Mail(letter) => (Way::Mail, letter.session_id),
+            Self::Signed(session) => (Way::Signed, *session),
         }
     }
 
@@ -72,6 +75,7 @@ pub(super) type Door = (Way, [u8; 16], Step);
 pub(super) enum Way {
     Tcp,
     Mail,
+    Signed,
 }
 
 impl Junk {

@@ -23,6 +23,7 @@ mod request;
 mod retry;
 #[cfg(test)]
 mod scripted;
+mod signed;
 mod transport;
 mod url;
 
@@ -34,6 +35,8 @@ pub use order::{FullPack, PackReceipt, Stored, StoredDelta, StoredPack};
 pub(crate) use places::FirstNames;
 pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
 pub use retry::Patience;
+pub(crate) use signed::PASSING;
+pub use signed::{Access, SignError, SignedUrlError, SignedUrls};
 pub use transport::traffic::{Requests, Traffic};
 pub use url::{Bucket, StoreUrl, UrlError};
 
@@ -110,6 +113,7 @@ impl Store {
                     retry_max_time: options.retry_max_time.unwrap_or(RETRY_MAX_TIME),
                     parallel_requests: options.parallel_requests.unwrap_or(PARALLEL_REQUESTS),
                     credential: opened.credential,
+                    signing: opened.signing,
                     pack_class: opened.pack_class,
                     conditional_create: opened.conditional_create,
                 };
@@ -248,6 +252,11 @@ impl Store {
         if hash(&bytes) != name.hash().0 {
             return Err(self.0.damaged(name, "the bytes to heal it with do not have its hash"));
         }
+        self.run(self.0.overwrite(name, bytes))
+    }
+
+    /// Puts an object whose name says nothing of its bytes, over whatever is there: mail by signed URLs (SPEC section 18.5).
+    pub(crate) fn put_over(&self, name: &ObjectName, bytes: Bytes) -> Result<(), StoreError> {
         self.run(self.0.overwrite(name, bytes))
     }
 
@@ -425,6 +434,8 @@ struct Remote {
     parallel_requests: usize,
     /// Which credential is used, in words.
     credential: String,
+    /// Makes signed URLs, where that credential can.
+    signing: Option<signed::Signing>,
     /// The storage class of data packs, if it is not the default of the bucket.
     pack_class: Option<String>,
     /// Whether the store is asked to refuse overwriting.

@@ -56,6 +56,7 @@ fn open(objects: Arc<dyn ObjectStore>, transport: &Transport, in_all: Duration) 
         transport: transport.clone(),
         retry_max_time: in_all,
         parallel_requests: 8,
+        signing: None,
         credential: "key".into(),
         pack_class: None,
         conditional_create: true,

@@ -1,13 +1,14 @@
 //! Pairing where the vault is in a bucket: through its mailbox, and with what the new device is told of the storage.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, ChildStdout};
+use std::process::{Child, ChildStdout, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::place::{Kind, Place};
 use crate::runner::{World, ended, run, tree};
+use crate::servers::account::account;
 use crate::servers::proxy::Proxy;
 
 /// A device that invites and waits.
@@ -15,6 +16,7 @@ struct Inviting {
     child: Child,
     lines: BufReader<ChildStdout>,
     ticket: String,
+    shown: Value,
 }
 
 impl Inviting {
@@ -26,7 +28,7 @@ impl Inviting {
         lines.read_line(&mut line).expect("a line");
         let Ok(shown) = serde_json::from_str::<Value>(&line) else { panic!("no ticket: {}", ended(child).err) };
         let ticket = shown["ticket"].as_str().expect("a ticket").to_owned();
-        Self { child, lines, ticket }
+        Self { child, lines, ticket, shown }
     }
 
     /// All that it said, when it has ended well.
@@ -78,6 +80,67 @@ fn mailbox_on_azure() {
 #[test]
 fn mailbox_on_google() {
     through_the_mailbox(Kind::Gcs);
+}
+
+/// A machine with no credential, and nobody beside it who gives one out.
+fn bare(world: &World, args: &[&str]) -> Command {
+    let mut command = world.bare(args);
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("NO_GCE_CHECK", "true");
+    command
+}
+
+/// The joiner has nothing but the ticket, and gets through the mailbox all the same.
+fn presigned_mailbox_without_credentials(place: &Place) {
+    let (first, second) = (sponsor(place), World::new());
+    let inviting = Inviting::start(place, &first, &["--via", "mailbox", "--presign"]);
+    assert!(inviting.shown["presigned"] == true && inviting.ticket.len() > 2000, "{}", inviting.ticket.len());
+    let joined = run(&mut bare(&second, &["pair", "--json", &inviting.ticket])).expect_code(15);
+    let joined = joined.expect_err("this machine is a device of the vault now, and has no credential for its storage");
+    let said = inviting.end() + &joined.out + &joined.err;
+    assert_eq!(mail(place), Vec::<String>::new());
+    let again = run(&mut bare(&second, &["ls", "latest"])).expect_code(15);
+    let said = (said + &again.out + &again.err).to_ascii_lowercase();
+    assert!(!said.contains("signature=") && !said.contains("sig="), "{said}");
+    // With a credential it finishes by itself.
+    run(second.bare(["ls", "latest"]).envs(place.secrets.iter().cloned())).expect_code(0).expect_out("letter");
+
+    let third = World::new();
+    let inviting = Inviting::start(place, &first, &["--via", "mailbox", "--presign", "--with-credentials"]);
+    run(&mut bare(&third, &["pair", "--json", &inviting.ticket])).expect_code(0);
+    inviting.end();
+    run(&mut bare(&third, &["ls", "latest"])).expect_code(0).expect_out("letter");
+}
+
+#[test]
+fn presigned_mailbox_on_s3() {
+    presigned_mailbox_without_credentials(&Place::new(Kind::S3).below("backups"));
+}
+
+#[test]
+fn presigned_mailbox_on_azure() {
+    presigned_mailbox_without_credentials(&Place::new(Kind::Azure).below("backups"));
+}
+
+#[test]
+fn presigned_mailbox_on_google() {
+    let keys = World::new();
+    let key = keys.write("key.json", account().file());
+    let mut place = Place::new(Kind::Gcs).below("backups");
+    place.secrets = vec![("GOOGLE_APPLICATION_CREDENTIALS", key.to_str().expect("UTF-8").to_owned())];
+    presigned_mailbox_without_credentials(&place);
+}
+
+/// A token signs nothing: the ticket is one without URLs, and that is said.
+#[test]
+fn nothing_to_sign_with() {
+    let place = Place::new(Kind::Gcs);
+    let (first, second) = (sponsor(&place), World::new());
+    let inviting = Inviting::start(&place, &first, &["--via", "mailbox", "--presign"]);
+    assert_eq!(inviting.shown["presigned"], false);
+    let mut command = second.bare(["pair", "--json", &inviting.ticket]);
+    run(command.envs(place.secrets.iter().cloned())).expect_code(0);
+    let said = inviting.end();
+    assert!(said.contains("GOOGLE_ACCESS_TOKEN of the environment cannot sign URLs"), "{said}");
 }
 
 /// The joiner has nothing but the ticket.

@@ -7,10 +7,11 @@ use crate::limits;
 use crate::log::{not_empty, required};
 use crate::pairing::{Step, optional, read_settings, read_text, write_setting};
 use crate::read::at_most;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// What a ticket says besides its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Extras {
     /// The vault that the ticket is for.
     pub vault: VaultId,
@@ -28,6 +29,22 @@ pub struct Extras {
     pub presigned: Vec<String>,
     /// Of the store, not secret: a set by name.
     pub settings: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Extras {
+    /// Without the presigned URLs, which are secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Extras")
+            .field("vault", &self.vault)
+            .field("roster", &self.roster)
+            .field("expires", &self.expires)
+            .field("addresses", &self.addresses)
+            .field("store", &self.store)
+            .field("mdns", &self.mdns)
+            .field("presigned", &self.presigned.len())
+            .field("settings", &self.settings)
+            .finish()
+    }
 }
 
 impl Extras {

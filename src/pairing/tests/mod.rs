@@ -6,6 +6,7 @@ mod floods;
 mod hub;
 mod known;
 mod outcomes;
+mod signed;
 mod text;
 
 use std::sync::Mutex;

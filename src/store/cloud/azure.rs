@@ -5,6 +5,7 @@ use super::{Environment, OpenError, Opened, below, client_options, transport};
 use crate::store::BoxError;
 use crate::store::options::{Endpoint, OptionError, Settings, StoreOptions, value};
 use crate::store::retry;
+use crate::store::signed::Signing;
 use crate::store::transport::{Transport, UploadCheck};
 use crate::store::url::Bucket;
 use async_trait::async_trait;
@@ -71,8 +72,11 @@ pub(super) async fn open(
         container: format!("{}/{}", service(endpoint.as_ref(), &account), bucket.name),
         account,
     };
+    // A signature is no key.
+    let signs = !anonymous && !TOKENS.iter().any(|variable| credential.starts_with(variable));
+    let signing = signs.then(|| Signing::new(store.clone(), &bucket.prefix));
     let store = OneByOne { store, deletes: Arc::new(deletes) };
-    Ok(Opened { objects: below(&bucket.prefix, store), credential, pack_class, conditional_create, transport })
+    Ok(Opened { objects: below(&bucket.prefix, store), credential, signing, pack_class, conditional_create, transport })
 }
 
 /// Where the blob service of the account is.

@@ -7,10 +7,11 @@ use super::{Environment, OpenError, Opened, below, client_options, transport};
 use crate::store::BoxError;
 use crate::store::options::{Settings, StoreOptions};
 use crate::store::retry;
+use crate::store::signed::Signing;
 use crate::store::transport::{Transport, UploadCheck};
 use crate::store::url::Bucket;
 use object_store::StaticCredentialProvider;
-use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
+use object_store::gcp::{GcpCredential, GcpSigningCredential, GoogleCloudStorageBuilder};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,11 +38,11 @@ pub(super) async fn open(
             None => builder,
         }
     };
-    let (builder, credential) = match anonymous {
+    let (builder, credential, signs) = match anonymous {
         true => {
             // Without one the library would read the files of a login, and fail where they are odd.
             let nobody = StaticCredentialProvider::new(GcpCredential { bearer: String::new() });
-            (new().with_skip_signature(true).with_credentials(Arc::new(nobody)), ANONYMOUS.to_owned())
+            (new().with_skip_signature(true).with_credentials(Arc::new(nobody)), ANONYMOUS.to_owned(), false)
         }
         false => {
             let found = credential(service_account, environment, &transport).await?;
@@ -50,18 +51,28 @@ pub(super) async fn open(
                 Some(url) => new().with_base_url(&settings.endpoint("gcs_base_url", &url)?.url),
                 None => new(),
             };
-            (builder.with_credentials(found.provider), found.name)
+            let signs = found.signing.is_some();
+            let builder = match found.signing {
+                Some(signing) => builder.with_signing_credentials(signing),
+                None => builder,
+            };
+            (builder.with_credentials(found.provider), found.name, signs)
         }
     };
     let store = builder.build()?;
-    Ok(Opened { objects: below(&bucket.prefix, store), credential, pack_class, conditional_create, transport })
+    let signing = signs.then(|| Signing::new(store.clone(), &bucket.prefix));
+    Ok(Opened { objects: below(&bucket.prefix, store), credential, signing, pack_class, conditional_create, transport })
 }
 
 struct Found {
     provider: Arc<dyn object_store::CredentialProvider<Credential = GcpCredential>>,
     name: String,
     endpoint: Option<String>,
+    /// The key itself: everybody else would have to ask Google for each signature.
+    signing: Option<SigningProvider>,
 }
+
+type SigningProvider = Arc<dyn object_store::CredentialProvider<Credential = GcpSigningCredential>>;
 
 /// What Google calls application default credentials, with a token before them.
 async fn credential(
@@ -74,7 +85,12 @@ async fn credential(
     }
     if let Some((variable, bearer)) = environment.first(&TOKENS) {
         let provider = Arc::new(StaticCredentialProvider::new(GcpCredential { bearer }));
-        return Ok(Found { provider, name: format!("{variable} {}", environment.whose()), endpoint: None });
+        return Ok(Found {
+            provider,
+            name: format!("{variable} {}", environment.whose()),
+            endpoint: None,
+            signing: None,
+        });
     }
     if environment.is_kept()
         && let Some(key) = environment.text(SERVICE_ACCOUNT_KEY)
@@ -100,7 +116,7 @@ async fn credential(
     let name = "service account of the instance".to_owned();
     let provider = Named::new(builder.build()?.credentials().clone(), &name, METADATA_WAIT);
     match provider.check().await {
-        Ok(()) => Ok(Found { provider, name, endpoint: None }),
+        Ok(()) => Ok(Found { provider, name, endpoint: None, signing: None }),
         Err(error) => {
             looked.push(format!("{name} ({})", why_not(&error)));
             Err(CredentialError::Missing { kind: "GCS", looked }.into())
@@ -122,7 +138,7 @@ fn from_file(path: &Path, which: &str, transport: &Transport) -> Result<Found, O
             None => format!("workload identity, {label}"),
         };
         let provider = Named::new(Arc::new(provider), &name, LOGIN_WAIT);
-        return Ok(Found { provider, name, endpoint: None });
+        return Ok(Found { provider, name, endpoint: None, signing: None });
     }
     let builder = GoogleCloudStorageBuilder::new().with_bucket_name("any").with_retry(retry::of_the_crate());
     let builder = builder.with_http_connector(transport.clone()).with_client_options(client_options(false));
@@ -141,7 +157,9 @@ fn from_file(path: &Path, which: &str, transport: &Transport) -> Result<Found, O
         None => format!("{kind}, {label}"),
     };
     let provider = Named::new(store.credentials().clone(), &name, LOGIN_WAIT);
-    Ok(Found { provider, name, endpoint: file.gcs_base_url })
+    // A key that makes no tokens is none: an emulator's.
+    let signing = (kind == "service account" && !file.disable_oauth).then(|| store.signing_credentials().clone());
+    Ok(Found { provider, name, endpoint: file.gcs_base_url, signing })
 }
 
 /// The key of a service account.
@@ -157,7 +175,8 @@ fn from_key(key: &str, whose: &str, transport: &Transport) -> Result<Found, Open
         None => label.clone(),
     };
     let provider = Named::new(store.credentials().clone(), &name, LOGIN_WAIT);
-    Ok(Found { provider, name, endpoint: file.gcs_base_url })
+    let signing = (!file.disable_oauth).then(|| store.signing_credentials().clone());
+    Ok(Found { provider, name, endpoint: file.gcs_base_url, signing })
 }
 
 /// What is read of a file of a credential here; the library reads the rest.
@@ -167,6 +186,8 @@ struct File {
     kind: String,
     client_email: Option<String>,
     gcs_base_url: Option<String>,
+    #[serde(default)]
+    disable_oauth: bool,
 }
 
 /// Where gcloud leaves its login.

@@ -16,6 +16,7 @@ pub use credential::CredentialError;
 pub use share::{KeptCredentials, settings_to_take, shared_credentials, shared_settings};
 
 use super::options::{OptionError, StoreOptions};
+use super::signed::Signing;
 use super::transport::{Transport, TransportError, TransportOptions, UploadCheck};
 use super::{BoxError, StoreError, StoreUrl};
 use object_store::path::Path as ObjectPath;
@@ -31,6 +32,8 @@ pub(super) struct Opened {
     pub(super) objects: Arc<dyn ObjectStore>,
     /// Which credential is used, in words.
     pub(super) credential: String,
+    /// What that credential signs URLs with, if it can.
+    pub(super) signing: Option<Signing>,
     /// The storage class of data packs, if it is not the default of the bucket.
     pub(super) pack_class: Option<String>,
     /// Whether to ask the store to refuse overwriting.
@@ -126,7 +129,7 @@ fn transport(options: &StoreOptions, http: bool, check: UploadCheck) -> Result<T
 }
 
 /// No timeouts: those of the transport know how large a request is.
-fn client_options(http: bool) -> ClientOptions {
+pub(super) fn client_options(http: bool) -> ClientOptions {
     ClientOptions::new()
         .with_timeout_disabled()
         .with_connect_timeout_disabled()

@@ -7,6 +7,7 @@ use super::{Environment, OpenError, Opened, below, client_options, transport};
 use crate::store::StoreError;
 use crate::store::options::{Endpoint, OptionError, Settings, StoreOptions, value};
 use crate::store::retry::{self, Health, Pace, Patience};
+use crate::store::signed::Signing;
 use crate::store::transport::reply::{CALL, Call};
 use crate::store::transport::{Transport, UploadCheck};
 use crate::store::url::Bucket;
@@ -74,7 +75,8 @@ pub(super) async fn open(
         }
     };
     let store = builder.build()?;
-    Ok(Opened { objects: below(&bucket.prefix, store), credential, pack_class, conditional_create, transport })
+    let signing = (!anonymous).then(|| Signing::new(store.clone(), &bucket.prefix));
+    Ok(Opened { objects: below(&bucket.prefix, store), credential, signing, pack_class, conditional_create, transport })
 }
 
 /// Whether a name can be a part of the name of a host.

@@ -284,7 +284,7 @@ impl CallError {
 struct NotAUrl(#[source] url::ParseError);
 
 /// Whether this is where an instance asks for its own credentials.
-fn is_metadata(host: &str) -> bool {
+pub(super) fn is_metadata(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     match host.parse() {
         Ok(IpAddr::V4(ip)) => ip.is_link_local(),
@@ -293,7 +293,7 @@ fn is_metadata(host: &str) -> bool {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     host == "localhost" || host.ends_with(".localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }

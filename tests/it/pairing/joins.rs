@@ -51,6 +51,16 @@ fn a_mailbox_in_a_folder() {
     assert_eq!(mail(&first), 0, "objects are left");
 }
 
+/// What cannot be signed is told, and the ticket is good for whoever reaches the folder.
+#[test]
+fn a_folder_signs_nothing() {
+    let (first, second) = (sponsor(), World::new());
+    let inviting = Inviting::start(&first, &["--via", "mailbox", "--presign"]);
+    join(&second, &[&inviting.ticket]).expect_code(0);
+    inviting.end().expect_code(0).expect_err("is a folder, where there is nothing to sign");
+    assert_member(&second);
+}
+
 #[test]
 fn words_with_the_url_of_the_vault() {
     let (first, second) = (sponsor(), World::new());

@@ -2,9 +2,10 @@
 //! speaks it.
 //!
 //! It does what the client library asks for: put, get with ranges and conditions, copy, list with pages, multipart
-//! uploads, delete, `x-goog-if-generation-match` under a lock, checksums of uploads, bearer tokens, and the metadata
-//! service that gives them out. It proves that the path through the code works, and nothing about how Google behaves.
+//! uploads, delete, `x-goog-if-generation-match` under a lock, checksums of uploads, bearer tokens, URLs and tokens that a
+//! service account has signed, and the metadata service that gives tokens out. It proves that the path through the code works, and nothing about how Google behaves.
 
+use super::account::account;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -162,6 +163,7 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Answ
     let (parts, body) = request.into_parts();
     // Half a request changes nothing.
     let Ok(body) = body.collect().await else { return Ok(error(StatusCode::BAD_REQUEST, "IncompleteBody")) };
+    let signed = account().judges(&parts.method, &parts.uri);
     let path = parts.uri.path().trim_start_matches('/');
     if path == TOKEN_PATH {
         return Ok(token(&parts.headers));
@@ -172,7 +174,12 @@ async fn answer(request: Request<Incoming>, state: &Mutex<State>) -> Result<Answ
     let (bucket, name) = (decoded(bucket), decoded(name));
     let asked = Asked { method: parts.method, bucket, name, query, headers: parts.headers, body: body.to_bytes() };
     let bearer = asked.header("authorization").unwrap_or_default();
-    if bearer != format!("Bearer {TOKEN}") {
+    let is_own = bearer.strip_prefix("Bearer ").is_some_and(|token| account().is_token(token));
+    if let Some(Err(code)) = signed {
+        let status = if code == "ExpiredToken" { StatusCode::BAD_REQUEST } else { StatusCode::FORBIDDEN };
+        return Ok(error(status, code));
+    }
+    if signed.is_none() && !is_own && bearer != format!("Bearer {TOKEN}") {
         let is_expired = bearer == format!("Bearer {EXPIRED}");
         return Ok(error(StatusCode::UNAUTHORIZED, if is_expired { "TokenExpired" } else { "AuthenticationRequired" }));
     }

@@ -1,5 +1,6 @@
 //! The servers of the tests, all on loopback: MiniStack (S3) and Azurite (Azure) as `scripts/servers` installs them, a
 //! small one for GCS, and a proxy that misbehaves. Each starts once, when the first test asks for it.
+pub(crate) mod account;
 pub(crate) mod azurite;
 pub(crate) mod client;
 pub(crate) mod gcs;

@@ -5,11 +5,13 @@ use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
 use crypto_backends::SecretBytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
 use serde::Serialize;
+use vault_format::ObjectName;
 use vault_format::roster::Capabilities;
 use zeroize::Zeroizing;
 
@@ -21,7 +23,7 @@ use crate::passphrase::Secrets;
 use crate::ui::{Ui, duration_text, printable};
 use zvault::pairing::{
     HostError, Invitation, JoinRequest, LIFETIME, Listen, ListenOptions, Places, Sponsored, Sponsoring, addresses,
-    bind, invite, settings_to_tell, sponsor,
+    bind, invite, settings_to_tell, signing, sponsor,
 };
 use zvault::qr;
 use zvault::roster::capability_names;
@@ -60,21 +62,25 @@ pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         true => gather(&parsed, &options)?,
         false => Vec::new(),
     };
-    let places = Places {
-        addresses: at.clone().unwrap_or_default(),
-        store: args.via.storage().then(|| url.clone()),
-        mdns,
-        presigned: Vec::new(),
-        settings: if args.via.storage() { settings_to_tell(&parsed, &options) } else { Vec::new() },
-    };
-    let lifetime = args.expires.unwrap_or(LIFETIME);
-    let invitation = invite(&mut vault, grant, lifetime, |_| places)?;
+    let settings = if args.via.storage() { settings_to_tell(&parsed, &options) } else { Vec::new() };
     let mut options = options;
     options.retry_max_time.get_or_insert(super::MAILBOX_RETRIES);
     let store = match args.via.storage() {
         true => Some(Store::open(&parsed, &options, OpenMode::Existing).map_err(VaultError::from)?),
         false => None,
     };
+    let lifetime = args.expires.unwrap_or(LIFETIME);
+    let invitation = invite(&mut vault, grant, lifetime, |names| Places {
+        addresses: at.clone().unwrap_or_default(),
+        store: args.via.storage().then(|| url.clone()),
+        mdns,
+        presigned: store
+            .as_ref()
+            .filter(|_| args.presign)
+            .map(|store| sign(store, names, lifetime, ui))
+            .unwrap_or_default(),
+        settings,
+    })?;
     let on_lost = |error: &HostError| {
         ui.note(&format!("one way to this device is lost, others remain: {}", zvault::chain(&**error)))
     };
@@ -109,6 +115,18 @@ pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     Ok(Done::Complete)
 }
 
+/// The URLs for a joiner without a credential. Where there are none, another with one can still join.
+fn sign(store: &Store, names: &[ObjectName], lifetime: Duration, ui: &Ui) -> Vec<String> {
+    let urls = store.sign(&signing(names), lifetime);
+    urls.unwrap_or_else(|error| {
+        ui.warning(&format!(
+            "the ticket holds no signed URLs, so the other device needs the network or a credential of its own: {}",
+            zvault::chain(&error)
+        ));
+        Vec::new()
+    })
+}
+
 /// Ticket, picture and words. They are what was asked for, so they are shown also when quiet.
 fn show(
     invitation: &Invitation,
@@ -118,6 +136,8 @@ fn show(
     ui: &Ui,
 ) -> Result<(), CommandError> {
     let ticket = invitation.ticket().to_text();
+    // Longer than any terminal shows, and most cameras read.
+    let presigned = !invitation.ticket().extras.presigned.is_empty();
     let words: Zeroizing<String> =
         Zeroizing::new(invitation.words().map(|words| words.iter().collect::<Vec<_>>().join(" ")).unwrap_or_default());
     if let Some(path) = &args.qr {
@@ -131,6 +151,7 @@ fn show(
             words: &words,
             addresses,
             expires: invitation.ticket().extras.expires,
+            presigned,
         };
         let line = Zeroizing::new(json::line(&document));
         output.text(&line).and_then(|()| output.text("\n"))?;
@@ -139,6 +160,7 @@ fn show(
     // Room for all of it, so that growing leaves no copies behind.
     let mut text = Zeroizing::new(String::with_capacity(64 << 10));
     if args.qr.is_none()
+        && !presigned
         && io::stdout().is_terminal()
         && let Ok(code) = qr::terminal(&ticket)
     {
@@ -288,6 +310,7 @@ struct Ticket<'a> {
     words: &'a str,
     addresses: &'a [String],
     expires: u64,
+    presigned: bool,
 }
 
 #[derive(Serialize)]

@@ -14,12 +14,12 @@ use crate::error::CommandError;
 use crate::job::at_prompt;
 use crate::ui::{Ui, printable};
 use zvault::pairing::{
-    AlreadyMember, Finished, Invite, JoinOptions, KeepAt, LIFETIME, Meeting, Reach, ReachOptions, finish, is_member,
-    join,
+    AlreadyMember, FinishError, Finished, Invite, JoinOptions, KeepAt, LIFETIME, Meeting, Reach, ReachOptions, finish,
+    is_member, join, signed_urls,
 };
 use zvault::roster::capability_names;
 use zvault::state::Home;
-use zvault::store::{OpenMode, Store, StoreOptions, StoreUrl, settings_to_take};
+use zvault::store::{OpenMode, Store, StoreError, StoreOptions, StoreUrl, settings_to_take};
 use zvault::vault::VaultError;
 use zvault::watch::Watch;
 use zvault::{Trouble, VaultId};
@@ -53,10 +53,26 @@ pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, Com
         let joined = join(&invite, &options_of_joiner, &mut channel, &mut host, watch)?;
         told?;
         let patience = if joined.record.is_some() { SEES_IT } else { MAY_SEE_IT };
-        Ok::<_, CommandError>(finish(&home, joined.keys.vault, &|_| options.clone(), patience, watch)?)
+        let finished = finish(&home, joined.keys.vault, &|_| options.clone(), patience, watch);
+        finished.map_err(|error| no_way_in(error, joined.record.is_some()))
     })??;
     tell(&finished, ui)?;
     Ok(Done::Complete)
+}
+
+/// A device can be taken in that has no credential for the storage: by the network, or by signed URLs. It is no use yet.
+fn no_way_in(error: FinishError, is_member: bool) -> CommandError {
+    let FinishError::Vault(VaultError::Store(source @ StoreError::Credential { .. })) = &error else {
+        return error.into();
+    };
+    let message = match is_member {
+        true => "this machine is a device of the vault now, and has no credential for its storage",
+        false => "this machine has all it needs of the vault, but no credential for its storage",
+    };
+    CommandError::new(Trouble::Storage, message)
+        .cause(source)
+        .hint("give it a credential of its own (docs/stores.md); then any command finishes the pairing")
+        .hint("or pair again, with --with-credentials on the device that invites")
 }
 
 /// Ends pairings that were interrupted: this machine sees itself in the roster by now, or not.
@@ -123,7 +139,10 @@ fn ways(invite: &Invite, args: &PairArgs, global: &Global, ui: &Ui) -> Result<Re
     }
     if args.via.storage() {
         let typed = global.url.as_deref();
-        let url = typed.or(extras.and_then(|extras| extras.store.as_deref()));
+        reach.signed = signed_urls(invite, &store_options(global, ui)?)?;
+        // With signed URLs no credential of this machine is looked for, nor sent anywhere, unless its person says where.
+        let of_ticket = extras.filter(|_| reach.signed.is_none());
+        let url = typed.or(of_ticket.and_then(|extras| extras.store.as_deref()));
         if let Some(url) = url {
             let mut options = store_options(global, ui)?;
             let told = extras.map_or(&[][..], |extras| &extras.settings);
@@ -142,7 +161,7 @@ fn ways(invite: &Invite, args: &PairArgs, global: &Global, ui: &Ui) -> Result<Re
             }
         }
     }
-    if reach.addresses.is_empty() && reach.store.is_none() && !reach.mdns {
+    if reach.addresses.is_empty() && reach.store.is_none() && reach.signed.is_none() && !reach.mdns {
         let error = CommandError::usage("nothing says where the other device can be met");
         return Err(match extras {
             None => error.hint("add --url of the vault"),

@@ -69,6 +69,10 @@ pub(crate) struct PairArgs {
     #[arg(long, short)]
     yes: bool,
 
+    /// Put signed URLs for the vault's storage into the ticket, so that the new device needs no credential to join
+    #[arg(long, conflicts_with = "qr")]
+    presign: bool,
+
     /// Give the new device the credentials for the storage that this one has in its environment
     #[arg(long)]
     with_credentials: bool,
@@ -103,11 +107,17 @@ pub(crate) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
                 ("--expires", args.expires.is_some()),
                 ("--listen", args.listen.is_some()),
                 ("--qr", args.qr.is_some()),
+                ("--presign", args.presign),
                 ("--with-credentials", args.with_credentials),
             ],
             "is for the device that invites",
         )?;
         return join::run(&args, global, ui);
+    }
+    if args.presign && !args.via.storage() {
+        return Err(CommandError::usage(
+            "--presign is for the way through the vault's storage, which --via tcp leaves out",
+        ));
     }
     refuse(&[("--address", !args.address.is_empty())], "is for the device that joins, with its ticket or words")?;
     if Home::open(&super::home_path(global)?)?.vaults()?.is_empty() && global.url.is_none() {
