@@ -23,6 +23,8 @@ pub fn provider() -> &'static Provider {
     &PROVIDER
 }
 
+static SIGN: sign::Ed25519WithMlDsa65 = sign::Ed25519WithMlDsa65::new(&OsRandom);
+
 static PROVIDER: Provider = Provider {
     suite: Suite::Default,
     aead: &aead::XChaCha20Poly1305 { random: &OsRandom },
@@ -31,6 +33,6 @@ static PROVIDER: Provider = Provider {
     kdf: &Blake3Kdf,
     password: &Argon2id,
     kem: &kem::XWing { random: &OsRandom },
-    sign: &sign::Ed25519WithMlDsa65 { random: &OsRandom },
+    sign: &SIGN,
     random: &OsRandom,
 };

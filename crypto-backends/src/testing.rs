@@ -18,7 +18,7 @@ pub fn provider(random: &'static dyn Random) -> Provider {
         kdf: &Blake3Kdf,
         password: &Argon2id,
         kem: Box::leak(Box::new(XWing { random })),
-        sign: Box::leak(Box::new(Ed25519WithMlDsa65 { random })),
+        sign: Box::leak(Box::new(Ed25519WithMlDsa65::new(random))),
         random,
     }
 }

@@ -1,53 +1,42 @@
-//! Verified entries, kept between runs: an entry is fetched and verified once.
+//! A verified entry as bytes, for the local copy.
 //!
 //! ```text
-//! "LOGS" 3 | (device 16 | seq u64 | identity 32 | object 32 | first seen i64 | is_own_domain u8 | fault u8 | prev_count u8 | prev 32... |
-//!             body_len u32 | body)...
+//! (device 16 | seq u64 | identity 32 | object 32 | first seen i64 | is_own_domain u8 | fault u8 | prev_count u8 | prev 32... |
+//!  body_len u32 | body)...
 //! ```
-//!
-//! The file is sealed under the state key. One that cannot be read costs a fresh look at the store and nothing else.
+
+use std::sync::Arc;
 
 use vault_format::log::Body;
 use vault_format::{DeviceId, Domain, Identity, ObjectHash, Time};
 
-use super::{Fault, Log, LogEntry};
+use super::{Fault, LogEntry};
 
-impl Log {
-    /// All entries as bytes.
-    pub(crate) fn pack(&self) -> Vec<u8> {
-        let mut out = MAGIC.to_vec();
-        for entry in self.entries().filter(|entry| !self.unjudged.contains(&entry.identity)) {
-            // One that cannot be opened is kept without its body; one of a kind that this version does not know is read again
-            // next time.
-            let body = if entry.is_sealed() { Ok(Vec::new()) } else { entry.body.encode() };
-            let Ok(body) = body else { continue };
-            out.extend_from_slice(&entry.device.0);
-            out.extend_from_slice(&entry.seq.to_le_bytes());
-            out.extend_from_slice(&entry.identity.0);
-            out.extend_from_slice(&entry.object.0);
-            out.extend_from_slice(&entry.first_seen.secs.to_le_bytes());
-            out.push(u8::from(!entry.domain.is_shared()));
-            out.push(entry.fault.map_or(0, Fault::number));
-            out.push(entry.prev.len() as u8);
-            entry.prev.iter().for_each(|prev| out.extend_from_slice(&prev.0));
-            out.extend_from_slice(&(body.len() as u32).to_le_bytes());
-            out.extend_from_slice(&body);
-        }
-        out
-    }
+/// Adds an entry to `out`. One that cannot be opened is kept without its body; one of a kind that this version does not know
+/// is left out, and read again next time.
+pub(super) fn pack_one(entry: &LogEntry, out: &mut Vec<u8>) {
+    let body = if entry.is_sealed() { Ok(Vec::new()) } else { entry.body.encode() };
+    let Ok(body) = body else { return };
+    out.extend_from_slice(&entry.device.0);
+    out.extend_from_slice(&entry.seq.to_le_bytes());
+    out.extend_from_slice(&entry.identity.0);
+    out.extend_from_slice(&entry.object.0);
+    out.extend_from_slice(&entry.first_seen.secs.to_le_bytes());
+    out.push(u8::from(!entry.domain.is_shared()));
+    out.push(entry.fault.map_or(0, Fault::number));
+    out.push(entry.prev.len() as u8);
+    entry.prev.iter().for_each(|prev| out.extend_from_slice(&prev.0));
+    out.extend_from_slice(&(body.len() as u32).to_le_bytes());
+    out.extend_from_slice(&body);
 }
 
-/// The entries in `bytes`; none if they are not what `pack` wrote.
-pub(crate) fn unpack(bytes: &[u8]) -> Vec<LogEntry> {
-    let mut rest = bytes.strip_prefix(MAGIC).unwrap_or_default();
+/// All entries in `rest`. None: they are not what `pack_one` wrote.
+pub(super) fn unpack(mut rest: &[u8]) -> Option<Vec<Arc<LogEntry>>> {
     let mut entries = Vec::new();
     while !rest.is_empty() {
-        match unpack_one(&mut rest) {
-            Some(entry) => entries.push(entry),
-            None => return Vec::new(),
-        }
+        entries.push(Arc::new(unpack_one(&mut rest)?));
     }
-    entries
+    Some(entries)
 }
 
 fn unpack_one(rest: &mut &[u8]) -> Option<LogEntry> {
@@ -78,5 +67,3 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     *rest = after;
     Some(*head)
 }
-
-const MAGIC: &[u8] = b"LOGS\x03";

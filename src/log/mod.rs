@@ -1,19 +1,25 @@
 //! Device logs: what each device says, verified, in the order in which it said it (SPEC section 10).
 mod bounds;
 mod cache;
+mod ids;
+mod parts;
+mod past;
 mod read;
 mod refused;
 mod snapshots;
 mod trust;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 use thiserror::Error;
 use vault_format::log::{Accepted, Body, EntryRef, Heads, Payload};
 use vault_format::name::PackName;
 use vault_format::{DeviceId, Domain, FormatError, Identity, ObjectHash, Time};
 
-pub(crate) use cache::unpack;
+use ids::IdMap;
+pub(crate) use parts::Saved;
+pub(crate) use past::Past;
 pub(crate) use read::{Known, Local, LogListing, LogReader, Opened, Refusal};
 pub(crate) use refused::Refused;
 pub use snapshots::{SnapshotInfo, SnapshotRef};
@@ -40,7 +46,7 @@ pub struct LogEntry {
     pub domain: Domain,
     /// What it says.
     pub body: Body,
-    /// When this device read it first, by its own clock: never compared with what devices claim.
+    /// When this device read it first, in whole seconds of its own clock: never compared with what devices claim.
     pub first_seen: Time,
     /// What it says against its writer.
     pub fault: Option<Fault>,
@@ -74,9 +80,9 @@ impl LogEntry {
 /// All logs of a vault, as far as this device can verify them.
 #[derive(Default)]
 pub struct Log {
-    entries: HashMap<Identity, LogEntry>,
-    /// Identities of each device's entries, by (seq, identity).
-    devices: BTreeMap<DeviceId, BTreeSet<(u64, Identity)>>,
+    entries: IdMap<Identity, Arc<LogEntry>>,
+    /// Each device's entries, by (seq, identity).
+    devices: BTreeMap<DeviceId, BTreeMap<(u64, Identity), Arc<LogEntry>>>,
     /// Entries that cannot be judged yet, because the store does not show all that they name: they are not kept, and are judged
     /// when they are read again.
     unjudged: HashSet<Identity>,
@@ -92,6 +98,8 @@ pub struct Log {
     lost: Vec<Missing>,
     /// Losses of this device's own that an admin has accepted for everybody.
     adopted: Vec<(DeviceId, Accepted)>,
+    /// What follows what, once somebody has asked.
+    chains: OnceLock<past::Chains>,
 }
 
 /// An object in a log prefix that is no entry.
@@ -192,7 +200,7 @@ impl LogError {
 impl Log {
     /// The entry with this identity.
     pub fn get(&self, identity: &Identity) -> Option<&LogEntry> {
-        self.entries.get(identity)
+        self.entries.get(identity).map(|entry| &**entry)
     }
 
     /// Number of entries.
@@ -217,21 +225,12 @@ impl Log {
 
     /// The entries of a device in order of (seq, identity).
     pub fn of(&self, device: DeviceId) -> impl DoubleEndedIterator<Item = &LogEntry> + Clone {
-        self.devices.get(&device).into_iter().flatten().map(|(_, identity)| &self.entries[identity])
+        self.devices.get(&device).into_iter().flat_map(BTreeMap::values).map(|entry| &**entry)
     }
 
     /// All entries, device by device.
     pub fn entries(&self) -> impl Iterator<Item = &LogEntry> + Clone {
         self.devices.keys().flat_map(|device| self.of(*device))
-    }
-
-    /// The entries of a device that none of its other entries follows, ascending by identity.
-    pub fn heads(&self, device: DeviceId) -> Vec<Identity> {
-        let followed: HashSet<_> = self.of(device).flat_map(|entry| entry.prev.iter().copied()).collect();
-        let mut heads: Vec<_> =
-            self.of(device).map(|entry| entry.identity).filter(|identity| !followed.contains(identity)).collect();
-        heads.sort_unstable();
-        heads
     }
 
     /// The least position that an entry after `heads` has.
@@ -280,47 +279,26 @@ impl Log {
         forgotten
     }
 
-    /// Whether `entry` is void: by itself, or by some final that does not know it (GC-6).
-    pub(crate) fn is_void(&self, entry: &LogEntry, collectors: &[DeviceId]) -> bool {
-        if entry.fault.is_some_and(Fault::is_void) {
-            return true;
-        }
-        collectors.iter().flat_map(|device| self.of(*device)).any(|end| match &end.body.payload {
-            Payload::Final(end_of) => {
-                let seen = entry.body.seen.get(&end.device).map_or(&[][..], Vec::as_slice);
-                let aware = seen.iter().any(|head| self.is_ancestor(&end_of.condemn, head));
-                let frontier = end_of.frontier.get(&entry.device).map_or(&[][..], Vec::as_slice);
-                let held = frontier.iter().any(|head| self.is_ancestor(&entry.identity, head));
-                !aware && !held
-            }
-            _ => false,
-        })
-    }
-
-    /// Whether `old` is `new` or lies in its past.
-    pub(crate) fn is_ancestor(&self, old: &Identity, new: &Identity) -> bool {
-        let (Some(old_entry), Some(_)) = (self.entries.get(old), self.entries.get(new)) else { return false };
-        let mut open = vec![*new];
-        let mut seen = HashSet::new();
-        while let Some(identity) = open.pop() {
-            if identity == *old {
-                return true;
-            }
-            let Some(entry) = self.entries.get(&identity) else { continue };
-            if entry.seq > old_entry.seq && seen.insert(identity) {
-                open.extend(entry.prev.iter().copied());
-            }
-        }
-        false
-    }
-
     /// Takes a verified entry.
-    pub(crate) fn insert(&mut self, entry: LogEntry) {
-        self.devices.entry(entry.device).or_default().insert((entry.seq, entry.identity));
+    pub(crate) fn insert(&mut self, entry: impl Into<Arc<LogEntry>>) {
+        self.chains.take();
+        let entry = entry.into();
+        self.devices.entry(entry.device).or_default().insert((entry.seq, entry.identity), Arc::clone(&entry));
         self.entries.insert(entry.identity, entry);
     }
 
+    /// All entries that need not be looked at again.
+    pub(crate) fn judged(&self) -> impl Iterator<Item = &Arc<LogEntry>> {
+        self.devices.values().flat_map(BTreeMap::values).filter(|entry| !self.unjudged.contains(&entry.identity))
+    }
+
+    /// These, to be read into another log.
+    pub(crate) fn to_known(&self) -> Vec<Arc<LogEntry>> {
+        self.judged().cloned().collect()
+    }
+
     pub(crate) fn remove(&mut self, identity: &Identity) {
+        self.chains.take();
         if let Some(entry) = self.entries.remove(identity)
             && let Some(entries) = self.devices.get_mut(&entry.device)
         {
@@ -346,3 +324,27 @@ fn missing_list(missing: &[Missing]) -> String {
 
 /// No kind of any version: of 128 and above anybody may skip them.
 const SEALED: u8 = 255;
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// An entry without predecessors, known by `n`.
+    pub(in crate::log) fn entry(device: u8, seq: u64, n: u64, payload: Payload) -> LogEntry {
+        let mut identity = [device; 32];
+        identity[..8].copy_from_slice(&n.to_be_bytes());
+        let body = Body {
+            time: Time { secs: n as i64, nanos: 0 },
+            roster_heads: vec![Identity([1; 32])],
+            other_heads: BTreeMap::new(),
+            seen: Heads::new(),
+            deltas: Vec::new(),
+            parts: BTreeMap::new(),
+            payload,
+        };
+        let (identity, object) = (Identity(identity), ObjectHash(identity));
+        let (device, domain, prev) = (DeviceId([device; 16]), Domain::SHARED, Vec::new());
+        let first_seen = Time::default();
+        LogEntry { device, seq, identity, prev, object, domain, body, first_seen, fault: None }
+    }
+}

@@ -1,13 +1,17 @@
 //! Reads all logs from the store, verifies what is new, and looks for what is gone.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::thread;
 
 use bytes::Bytes;
 use vault_format::log::{Body, EntryObject};
 use vault_format::name::{ObjectName, logs_prefix};
 use vault_format::roster::Capabilities;
-use vault_format::{DeviceId, Domain, FormatError, Header, Identity, ObjectHash, limits};
+use vault_format::{DeviceId, Domain, FormatError, Header, Identity, ObjectHash, Time, limits};
 
+use super::ids::IdMap;
+use super::past::Ends;
 use super::{Fault, Junk, Log, LogEntry, LogError, Missing, Refused};
 use crate::parallel;
 use crate::store::{Listed, Store, StoreError};
@@ -29,18 +33,14 @@ pub(crate) struct Known {
 
 impl Known {
     /// What these entries are.
-    pub(crate) fn of<'a>(entries: impl Iterator<Item = &'a LogEntry> + Clone) -> Self {
-        let followed: HashSet<(DeviceId, Identity)> =
-            entries.clone().flat_map(|entry| entry.prev.iter().map(|prev| (entry.device, *prev))).collect();
-        let mut known = Self::default();
+    pub(crate) fn of<'a>(entries: impl Iterator<Item = &'a LogEntry>) -> Self {
+        let (mut count, mut ends) = (0, Ends::default());
         for entry in entries {
-            known.entries += 1;
-            if !followed.contains(&(entry.device, entry.identity)) {
-                let end = known.ends.entry(entry.device).or_insert(entry.seq);
-                *end = entry.seq.min(*end);
-            }
+            count += 1;
+            ends.add(entry);
         }
-        known
+        let oldest = ends.open().filter_map(|(device, heads)| Some((device, *heads.values().min()?)));
+        Self { entries: count, ends: oldest.collect() }
     }
 }
 
@@ -131,7 +131,7 @@ pub(crate) trait LogReader {
 #[derive(Default)]
 pub(crate) struct Local<'a> {
     /// Entries that were verified in an earlier run: neither fetched nor verified again, but looked for.
-    pub(crate) known: Vec<LogEntry>,
+    pub(crate) known: Vec<Arc<LogEntry>>,
     /// Entries of this run's own: not fetched where they are listed.
     pub(crate) written: &'a [LogEntry],
     /// The heads that this device has seen, in case what it knew was lost.
@@ -142,7 +142,7 @@ pub(crate) struct Local<'a> {
     pub(crate) accept: bool,
     /// The store follows another one and may have records before the entries that they adopt. With what is known to be at that
     /// other one and not here.
-    pub(crate) lagging: Option<&'a [LogEntry]>,
+    pub(crate) lagging: Option<&'a [Arc<LogEntry>]>,
 }
 
 /// What revocations make of the logs of revoked devices.
@@ -197,17 +197,18 @@ impl Log {
         local: Local<'_>,
     ) -> Result<Self, LogError> {
         let Local { known, written, pins, refused, accept, lagging } = local;
-        let mut known: HashMap<ObjectHash, LogEntry> = known.into_iter().map(|entry| (entry.object, entry)).collect();
+        let mut known: IdMap<ObjectHash, Arc<LogEntry>> =
+            known.into_iter().map(|entry| (entry.object, entry)).collect();
         let mut log = Self::default();
         let mut unknown = Vec::new();
         for Listed { name, size } in &listing.objects {
             let ObjectName::Log { device, seq, hash } = *name else { continue };
-            let here = |entry: &LogEntry| entry.object == hash && entry.device == device && entry.seq == seq;
-            if known.get(&hash).is_some_and(here)
+            let is_here = |entry: &LogEntry| entry.object == hash && entry.device == device && entry.seq == seq;
+            if known.get(&hash).is_some_and(|entry| is_here(entry))
                 && let Some(entry) = known.remove(&hash)
             {
                 log.insert(entry);
-            } else if let Some(entry) = written.iter().find(|entry| here(entry)) {
+            } else if let Some(entry) = written.iter().find(|entry| is_here(entry)) {
                 log.insert(entry.clone());
             } else if let Some(reason) = refused.reason(name) {
                 log.junk.push(Junk { path: name.to_path(), reason: reason.to_owned(), is_final: true });
@@ -221,7 +222,9 @@ impl Log {
             known.remove(&hash).into_iter().for_each(|entry| log.insert(entry));
         }
         log.drop_unfounded(reader);
-        let fetched = parallel::map(&unknown, parallel::REQUESTS, |(name, device, seq, hash, size)| {
+        // Signatures are what takes time where the store is near.
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let fetched = parallel::map(&unknown, parallel::REQUESTS.max(cores), |(name, device, seq, hash, size)| {
             fetch(get, reader, name, *device, *seq, *hash, *size)
         })?;
         let mut fresh = Vec::new();
@@ -235,12 +238,13 @@ impl Log {
             }
         }
         // A known entry may be stored twice with different signatures: it is gone only if its identity is.
-        let gone: HashMap<Identity, LogEntry> = known
+        let gone: HashMap<Identity, Arc<LogEntry>> = known
             .into_values()
             .filter(|entry| !log.entries.contains_key(&entry.identity))
             .map(|entry| (entry.identity, entry))
             .collect();
-        let revoked = log.drop_void(reader, gone.values().chain(lagging.unwrap_or_default()), lagging.is_some());
+        let away = gone.values().chain(lagging.unwrap_or_default()).map(|entry| &**entry);
+        let revoked = log.drop_void(reader, away, lagging.is_some());
         log.judge(reader, &fresh);
         let missing = log.missing(reader, &gone, pins, &revoked);
         if !missing.is_empty() && !accept {
@@ -257,7 +261,7 @@ impl Log {
         get: &Get<'_>,
         reader: &(dyn LogReader + Sync),
         listing: LogListing,
-        known: Vec<LogEntry>,
+        known: Vec<Arc<LogEntry>>,
         pins: &[Missing],
     ) -> Result<(Self, u64), LogError> {
         let listed: HashSet<ObjectHash> = listing.objects.iter().map(|object| object.name.hash()).collect();
@@ -319,7 +323,7 @@ impl Log {
                 rebased.iter().filter(|(of, last, _)| *of == device && Some(*last) == adopted).map(|(.., now)| *now),
             );
             while let Some(identity) = open.pop() {
-                let entry = self.entries.get(&identity).or_else(|| gone.get(&identity).copied());
+                let entry = self.get(&identity).or_else(|| gone.get(&identity).copied());
                 if kept.insert(identity)
                     && let Some(entry) = entry.filter(|entry| entry.device == device)
                 {
@@ -370,7 +374,7 @@ fn fetch(
         let Opened { identity, domain, body } = reader.open_entry(device, &object, &stored)?;
         let fault = body.is_none().then_some(Fault::Unreadable);
         let body = body.unwrap_or_else(LogEntry::sealed_body);
-        let (prev, first_seen) = (object.prev.clone(), crate::now());
+        let (prev, first_seen) = (object.prev.clone(), Time { nanos: 0, ..crate::now() });
         Ok(LogEntry { device, seq, identity, prev, object: hash, domain, body, first_seen, fault })
     })())
 }

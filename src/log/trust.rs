@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use vault_format::log::{Accepted, Payload};
 use vault_format::roster::Capabilities;
@@ -129,12 +130,29 @@ impl Log {
         let new = fresh.iter().filter_map(|identity| self.get(identity)).filter(|entry| entry.fault.is_none());
         let verdicts: Vec<_> = new.map(|entry| (entry.identity, self.verdict(reader, entry))).collect();
         for (identity, verdict) in verdicts {
-            match (verdict, self.entries.get_mut(&identity)) {
-                (Verdict::Fault(fault), Some(entry)) => entry.fault = Some(fault),
+            match (verdict, self.get(&identity)) {
+                (Verdict::Fault(fault), Some(entry)) => {
+                    let entry = LogEntry { fault: Some(fault), ..entry.clone() };
+                    // Its place among the others stays what it is.
+                    let chains = self.chains.take();
+                    self.insert(entry);
+                    self.chains = chains.map(OnceLock::from).unwrap_or_default();
+                }
                 (Verdict::Open, _) => drop(self.unjudged.insert(identity)),
                 _ => {}
             }
         }
+        // A log is kept up to one of these and no further: it is listed again from there on.
+        let mut from: BTreeMap<DeviceId, u64> = BTreeMap::new();
+        for entry in self.unjudged.iter().filter_map(|identity| self.get(identity)) {
+            let first = from.entry(entry.device).or_insert(entry.seq);
+            *first = entry.seq.min(*first);
+        }
+        let after = |(device, seq): (&DeviceId, &u64)| {
+            self.of(*device).filter(|entry| entry.seq >= *seq).map(|entry| entry.identity).collect::<Vec<_>>()
+        };
+        let later: Vec<_> = from.iter().flat_map(after).collect();
+        self.unjudged.extend(later);
     }
 
     /// What is missing and nobody has accepted, and at the same time whom and what not to believe.
@@ -143,7 +161,7 @@ impl Log {
     pub(super) fn missing(
         &mut self,
         reader: &dyn LogReader,
-        gone: &HashMap<Identity, LogEntry>,
+        gone: &HashMap<Identity, Arc<LogEntry>>,
         pins: &[Missing],
         revoked: &Revoked,
     ) -> Vec<Missing> {
@@ -166,7 +184,7 @@ impl Log {
             };
             let fits =
                 |lost: &LogEntry| lost.device == loss.device && (lost.seq == loss.pinned_seq || loss.pinned_seq == 0);
-            if !stands || !gone.get(&loss.pinned).is_none_or(fits) {
+            if !stands || !gone.get(&loss.pinned).is_none_or(|lost| fits(lost)) {
                 continue;
             }
             open.push(loss.pinned);

@@ -190,19 +190,31 @@ impl Home {
         self.write(provider, vault, "journal", journal)
     }
 
-    /// The entries of the vault's logs that were verified before; none if they cannot be read: then they are verified again.
-    pub(crate) fn log_cache(&self, vault: VaultId) -> Option<SecretBytes> {
-        file::open(&self.key, &self.place(vault, "logs")).ok().flatten().map(|(_, plain)| plain)
+    /// Number of parts of the local copy of the vault's logs.
+    pub(crate) fn log_parts(&self, vault: VaultId) -> usize {
+        (0..).take_while(|n| self.place(vault, &log_part(*n)).path.exists()).count()
     }
 
-    /// Keeps the entries of the vault's logs that were verified.
-    pub(crate) fn set_log_cache(
+    /// A part of the entries of the vault's logs that were verified before; none if it cannot be read: then they are verified
+    /// again.
+    pub(crate) fn log_part(&self, vault: VaultId, n: usize) -> Option<SecretBytes> {
+        file::open(&self.key, &self.place(vault, &log_part(n))).ok().flatten().map(|(_, plain)| plain)
+    }
+
+    /// Keeps a part of the entries that were verified.
+    pub(crate) fn set_log_part(
         &self,
         provider: &'static Provider,
         vault: VaultId,
+        n: usize,
         entries: &SecretBytes,
     ) -> Result<(), StateError> {
-        self.write(provider, vault, "logs", entries)
+        self.write(provider, vault, &log_part(n), entries)
+    }
+
+    /// Forgets a part, if it is there.
+    pub(crate) fn remove_log_part(&self, vault: VaultId, n: usize) -> Result<(), StateError> {
+        self.remove(vault, &log_part(n))
     }
 
     /// Objects of the vault's logs that were refused before; none if they cannot be read: then they are looked at again.
@@ -385,6 +397,10 @@ impl Home {
         make_private(&path)?;
         Ok(path)
     }
+}
+
+fn log_part(n: usize) -> String {
+    format!("logs-{n}")
 }
 
 /// Held while a run writes to a vault.

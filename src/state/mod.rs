@@ -8,7 +8,7 @@
 //! vaults/<vault id>/joining sealed: what this device was given in its pairing, until it sees itself in the roster
 //! vaults/<vault id>/access  sealed: how the stores are reached, as the device that invited this one said
 //! vaults/<vault id>/pins    sealed: the newest heads seen
-//! vaults/<vault id>/logs    sealed: the log entries that were verified
+//! vaults/<vault id>/logs-N  sealed: the log entries that were verified, in parts
 //! vaults/<vault id>/refused sealed: objects of logs that are no entries
 //! vaults/<vault id>/own     sealed: the last entries that this device has written, as they are stored
 //! vaults/<vault id>/roster  sealed: the roster records that were read

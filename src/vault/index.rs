@@ -10,11 +10,11 @@ use vault_format::index::Table;
 use vault_format::log::{DeltaPart, Heads, IndexName, Payload};
 use vault_format::name::ObjectName;
 use vault_format::pack::ChunkType;
-use vault_format::{ChunkId, DeviceId, Domain, Header, Identity, ObjectType, limits};
+use vault_format::{ChunkId, DeviceId, Domain, Header, ObjectType, limits};
 
 use super::{Vault, VaultError};
 use crate::index::{Index, Location, Tags};
-use crate::log::LogEntry;
+use crate::log::{LogEntry, Past};
 use crate::parallel;
 use crate::stage::{dek, open_object};
 use crate::store::StoreError;
@@ -27,7 +27,7 @@ pub(crate) struct Tables {
     /// Who merged that set.
     pub(crate) merged_by: Option<DeviceId>,
     /// The entries that it covers.
-    within: HashSet<Identity>,
+    within: Past,
     /// Deltas of other entries, in their order.
     pub(crate) deltas: Vec<IndexName>,
     /// Deltas of those entries.
@@ -168,19 +168,19 @@ impl Vault {
     pub(crate) fn tables(&self, domain: Domain) -> Tables {
         let collectors = self.collectors();
         let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| entry.domain == domain).collect();
+        let void = self.log.void(&collectors);
         let mut sets: Vec<_> = entries
             .iter()
-            .filter(|entry| !self.log.is_void(entry, &collectors))
             .filter_map(|entry| match &entry.body.payload {
-                Payload::Index(set) if domain.is_shared() && set.domain == domain => {
-                    Some((self.covered_by(&set.frontier), *entry, set))
+                Payload::Index(set) if domain.is_shared() && set.domain == domain && !void.has(entry) => {
+                    Some((self.log.past(set.frontier.values().flatten()), *entry, set))
                 }
                 _ => None,
             })
             .collect();
         sets.sort_by_key(|(covered, entry, _)| Reverse((covered.len(), entry.identity)));
         let unusable = lock(&self.unusable_tables);
-        let (mut shards, mut merged_by, mut within) = (Vec::new(), None, HashSet::new());
+        let (mut shards, mut merged_by, mut within) = (Vec::new(), None, Past::default());
         for (covered, entry, set) in sets {
             let named = set.shards.iter().map(|hash| IndexName { shard: true, device: entry.device, hash: *hash });
             let (lost, left): (Vec<_>, Vec<_>) = named.partition(|name| unusable.contains(name));
@@ -195,7 +195,7 @@ impl Vault {
         let (mut deltas, mut covered, mut seen) = (Vec::new(), HashSet::new(), HashSet::new());
         for entry in entries {
             for name in deltas_of(entry) {
-                if within.contains(&entry.identity) {
+                if self.log.is_in(&within, &entry.identity) {
                     covered.insert(name);
                 } else if seen.insert(name) {
                     deltas.push(name);
@@ -215,7 +215,7 @@ impl Vault {
             let merge = |more: bool| {
                 let (mut held, mut heads, mut named) = (HashSet::new(), BTreeSet::new(), HashSet::new());
                 for entry in self.log.of(device) {
-                    let is_held = !tables.within.contains(&entry.identity)
+                    let is_held = !self.log.is_in(&tables.within, &entry.identity)
                         && (!more
                             || entry.prev.iter().any(|prev| held.contains(prev))
                             || deltas_of(entry).any(|name| unusable.lost.contains_key(&name)));
@@ -504,20 +504,6 @@ impl Vault {
             let _ = error;
         }
         Ok(true)
-    }
-
-    /// Identities of all entries in the past of a frontier, itself included.
-    fn covered_by(&self, frontier: &Heads) -> HashSet<Identity> {
-        let mut covered = HashSet::new();
-        let mut open: Vec<_> = frontier.values().flatten().copied().collect();
-        while let Some(identity) = open.pop() {
-            if let Some(entry) = self.log.get(&identity)
-                && covered.insert(identity)
-            {
-                open.extend(entry.prev.iter().copied());
-            }
-        }
-        covered
     }
 
     /// Claims are good for one store only (rule S-4).

@@ -64,7 +64,7 @@ fn capabilities(home: &Home, id: VaultId, device: DeviceId) -> Option<Capabiliti
 }
 
 fn last_push(home: &Home, id: VaultId, device: DeviceId) -> Option<Time> {
-    let entries = crate::log::unpack(home.log_cache(id)?.expose());
+    let (_, entries) = crate::log::Saved::load(home, id);
     let own = entries.iter().filter(|entry| entry.device == device);
     let snapshots = own.filter(|entry| matches!(entry.body.payload, Payload::Snapshot(_)));
     snapshots.max_by_key(|entry| entry.seq).map(|entry| entry.body.time)

@@ -11,6 +11,8 @@ mod follow;
 mod histories;
 mod index;
 mod known;
+#[cfg(test)]
+mod long_logs;
 mod members;
 #[cfg(test)]
 mod members_tests;
@@ -42,7 +44,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crypto_backends::{Key, Provider};
-use vault_format::log::{EntryContent, EntryObject, IndexName, Payload, SourceRecord};
+use vault_format::log::{EntryContent, EntryObject, IndexName, Payload, Snapshot, SourceRecord};
 use vault_format::roster::Capabilities;
 use vault_format::{
     DeviceId, Domain, EpochId, Expected, FormatError, Header, Identity, Mode, ObjectName, ObjectType, PackName, Scope,
@@ -67,7 +69,7 @@ pub(crate) use stores::{Level, Other};
 pub use stores::{StoreConfig, StoreInfo, StoreTraffic, parse_store_id, store_id_text};
 
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
-use crate::log::{Log, LogEntry, LogReader, Opened, Refusal, SnapshotInfo, SnapshotRef, Unresolved, resolve};
+use crate::log::{Log, LogEntry, LogReader, Opened, Refusal, Saved, SnapshotInfo, SnapshotRef, Unresolved, resolve};
 use crate::manifest::TreeRoot;
 use crate::roster::Roster;
 use crate::stage::{dek, open_object};
@@ -138,6 +140,8 @@ pub struct Vault {
     written: Mutex<Vec<LogEntry>>,
     /// The last number of this device's own log that the store has lost: its next entry goes on from there.
     lost_end: u64,
+    /// What the local copy of the logs holds.
+    saved: Mutex<Saved>,
     /// Packs that no entry names yet, as the journal on disk has them.
     journal: Mutex<Vec<u8>>,
     heads: chunks::PackHeads,
@@ -213,26 +217,34 @@ impl Vault {
 
     /// All snapshots that were not forgotten, oldest first by the time that their devices claim.
     pub fn snapshots(&self) -> Vec<SnapshotInfo> {
-        let collectors = self.collectors();
-        let forgotten = self.log.forgotten(&collectors);
-        let mut snapshots: Vec<_> = self
-            .log
-            .entries()
-            .filter(|entry| !forgotten.contains(&entry.identity) && !self.log.is_void(entry, &collectors))
-            .filter_map(|entry| match &entry.body.payload {
-                Payload::Snapshot(snapshot) => Some(SnapshotInfo {
-                    id: entry.identity,
-                    device: entry.device,
-                    device_name: self.name_of(entry.device),
-                    seq: entry.seq,
-                    time: entry.body.time,
-                    snapshot: snapshot.clone(),
-                }),
-                _ => None,
+        let live = self.live_snapshots(self.log.entries());
+        let mut snapshots: Vec<_> = live
+            .map(|(entry, snapshot)| SnapshotInfo {
+                id: entry.identity,
+                device: entry.device,
+                device_name: self.name_of(entry.device),
+                seq: entry.seq,
+                time: entry.body.time,
+                snapshot: snapshot.clone(),
             })
             .collect();
         snapshots.sort_by_key(|snapshot| (snapshot.time, snapshot.device, snapshot.seq));
         snapshots
+    }
+
+    /// Those among these entries that are snapshots, and neither forgotten nor void.
+    fn live_snapshots<'a>(
+        &'a self,
+        entries: impl Iterator<Item = &'a LogEntry>,
+    ) -> impl Iterator<Item = (&'a LogEntry, &'a Snapshot)> {
+        let collectors = self.collectors();
+        let (forgotten, void) = (self.log.forgotten(&collectors), self.log.void(&collectors));
+        entries.filter_map(move |entry| match &entry.body.payload {
+            Payload::Snapshot(snapshot) if !forgotten.contains(&entry.identity) && !void.has(entry) => {
+                Some((entry, snapshot))
+            }
+            _ => None,
+        })
     }
 
     /// Finds what a person named: `latest`, `latest~2`, the beginning of an id, each with `:PATH` behind it or not.
@@ -340,15 +352,13 @@ impl Vault {
     /// Only its own: what counts as unchanged is taken from the parent without being read, so another device could plant
     /// content for files whose size, times and inode it can guess.
     pub(crate) fn parent_of(&self, label: &[u8]) -> Option<(Identity, TreeRoot)> {
-        let own = self.snapshots().into_iter().filter(|info| info.device == self.device.id);
-        let mut own: Vec<_> = own.collect();
-        own.sort_by_key(|info| info.seq);
-        own.iter().rev().find_map(|info| {
-            let source = info.snapshot.sources.iter().find(|source| {
+        let mut newest_first = self.live_snapshots(self.log.of(self.device.id).rev());
+        newest_first.find_map(|(entry, snapshot)| {
+            let source = snapshot.sources.iter().find(|source| {
                 source.label == label && source.scope == Scope::VAULT && source.domain == self.domain.domain
             })?;
             let root = TreeRoot { id: source.root?, level: source.level, entries: source.entries, bytes: source.bytes };
-            Some((info.id, root))
+            Some((entry.identity, root))
         })
     }
 

@@ -20,7 +20,7 @@ use super::stores::{id_in, kind_number};
 use super::{Other, Reading, StoreConfig, Vault, VaultError};
 use crate::Trouble;
 use crate::keys::{DeviceKeys, Passphrase, SlotSecret, Words};
-use crate::log::{Known, Local, Log, LogEntry, LogError, LogListing, Missing, Refused};
+use crate::log::{Known, Local, Log, LogError, LogListing, Missing, Refused, Saved};
 use crate::parallel;
 use crate::roster::{EnrollOptions, FoundingOptions, Roster, RosterError, UnlockError, enroll, found, unlock};
 use crate::state::{DeviceState, Home, LogPin, Pins};
@@ -426,20 +426,24 @@ impl Vault {
         };
         let pins = options.home.pins(id)?;
         let provider = rustcrypto::provider();
-        let mut known = known_entries(options.home, id);
+        let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
+        // Whose logs this device may list, the roster says. That of a reader does not change, so both are listed at once.
+        let reads_all = old.claimed_capabilities(state.keys.id).is_some_and(|known| !known.is_push_only());
+        // A folder is listed whole, whatever is known.
+        let (listed_whole, (saved, mut known)) = match reads_all && store.folder().is_some() {
+            true => parallel::both(|| Some(LogListing::read_whole(&store, None)), || Saved::load(options.home, id)),
+            false => (None, Saved::load(options.home, id)),
+        };
         let mut ends = match options.purpose {
             Purpose::Check => Known::default(),
             // From its beginning each log is listed as often as packs are: what is gone there took tables and snapshots with it.
             Purpose::Push if !super::claims::is_fresh(options.home.claims(id).as_ref()) => Known::default(),
             _ if options.accept_rollback => Known::default(),
-            Purpose::Read | Purpose::Push => Known::of(known.iter()),
+            Purpose::Read | Purpose::Push => Known::of(known.iter().map(|entry| &**entry)),
         };
-        let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
-        // Whose logs this device may list, the roster says. That of a reader does not change, so both are listed at once.
-        let reads_all = old.claimed_capabilities(state.keys.id).is_some_and(|known| !known.is_push_only());
         let (roster, logs) = match reads_all {
             true => {
-                let read_logs = || LogListing::read(&store, None, &ends);
+                let read_logs = || listed_whole.unwrap_or_else(|| LogListing::read(&store, None, &ends));
                 let (roster, logs) = parallel::both(|| store.list(&roster_prefix()), read_logs);
                 (roster, Some(logs))
             }
@@ -490,7 +494,7 @@ impl Vault {
         let logs = match logs {
             Some(logs) if only.is_none() => logs?,
             _ => {
-                if only.is_none() && known.iter().any(LogEntry::is_for_others) {
+                if only.is_none() && known.iter().any(|entry| entry.is_for_others()) {
                     // It could only push then, and reads everything now.
                     (known, ends) = (Vec::new(), Known::default());
                 }
@@ -502,7 +506,7 @@ impl Vault {
             _ => options.home.refused(id).map_or_else(Refused::default, |plain| Refused::unpack(plain.expose())),
         };
         let known_again = || {
-            let entries = known_entries(options.home, id);
+            let entries = Saved::load(options.home, id).1;
             entries.into_iter().filter(|entry| only.is_some() || !entry.is_for_others()).collect()
         };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
@@ -566,7 +570,7 @@ impl Vault {
         }
         let reading = Reading { provider, roster: &roster, keys: &keys, own };
         if put_back > 0 || !log.hearsay().is_empty() || log.lost().iter().any(Missing::may_be_new) {
-            let known = if log.lost().is_empty() { log.entries().cloned().collect() } else { known_again() };
+            let known = if log.lost().is_empty() { log.to_known() } else { known_again() };
             log = Log::read(
                 &get,
                 &reading,
@@ -588,7 +592,7 @@ impl Vault {
             options.cache,
             log,
         );
-        (vault.lock, vault.listed) = (lock, listed);
+        (vault.lock, vault.listed, vault.saved) = (lock, listed, Mutex::new(saved));
         vault.notes.extend(notes);
         if let Some(behind) = behind {
             vault.notes.push(match behind {
@@ -682,7 +686,7 @@ impl Vault {
         }
         let reading = Reading { provider, roster: &roster, keys: &keys, own: unlocked.device.id };
         if !log.hearsay().is_empty() {
-            let known = log.entries().cloned().collect();
+            let known = log.to_known();
             log = Log::read(
                 &get,
                 &reading,
@@ -857,6 +861,7 @@ impl Vault {
             own_end: Mutex::default(),
             written: Mutex::default(),
             lost_end: 0,
+            saved: Mutex::default(),
             journal: Mutex::default(),
             heads: super::chunks::PackHeads::default(),
             tree_packs: super::packs::TreePacks::new(copies),
@@ -893,7 +898,9 @@ impl Vault {
         {
             self.home.set_refused(self.provider, self.id(), &SecretBytes::new(refused.pack()))?;
         }
-        if is_news || self.log.devices().any(is_old) || self.home.roster_cache(self.id()).is_none() {
+        let mut saved = lock(&self.saved);
+        let is_new = !saved.holds(&self.log);
+        if is_new || is_news || self.log.devices().any(is_old) || self.home.roster_cache(self.id()).is_none() {
             seen.extend(self.log.devices().map(|device| (device, now)));
             let pins = Pins { roster_heads: self.roster.heads.clone(), logs, seen };
             // Noise that anybody can plant must not take the place of records.
@@ -901,7 +908,9 @@ impl Vault {
             let counts = |name: &ObjectName| !ignored.iter().any(|ignored| ignored.name == *name);
             // Pins come last: what is pinned is in these copies.
             self.home.set_roster_cache(self.provider, self.id(), &self.records.pack(self.provider, &counts))?;
-            self.home.set_log_cache(self.provider, self.id(), &SecretBytes::new(self.log.pack()))?;
+            if is_new {
+                saved.save(&self.home, self.provider, self.id(), &self.log)?;
+            }
             self.home.set_pins(self.provider, self.id(), &pins)?;
         }
         Ok(())
@@ -927,7 +936,7 @@ impl Vault {
     }
 
     fn refresh_once(&mut self) -> Result<(), VaultError> {
-        let known = Known::of(self.log.entries());
+        let known = Known::of(self.log.judged().map(|entry| &**entry));
         let only = logs_of(&self.roster, self.device.id);
         let read_logs = || LogListing::read(&self.store, only.as_ref(), &known);
         let (roster, mut logs) = parallel::both(|| self.store.list(&roster_prefix()), read_logs);
@@ -940,7 +949,7 @@ impl Vault {
                 logs = LogListing::read(&self.store, now.as_ref(), &known);
             }
         }
-        let known = self.log.entries().cloned().collect();
+        let known = self.log.to_known();
         let (roster, own) = (&self.roster, self.device.id);
         let reading = Reading { provider: self.provider, roster, keys: &self.keys, own };
         let get = |name: &ObjectName| self.store.get(name, &|bytes| self.provider.hash.hash(&[bytes]));
@@ -951,7 +960,7 @@ impl Vault {
         let local = |known, refused| Local { known, written: &written, refused, lagging, ..Local::default() };
         let mut log = Log::read(&get, &reading, logs?, local(known, refused));
         if log.as_ref().is_err_and(LogError::may_be_new) {
-            let known = self.log.entries().cloned().collect();
+            let known = self.log.to_known();
             let again = LogListing::read_whole(&self.store, logs_of(roster, own).as_ref())?;
             log = Log::read(&get, &reading, again, local(known, Refused::of(&self.log)));
         }
@@ -990,11 +999,6 @@ impl Vault {
             None => Ok(roster),
         }
     }
-}
-
-/// The entries that were verified in earlier runs.
-fn known_entries(home: &Home, vault: VaultId) -> Vec<LogEntry> {
-    home.log_cache(vault).map_or_else(Vec::new, |plain| crate::log::unpack(plain.expose()))
 }
 
 /// The heads that this device has seen.

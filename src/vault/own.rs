@@ -64,17 +64,9 @@ impl Vault {
         let own = self.device.id;
         let Some(seen) = pins.logs.get(&own) else { return false };
         let kept: HashSet<Identity> = kept(&self.home, self.id()).iter().map(|own| own.identity).collect();
-        let mut past: HashSet<Identity> = HashSet::new();
-        let mut open: Vec<_> = seen.iter().map(|pin| pin.identity).collect();
-        while let Some(identity) = open.pop() {
-            if past.insert(identity)
-                && let Some(entry) = self.log.get(&identity)
-            {
-                open.extend(entry.prev.iter().copied());
-            }
-        }
+        let past = self.log.past(seen.iter().map(|pin| &pin.identity));
         // Without what this machine has written nothing can be told from its own entries.
-        let is_known = |entry: &LogEntry| past.contains(&entry.identity) || kept.contains(&entry.identity);
+        let is_known = |entry: &LogEntry| self.log.is_in(&past, &entry.identity) || kept.contains(&entry.identity);
         !kept.is_empty() && self.log.of(own).any(|entry| !is_known(entry))
     }
 }

@@ -99,15 +99,6 @@ impl Vault {
 
     /// Entries that are not in the past of these heads.
     fn newer_than(&self, heads: Vec<Identity>) -> u64 {
-        let mut past = HashSet::new();
-        let mut open = heads;
-        while let Some(identity) = open.pop() {
-            if let Some(entry) = self.log.get(&identity)
-                && past.insert(identity)
-            {
-                open.extend(entry.prev.iter().copied());
-            }
-        }
-        self.log.entries().filter(|entry| !past.contains(&entry.identity)).count() as u64
+        (self.log.len() - self.log.past(&heads).len()) as u64
     }
 }

@@ -461,7 +461,7 @@ impl Vault {
         let name = ObjectName::Log { device: self.device.id, seq, hash };
         // As everybody else reads it.
         let body = Body::parse(&plain)?;
-        let first_seen = crate::now();
+        let first_seen = Time { nanos: 0, ..crate::now() };
         let (device, domain) = (self.device.id, self.domain.domain);
         let entry = LogEntry { device, seq, identity, prev, object: hash, domain, body, first_seen, fault: None };
         Ok(NewEntry { name, entry, bytes })

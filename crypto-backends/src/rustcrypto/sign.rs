@@ -5,6 +5,8 @@
 //! public     0  32 Ed25519 point   32 1952 ML-DSA key
 //! signature  0  64 Ed25519 R, S    64 3309 ML-DSA signature
 //! ```
+use std::sync::{Arc, Mutex, PoisonError};
+
 use ed25519_dalek::Signer;
 use ml_dsa::signature::rand_core::{TryCryptoRng, TryRng};
 use ml_dsa::{EncodedVerifyingKey, Keypair, MlDsa65, SignatureEncoding};
@@ -16,7 +18,49 @@ use crate::{Secret, SecretBytes};
 
 pub(crate) struct Ed25519WithMlDsa65 {
     /// Where seeds and the hedge of ML-DSA come from.
-    pub(crate) random: &'static dyn Random,
+    random: &'static dyn Random,
+    /// Keys that signatures were verified with, the last one used first. A log has thousands of entries of few devices, and
+    /// expanding the ML-DSA key anew for each was a quarter of reading a long log for the first time.
+    known: Mutex<Vec<Arc<VerifyingKeys>>>,
+}
+
+/// A public key, ready to verify with.
+struct VerifyingKeys {
+    public: Vec<u8>,
+    ed25519: ed25519_dalek::VerifyingKey,
+    ml_dsa: ml_dsa::VerifyingKey<MlDsa65>,
+}
+
+impl Ed25519WithMlDsa65 {
+    pub(crate) const fn new(random: &'static dyn Random) -> Self {
+        Self { random, known: Mutex::new(Vec::new()) }
+    }
+
+    fn verifying_keys(&self, public: &[u8]) -> Result<Arc<VerifyingKeys>, CryptoError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = known.iter().position(|keys| keys.public == public) {
+            known[..=at].rotate_right(1);
+            return Ok(Arc::clone(&known[0]));
+        }
+        drop(known);
+        let keys = Arc::new(VerifyingKeys::of(public)?);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(0, Arc::clone(&keys));
+        known.truncate(KNOWN);
+        Ok(keys)
+    }
+}
+
+impl VerifyingKeys {
+    fn of(public: &[u8]) -> Result<Self, CryptoError> {
+        let (ed25519, ml_dsa) = public.split_at_checked(ED25519_PUBLIC_LEN).ok_or(CryptoError::BadSignature)?;
+        let ml_dsa: &EncodedVerifyingKey<MlDsa65> = ml_dsa.try_into().map_err(|_| CryptoError::BadSignature)?;
+        Ok(Self {
+            public: public.to_vec(),
+            ed25519: ed25519_key(ed25519)?,
+            ml_dsa: ml_dsa::VerifyingKey::decode(ml_dsa),
+        })
+    }
 }
 
 impl Signatures for Ed25519WithMlDsa65 {
@@ -48,10 +92,10 @@ impl Signatures for Ed25519WithMlDsa65 {
         if signature.len() != SIGNATURE_LEN {
             return Err(wrong_len("signature", "3373", signature));
         }
-        let (ed25519_public, ml_dsa_public) = public.split_at(ED25519_PUBLIC_LEN);
+        let keys = self.verifying_keys(public)?;
         let (ed25519_signature, ml_dsa_signature) = signature.split_at(ED25519_SIGNATURE_LEN);
-        verify_ed25519(ed25519_public, message, ed25519_signature)?;
-        verify_ml_dsa(ml_dsa_public, message, ml_dsa_signature)
+        verify_ed25519(&keys.ed25519, message, ed25519_signature)?;
+        verify_ml_dsa(&keys.ml_dsa, message, ml_dsa_signature)
     }
 
     fn public_len(&self) -> usize {
@@ -78,17 +122,19 @@ fn signing_keys(secret: &[u8]) -> Result<(ed25519_dalek::SigningKey, ml_dsa::Sig
 
 /// Strict, so that from a valid signature nobody but the signer makes a second one (SPEC section 3): `S < L`
 /// (RFC 8032 section 5.1.7), small-order keys and `R` refused, the cofactorless equation with `R` compared as bytes.
-/// The crate decodes keys by the looser ZIP 215, so canonical form is checked here.
-fn verify_ed25519(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
+fn verify_ed25519(public: &ed25519_dalek::VerifyingKey, message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
     let bad = |_| CryptoError::BadSignature;
+    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(bad)?;
+    public.verify_strict(message, &signature).map_err(bad)
+}
+
+/// The crate decodes keys by the looser ZIP 215, so canonical form is checked here.
+fn ed25519_key(public: &[u8]) -> Result<ed25519_dalek::VerifyingKey, CryptoError> {
     let public: &[u8; 32] = public.try_into().map_err(|_| CryptoError::BadSignature)?;
     if !is_canonical_y(public) {
         return Err(CryptoError::BadSignature);
     }
-    let signature = ed25519_dalek::Signature::from_slice(signature).map_err(bad)?;
-    ed25519_dalek::VerifyingKey::from_bytes(public)
-        .and_then(|public| public.verify_strict(message, &signature))
-        .map_err(bad)
+    ed25519_dalek::VerifyingKey::from_bytes(public).map_err(|_| CryptoError::BadSignature)
 }
 
 /// Whether the y coordinate is below p = 2^255 - 19 (RFC 8032 section 5.1.3 step 1). The other non-canonical
@@ -98,15 +144,10 @@ fn is_canonical_y(point: &[u8; 32]) -> bool {
     !(point[31] & 0x7f == 0x7f && middle && point[0] >= 0xed)
 }
 
-fn verify_ml_dsa(public: &[u8], message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
-    let public: &EncodedVerifyingKey<MlDsa65> = public.try_into().map_err(|_| CryptoError::BadSignature)?;
+fn verify_ml_dsa(public: &ml_dsa::VerifyingKey<MlDsa65>, message: &[u8], signature: &[u8]) -> Result<(), CryptoError> {
     let signature = ml_dsa::Signature::<MlDsa65>::try_from(signature).map_err(|_| CryptoError::BadSignature)?;
     // FIPS 204 algorithm 3 with an empty context.
-    if ml_dsa::VerifyingKey::decode(public).verify_with_context(message, &[], &signature) {
-        Ok(())
-    } else {
-        Err(CryptoError::BadSignature)
-    }
+    if public.verify_with_context(message, &[], &signature) { Ok(()) } else { Err(CryptoError::BadSignature) }
 }
 
 fn wrong_len(what: &'static str, expected: &'static str, actual: &[u8]) -> CryptoError {
@@ -162,6 +203,9 @@ const ML_DSA_SEED_LEN: usize = 32;
 const ML_DSA_PUBLIC_LEN: usize = 1952;
 const ML_DSA_SIGNATURE_LEN: usize = 3309;
 
+/// 45 KB each. The logs of more devices than this are read one after another.
+const KNOWN: usize = 32;
+
 const SECRET_LEN: usize = ED25519_SEED_LEN + ML_DSA_SEED_LEN;
 const PUBLIC_LEN: usize = ED25519_PUBLIC_LEN + ML_DSA_PUBLIC_LEN;
 const SIGNATURE_LEN: usize = ED25519_SIGNATURE_LEN + ML_DSA_SIGNATURE_LEN;
@@ -201,6 +245,24 @@ mod tests {
         }
         sign.verify(&public, b"another message", &good).unwrap_err();
         sign.verify(&public, b"", &good).unwrap_err();
+    }
+
+    #[test]
+    fn keys_that_are_known_verify_as_new_ones_do() {
+        let sign = Ed25519WithMlDsa65::new(&crate::rustcrypto::OsRandom);
+        let pairs: Vec<_> = (0..KNOWN + 3).map(|_| sign.generate().unwrap()).collect();
+        let signatures: Vec<_> = pairs.iter().map(|(secret, _)| sign.sign(secret.expose(), MESSAGE).unwrap()).collect();
+        for round in 0..2 {
+            for (at, ((_, public), signature)) in pairs.iter().zip(&signatures).enumerate() {
+                let other = &signatures[(at + 1) % signatures.len()];
+                assert!(sign.verify(public, MESSAGE, other).is_err(), "{round} {at}");
+                sign.verify(public, MESSAGE, signature).unwrap();
+                sign.verify(&pairs[0].1, MESSAGE, &signatures[0]).unwrap();
+            }
+        }
+        let known = sign.known.lock().unwrap();
+        assert_eq!(known.len(), KNOWN);
+        assert_eq!(known[0].public, pairs[0].1, "the last one used");
     }
 
     #[test]
@@ -321,7 +383,7 @@ mod tests {
         sign.verify(&public, MESSAGE, &a).unwrap();
         sign.verify(&public, MESSAGE, &b).unwrap();
 
-        let empty = Ed25519WithMlDsa65 { random: replay(vec![0; 31]) };
+        let empty = Ed25519WithMlDsa65::new(replay(vec![0; 31]));
         assert!(matches!(empty.generate(), Err(CryptoError::Random(_))));
         assert!(matches!(empty.sign(secret.expose(), MESSAGE), Err(CryptoError::Random(_))));
     }
@@ -335,7 +397,7 @@ mod tests {
         for _ in 0..100 {
             let mut stream = vec![0; 96];
             seeds.read(&mut stream[32..64]);
-            let sign = Ed25519WithMlDsa65 { random: replay(stream) };
+            let sign = Ed25519WithMlDsa65::new(replay(stream));
             let (secret, public) = sign.generate().unwrap();
             let signature = sign.sign(secret.expose(), b"").unwrap();
             sign.verify(&public, b"", &signature).unwrap();

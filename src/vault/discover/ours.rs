@@ -9,6 +9,7 @@ use vault_format::{DeviceId, Identity, ObjectName, VaultId, limits};
 
 use super::secret::Limits;
 use super::{FoundDevice, FoundVault, Looked, NAMES, OpenedBy, PlaceProblem, Search};
+use crate::log::Saved;
 use crate::parallel;
 use crate::roster::{OpenError, Roster};
 use crate::state::{DeviceState, Home, LogPin, StateError};
@@ -84,7 +85,7 @@ impl Known {
 /// The object of an entry of this device: as it wrote it, or as it has read it.
 fn object_of(home: &Home, vault: VaultId, device: DeviceId, pin: &LogPin) -> Option<ObjectName> {
     let read = || {
-        let entries = crate::log::unpack(home.log_cache(vault)?.expose());
+        let (_, entries) = Saved::load(home, vault);
         entries.into_iter().find(|entry| entry.identity == pin.identity).map(|entry| entry.object)
     };
     let hash = kept_object(home, vault, pin.identity).or_else(read)?;

@@ -101,7 +101,7 @@ fn adopted_entries_that_have_not_come_to_a_lagging_store() {
     assert!(Log::read(&get, &reading, listing(), Local { lagging, ..Local::default() }).is_ok());
     assert!(Log::read(&get, &reading, listing(), Local::default()).is_err(), "of the primary");
     // This machine knows the rest, and with it that what is there is not void.
-    let known = vault.log().entries().cloned().collect();
+    let known = vault.log().to_known();
     let pins = super::super::open::pinned(&vault.home.pins(vault.id()).expect("read"), None);
     let (log, behind) = Log::read_lagging(&get, &reading, listing(), known, &pins).expect("it lags");
     let ObjectName::Log { device, .. } = mine[0] else { panic!("an entry") };

@@ -90,9 +90,13 @@ fn unsealed_state(world: &World, vault: &Vault) -> Vec<Vec<u8>> {
         device.keys.w.expose().to_vec(),
         format!("{:?}", home.pins(id).expect("read")).into_bytes(),
         format!("{:?}", home.claims(id)).into_bytes(),
-        home.log_cache(id).expect("kept").expose().to_vec(),
         home.roster_cache(id).expect("kept").expose().to_vec(),
     ];
+    assert!(home.log_parts(id) > 0);
+    plain.extend((0..home.log_parts(id)).map(|n| {
+        let part = home.log_part(id, n).expect("kept");
+        zstd::bulk::decompress(part.expose(), 64 << 20).expect("compressed")
+    }));
     assert!(home.journal(id).expect("read").is_none());
     let label = world.source(PUSHER);
     let mut files = home.files(id, label.as_os_str().as_encoded_bytes()).expect("kept");
