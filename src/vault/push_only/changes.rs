@@ -130,7 +130,7 @@ fn a_gap_in_its_own_log_makes_a_pusher_read_everything() {
     let id = world.home(PUSHER).vaults().expect("listed")[0];
     let folder = world.home(PUSHER).path().join("vaults").join(id.to_string());
     fs::remove_file(folder.join("pins")).expect("removed");
-    fs::remove_file(folder.join("logs")).expect("removed");
+    world.home(PUSHER).remove_log_part(id, 0).expect("removed");
     let report = push();
     assert!(report.data_chunks > 0, "what no entry names is stored again");
     world.restores(PUSHER, report.snapshot.expect("a snapshot"));
