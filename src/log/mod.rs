@@ -86,8 +86,10 @@ pub struct Log {
     /// Entries that cannot be judged yet, because the store does not show all that they name: they are not kept, and are judged
     /// when they are read again.
     unjudged: HashSet<Identity>,
-    /// Entries that counted by an earlier roster: they are not lost.
+    /// Entries that are shown and do not count by the roster as it is now: they are not lost.
     unfounded: HashSet<Identity>,
+    /// Some of these counted by an earlier one.
+    lacks_unfounded: bool,
     /// Objects that are no entries of this vault: never fatal.
     junk: Vec<Junk>,
     /// Devices whose logs are not what an honest device writes, with the first thing that says so.
@@ -164,7 +166,8 @@ impl Missing {
 
     /// A revocation names it, which may have been written after the logs were listed, and it before that.
     pub(crate) fn may_be_new(&self) -> bool {
-        self.known == trust::ADOPTED
+        // A log that was listed from its ends on does not show what the local copy lacks.
+        self.known == trust::ADOPTED || self.known == trust::GAP
     }
 }
 

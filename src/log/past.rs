@@ -18,6 +18,8 @@ pub(super) struct Chains {
 
 /// What the first entry of a chain follows.
 struct Before {
+    /// Whose entries the chain has: nobody else's.
+    device: DeviceId,
     places: Vec<Place>,
     /// And all that these follow, once somebody has asked: of a log that was forked it is asked again and again.
     past: OnceLock<Past>,
@@ -139,9 +141,11 @@ impl Chains {
     fn add(&mut self, entry: &LogEntry, lens: &mut Vec<usize>) {
         let prev: Vec<Place> = entry.prev.iter().filter_map(|prev| self.places.get(prev).copied()).collect();
         let place = match prev[..] {
-            [Place { chain, at }] if at + 1 == lens[chain] => Place { chain, at: at + 1 },
+            [Place { chain, at }] if at + 1 == lens[chain] && self.before[chain].device == entry.device => {
+                Place { chain, at: at + 1 }
+            }
             _ => {
-                self.before.push(Before { places: prev, past: OnceLock::new() });
+                self.before.push(Before { device: entry.device, places: prev, past: OnceLock::new() });
                 lens.push(0);
                 Place { chain: lens.len() - 1, at: 0 }
             }
@@ -166,7 +170,7 @@ impl Chains {
         if old.chain == new.chain {
             return old.at <= new.at;
         }
-        let Before { places, past } = &self.before[new.chain];
+        let Before { places, past, .. } = &self.before[new.chain];
         past.get_or_init(|| self.past(places.clone())).holds(old)
     }
 }
@@ -210,7 +214,9 @@ impl Void<'_> {
         let place = self.chains.places.get(&entry.identity).copied();
         self.finals.iter().any(|Finals { collector, finals }| {
             let seen = entry.body.seen.get(collector).into_iter().flatten();
-            let seen: Vec<Place> = seen.filter_map(|head| self.chains.places.get(head).copied()).collect();
+            // Heads of anybody else's log are no heads of this one, and could be made hard to look through.
+            let seen = seen.filter_map(|head| self.chains.places.get(head).copied());
+            let seen: Vec<Place> = seen.filter(|place| self.chains.before[place.chain].device == *collector).collect();
             finals.iter().any(|(condemn, held)| {
                 let is_held = || {
                     let past = held.get(&entry.device);

@@ -174,17 +174,19 @@ pub(crate) struct Refusal {
     pub(crate) reason: String,
     /// Whatever becomes of the roster, it will never be one.
     pub(crate) is_final: bool,
+    /// What it would be known by, where nothing but the roster keeps it from being one: it is not withheld.
+    pub(crate) identity: Option<Identity>,
 }
 
 impl Refusal {
     /// Its bytes say so.
     pub(crate) fn for_ever(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), is_final: true }
+        Self { reason: reason.into(), is_final: true, identity: None }
     }
 
     /// A later roster or another answer of the store may say otherwise.
     pub(crate) fn for_now(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), is_final: false }
+        Self { reason: reason.into(), is_final: false, identity: None }
     }
 }
 
@@ -212,6 +214,10 @@ impl Log {
                 log.insert(entry.clone());
             } else if let Some(reason) = refused.reason(name) {
                 log.junk.push(Junk { path: name.to_path(), reason: reason.to_owned(), is_final: true });
+            } else if !reader.may_write(device, device.into()) {
+                // Anybody can plant these, and nothing but the roster can make entries of them.
+                let reason = "its device is not in the roster".to_owned();
+                log.junk.push(Junk { path: name.to_path(), reason, is_final: false });
             } else {
                 unknown.push((*name, device, seq, hash, *size));
             }
@@ -234,7 +240,10 @@ impl Log {
                     fresh.push(entry.identity);
                     log.insert(entry);
                 }
-                Err(Refusal { reason, is_final }) => log.junk.push(Junk { path: name.to_path(), reason, is_final }),
+                Err(Refusal { reason, is_final, identity }) => {
+                    log.unfounded.extend(identity);
+                    log.junk.push(Junk { path: name.to_path(), reason, is_final });
+                }
             }
         }
         // A known entry may be stored twice with different signatures: it is gone only if its identity is.
@@ -298,6 +307,7 @@ impl Log {
         for (name, identity) in unfounded {
             self.remove(&identity);
             self.unfounded.insert(identity);
+            self.lacks_unfounded = true;
             let reason = "its device may not write to its domain".to_owned();
             self.junk.push(Junk { path: name.to_path(), reason, is_final: false });
         }

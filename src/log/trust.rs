@@ -115,6 +115,11 @@ impl Log {
         &self.hearsay
     }
 
+    /// Whether entries were taken out that counted by an earlier roster.
+    pub(crate) fn lacks_unfounded(&self) -> bool {
+        self.lacks_unfounded
+    }
+
     /// What the store should show and does not, of a log that was read to go on without it.
     pub(crate) fn lost(&self) -> &[Missing] {
         &self.lost
@@ -283,7 +288,7 @@ impl Log {
                     name: reader.name_of(device),
                     seq: entry.seq.saturating_sub(1),
                     identity: *prev,
-                    known: "named by the entry after it",
+                    known: GAP,
                     since: None,
                 });
             }
@@ -408,6 +413,9 @@ impl Log {
         let mut is_open = false;
         for (collector, heads) in collectors {
             let now = entry.body.seen.get(collector).map_or(&[][..], Vec::as_slice);
+            // Heads of anybody else's log say nothing of this one, and could be made hard to look through.
+            let of_it = |head: &&Identity| self.get(head).is_none_or(|entry| entry.device == *collector);
+            let now = &now.iter().filter(of_it).copied().collect::<Vec<_>>()[..];
             for head in heads.iter().filter(|head| self.get(head).is_some() && !now.contains(head)) {
                 if now.iter().any(|new| self.is_ancestor(head, new)) || rebased(*collector) {
                     continue;
@@ -443,5 +451,7 @@ enum Verdict {
     Open,
 }
 
+/// How an entry is known that another one follows.
+pub(super) const GAP: &str = "named by the entry after it";
 /// How an entry is known that a revocation names.
 pub(super) const ADOPTED: &str = "adopted when its device was revoked";

@@ -74,8 +74,6 @@ pub(crate) enum Root {
 #[derive(Debug)]
 pub(crate) struct Verdict {
     pub(crate) standing: Vec<Standing>,
-    /// Records that count for what their signer says of itself, and for nothing else.
-    pub(crate) own_word: Vec<bool>,
     /// Target and record of each effective revocation.
     pub(crate) revocations: Vec<(DeviceId, usize)>,
     /// Everybody added by an effective record, with the union of what it was given; also those that were revoked since.
@@ -129,12 +127,12 @@ pub(crate) fn evaluate(ground: &Ground, nodes: &[Node], pasts: &Pasts) -> Verdic
     let mut revocations = judge.revocations(&by_admin);
     let departures = judge.departures(&by_admin, &revocations);
     revocations.extend(departures);
-    let (standing, own_word) = judge.last_pass(&by_root, &by_admin, &revocations);
+    let standing = judge.last_pass(&by_root, &by_admin, &revocations);
 
     let effective: Vec<bool> = standing.iter().map(|s| *s == Standing::Effective).collect();
     let devices =
         judge.gifts.keys().filter_map(|id| Some((*id, judge.capabilities(*id, &|i| effective[i])?))).collect();
-    Verdict { standing, own_word, revocations, devices, root, roots: judge.roots }
+    Verdict { standing, revocations, devices, root, roots: judge.roots }
 }
 
 /// What a device with `pair` and these capabilities may hand on: never admin or prune.
@@ -279,21 +277,13 @@ impl<'a> Judge<'a> {
             .collect()
     }
 
-    fn last_pass(
-        &self,
-        by_root: &[bool],
-        by_admin: &[bool],
-        revocations: &[(DeviceId, usize)],
-    ) -> (Vec<Standing>, Vec<bool>) {
+    fn last_pass(&self, by_root: &[bool], by_admin: &[bool], revocations: &[(DeviceId, usize)]) -> Vec<Standing> {
         let mut effective = vec![false; self.nodes.len()];
         let mut standing = Vec::with_capacity(self.nodes.len());
         let (revokes, cuts) = (self.at(revocations), self.cuts(revocations));
-        let mut own_word = Vec::with_capacity(self.nodes.len());
         for (i, node) in self.nodes.iter().enumerate() {
             let as_admin = by_admin[i] && self.is_admin(node.signer, i, &effective);
-            let own = node.acts.is_empty() && !as_admin && !by_root[i];
-            let of_itself = own && self.is_reader(node.signer, i, &effective);
-            let allowed = as_admin || of_itself || self.is_departure(i) || self.within_pairing(i, &effective);
+            let allowed = as_admin || self.is_departure(i) || self.within_pairing(i, &effective);
             let verdict = match (by_root[i], self.cut(i, &cuts)) {
                 (true, _) => Standing::Effective,
                 (false, false) if allowed => Standing::Effective,
@@ -303,16 +293,8 @@ impl<'a> Judge<'a> {
             };
             effective[i] = verdict == Standing::Effective;
             standing.push(verdict);
-            own_word.push(own);
         }
-        (standing, own_word)
-    }
-
-    /// Whether a device had been given `read` by what record `i` has seen. Of the sealed names in a record that does nothing
-    /// else, a reader's own is its business: a push-only device could not seal one, and is to write nothing that counts.
-    fn is_reader(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
-        let own = self.capabilities(device, &|j| ok[j] && self.pasts.sees(i, j));
-        own.is_some_and(|own| own.contains(Capabilities::READ))
+        standing
     }
 
     /// Whether record `i` only adds devices that its signer, a device with `pair`, may add.

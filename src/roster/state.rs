@@ -3,7 +3,6 @@
 use super::{
     graph::{self, Checked, Graph, Ignored, IgnoredWhy},
     rank::{self, Ground, Root, Standing},
-    write::may_be_called,
 };
 use crate::keys::{DeviceKeys, DomainKeys, EpochKeys, PusherKeys, boxes};
 use crypto_backends::{Key, Provider, SecretBytes};
@@ -49,8 +48,6 @@ pub struct Roster {
     pub ignored: Vec<Ignored>,
     pub(super) graph: Graph,
     pub(super) standing: Vec<Standing>,
-    /// Records of which only the name counts that their signer gives itself.
-    own_word: Vec<bool>,
     /// The devices that are root: one, but where the founder made two.
     roots: BTreeSet<DeviceId>,
     /// The record whose word on a device counts: the first by an admin that adds it, or the first of all.
@@ -441,7 +438,6 @@ impl Roster {
             ignored,
             graph,
             standing: verdict.standing,
-            own_word: verdict.own_word,
             roots: match verdict.root {
                 Root::Key(key) => {
                     verdict.roots.iter().copied().filter(|id| ground.keys.get(id) == Some(&key)).collect()
@@ -653,10 +649,9 @@ impl Roster {
         true
     }
 
-    /// A device's `W` comes from an admin, or else from the record that added it; so does its name, or from itself.
+    /// A device's name and `W` come from an admin, or else from the record that added it.
     fn read_private_parts(&self, provider: &'static Provider, keys: &mut ReaderKeys) {
         let mut by_admins = BTreeSet::new();
-        let mut renamed = BTreeSet::new();
         for (i, record) in self.graph.records.iter().enumerate() {
             if self.standing[i] != Standing::Effective {
                 continue;
@@ -664,24 +659,12 @@ impl Roster {
             let Some((epoch, field)) = &record.record.private else { continue };
             let Some(epoch) = keys.epochs.get(epoch) else { continue };
             let Ok(part) = boxes::open_private(provider, self.vault, epoch, field) else { continue };
-            if self.own_word[i] {
-                let said = part.0.devices.iter().find(|(id, ..)| *id == record.signer);
-                if let Some((id, _, name)) = said
-                    && may_be_called(*id, name, &keys.device_names)
-                {
-                    keys.device_names.insert(*id, name.clone());
-                    renamed.insert(*id);
-                }
-                continue;
-            }
             let by_admin = self.is_by_admin(record);
             for (id, w, name) in &part.0.devices {
                 let is_adding = self.adding.get(id) == Some(&i);
                 if by_admin || is_adding && !by_admins.contains(id) {
                     keys.secrets.insert(*id, Key::new(*w));
-                    if by_admin || !renamed.contains(id) {
-                        keys.device_names.insert(*id, name.clone());
-                    }
+                    keys.device_names.insert(*id, name.clone());
                 }
                 if by_admin {
                     by_admins.insert(*id);

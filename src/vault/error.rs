@@ -353,7 +353,6 @@ impl VaultError {
                 WriteError::NotAMember { .. }
                 | WriteError::WrongSort { .. }
                 | WriteError::NothingNew { .. }
-                | WriteError::NameTaken { .. }
                 | WriteError::Name,
             ) => Trouble::Usage,
             Self::UnknownStore { .. } | Self::RemovesPrimary { .. } => Trouble::Usage,

@@ -485,7 +485,9 @@ pub(crate) fn open_entry(
     let member = roster.devices.get(&device).ok_or_else(|| not_now("its device is not in the roster"))?;
     let domain = object.header.domain;
     if !access::may_write(roster, device, domain) {
-        return Err(not_now("its device may not write to its domain"));
+        // Whoever names it is told that it is there: its hash says so, whoever wrote it.
+        let identity = Some(Identity(provider.hash.hash(&[&stored[..object.signed_len]])));
+        return Err(Refusal { identity, ..not_now("its device may not write to its domain") });
     }
     let expected = Expected {
         suite: provider.suite,

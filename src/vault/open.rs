@@ -549,6 +549,7 @@ impl Vault {
         };
         let behind = behind.or(rolled_back.filter(|_| !accept).map(|_| 0));
         let adopted = !log.adopted().is_empty();
+        let lacks_unfounded = log.lacks_unfounded();
         let own_adopted = !follows && log.adopted().iter().any(|(_, loss)| loss.device == own);
         let mut put_back = 0;
         if own_adopted {
@@ -605,7 +606,13 @@ impl Vault {
         // What another store than the primary has does not count as the primary's.
         vault.is_borrowed = AtomicBool::new(follows);
         vault.tell_trust(&pins);
-        if adopted {
+        if lacks_unfounded {
+            vault.warnings.push(
+                "entries count no longer that were added with rights which the roster does not give any more; what may rely on them is stored again by the next push"
+                    .into(),
+            );
+        }
+        if adopted || lacks_unfounded {
             // A store that has lost entries may have lost packs as well.
             vault.drop_claims()?;
         }

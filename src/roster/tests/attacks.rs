@@ -37,11 +37,6 @@ impl Scene {
         boxes::seal_reader_box(provider(), self.vault.id, &to.recipient(), epoch, &Key::new([9; 32])).expect("sealed")
     }
 
-    /// Whether the founder knows the `W` of both as it is.
-    fn secrets_are_true(&self, keys: &crate::roster::ReaderKeys) -> bool {
-        [&self.p, &self.victim].iter().all(|device| keys.secrets[&device.id].ct_eq(&device.w))
-    }
-
     fn standing(&self, record: Identity) -> Option<Standing> {
         self.vault.roster().void.iter().find(|void| void.identity == record).map(|void| void.standing)
     }
@@ -281,61 +276,4 @@ fn planted_slots_lock_out_neither_words_nor_passphrase() {
     assert!(scene.vault.roster().slots().len() > 2 + 10);
     assert_eq!(scene.vault.unlock_by_passphrase().id, passphrase);
     scene.vault.unlock_by_words();
-}
-
-/// In a record that does nothing but say what somebody is called, a device that is no admin says it of itself alone.
-#[test]
-fn a_device_speaks_for_nobody_else() {
-    let mut scene = Scene::new();
-    let epoch = scene.garbage(scene.p.id).0;
-    let said = |scene: &Scene, names: &[(DeviceId, &str)]| {
-        let keys = scene.vault.roster().open_as(provider(), &scene.p).map_err(|e| e.to_string()).expect("opens");
-        let mut devices: Vec<_> = names.iter().map(|(id, name)| (*id, [7; 32], (*name).to_owned())).collect();
-        devices.sort();
-        let part = PrivatePart { devices, stores: vec![([1; 16], "file:///elsewhere".into())] };
-        boxes::seal_private(provider(), scene.vault.id, &keys.epochs[&epoch], &part).expect("sealed")
-    };
-    let urls = |scene: &Scene| {
-        let keys = scene.vault.roster().open_as(provider(), &scene.founder).map_err(|e| e.to_string()).expect("opens");
-        (keys.store_urls.clone(), keys.device_names.clone(), scene.secrets_are_true(&keys))
-    };
-    let before = urls(&scene);
-    // What others are called, an id, nothing to look at, and names of other devices with it.
-    let (p, victim) = (scene.p.id, scene.victim.id);
-    for names in [
-        &[(victim, "fool")][..],
-        &[(p, "victim")],
-        &[(p, " VICTIM\u{a0}")],
-        &[(p, "cafe")],
-        &[(p, "\u{1b}[2Jp")],
-        &[(victim, "fool"), (p, NAME)],
-    ] {
-        let private = said(&scene, names);
-        scene.vault.write(&scene.p.duplicate(), |record| record.private = Some(private));
-        assert_eq!(urls(&scene), before, "{names:?}");
-    }
-    // Its own name counts, and nothing else beside it: neither W nor URL, also when it is an admin later.
-    let private = said(&scene, &[(victim, "fool"), (p, "desk")]);
-    scene.vault.write(&scene.p.duplicate(), |record| record.private = Some(private));
-    let grant = with_author(&scene.vault, &scene.founder, |author| author.grant(p, Capabilities::ALL));
-    scene.vault.store(grant.expect("granted"));
-    let (store_urls, names, true_secrets) = urls(&scene);
-    assert_eq!((&*names[&p], &*names[&victim], &store_urls, true_secrets), ("desk", "victim", &before.0, true));
-}
-
-#[test]
-fn a_push_only_device_says_nothing_and_a_revoked_one_no_more() {
-    let mut scene = Scene::new();
-    let server = scene.vault.enroll(&scene.founder, "server", Capabilities::PUSH);
-    let base = scene.vault.roster().heads;
-    let (of_server, of_victim) = (scene.garbage(server.id), scene.garbage(scene.victim.id));
-    let record = scene.vault.write(&server, |record| record.private = Some(of_server));
-    assert_eq!(scene.standing(record), Some(Standing::NoRight));
-    let empty = scene.vault.write(&server, |_| {});
-    assert_eq!(scene.standing(empty), Some(Standing::NoRight));
-    scene.vault.revoke_well(&scene.founder, scene.victim.id).expect("an epoch");
-    let record = scene.vault.write_after(&scene.victim, base, |record| record.private = Some(of_victim));
-    assert_eq!(scene.standing(record), Some(Standing::Revoked));
-    let keys = scene.vault.roster().open_as(provider(), &scene.founder).map_err(|e| e.to_string()).expect("opens");
-    assert_eq!((&*keys.device_names[&server.id], &*keys.device_names[&scene.victim.id]), ("server", "victim"));
 }

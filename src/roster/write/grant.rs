@@ -1,7 +1,6 @@
 //! More capabilities for a device, and other names.
 
 use super::{Author, NAME, NewRecord, WriteError};
-use std::collections::BTreeMap;
 use vault_format::{
     ids::DeviceId,
     roster::{Capabilities, Op},
@@ -36,19 +35,13 @@ impl Author<'_> {
         Ok(record)
     }
 
-    /// Calls a device something else: itself, or any other if an admin does. Names are for readers: the greatest
-    /// (n, identity) of those that an admin or the device itself gave counts.
+    /// Calls a device something else. Names are for readers: the greatest (n, identity) of those that an admin gave counts.
     pub fn rename(&self, device: DeviceId, name: &str) -> Result<NewRecord, WriteError> {
         self.member(device)?;
-        if device != self.signer.id {
-            self.admin_rank()?;
-        }
+        self.admin_rank()?;
         check_name(name)?;
         if self.names().get(&device).is_some_and(|known| known == name) {
             return Err(WriteError::NothingNew { device });
-        }
-        if let Some(other) = called_so(device, name, self.names()) {
-            return Err(WriteError::NameTaken { device: other });
         }
         let mut record = self.draft()?;
         let secret = *self.secret_of(device)?.expose();
@@ -64,18 +57,6 @@ impl Author<'_> {
 pub(super) fn check_name(name: &str) -> Result<(), WriteError> {
     let fits = (1..=NAME).contains(&name.len()) && !name.chars().any(char::is_control);
     if fits && !looks_like_id(name) { Ok(()) } else { Err(WriteError::Name) }
-}
-
-/// Whether a device's own word on what it is called is believed: nobody takes the name for an id, or that device for another.
-pub(in super::super) fn may_be_called(device: DeviceId, name: &str, names: &BTreeMap<DeviceId, String>) -> bool {
-    check_name(name).is_ok() && called_so(device, name, names).is_none()
-}
-
-/// Another device, of now or of before, that has this name; letters may be small or capital.
-fn called_so(device: DeviceId, name: &str, names: &BTreeMap<DeviceId, String>) -> Option<DeviceId> {
-    let plain = |name: &str| name.trim().to_lowercase();
-    let name = plain(name);
-    names.iter().find(|(other, known)| **other != device && plain(known) == name).map(|(other, _)| *other)
 }
 
 /// A name that nobody takes for an id: a machine that is called `cafe` keeps that in its name.

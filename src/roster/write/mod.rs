@@ -9,7 +9,7 @@ mod slots;
 
 pub use author::Author;
 pub use epoch::Merged;
-pub(super) use grant::{as_name, may_be_called};
+pub(super) use grant::as_name;
 pub use revoke::Revoked;
 pub use slots::{SlotOptions, Slotted};
 
@@ -293,12 +293,6 @@ pub enum WriteError {
     NotAdmin {
         /// Who was to sign.
         signer: DeviceId,
-    },
-    /// Two devices of one name cannot be told apart.
-    #[error("device {device:.8} is called so, or was")]
-    NameTaken {
-        /// The other device.
-        device: DeviceId,
     },
     /// Only root, the holder of the 24 words, may do this.
     #[error("device {device:.8} is an admin, and only the recovery key reaches admins")]

@@ -189,7 +189,13 @@ fn a_voided_grant_takes_its_entries_out_of_every_cache() {
     let (report, _) = push_source(&mut granted, &world.source(PUSHER)).expect("pushes");
     let snapshot = report.snapshot.expect("a snapshot");
     // Read, and kept, by whoever was there: the honest reader's pushes rely on it.
-    assert!(world.open("another reader").log.get(&snapshot).is_some());
+    let other = world.open("another reader");
+    assert!(other.log.get(&snapshot).is_some());
+    drop(other);
+    // It relies on what the device has stored: the same files.
+    let push_same =
+        |world: &World| push_source(&mut world.open("another reader"), &world.source(PUSHER)).expect("pushes").0;
+    assert_eq!(push_same(&world).data_chunks, 0);
     // Whoever ends the bad admin has not seen what it did.
     let records = world.store().list("zv1/r").expect("listed").objects;
     let grant = records.iter().find(|object| {
@@ -207,6 +213,20 @@ fn a_voided_grant_takes_its_entries_out_of_every_cache() {
         assert!(vault.snapshots().iter().all(|info| info.device != device), "{name}");
         assert!(vault.tables(Domain::SHARED).deltas.iter().all(|table| table.device != device), "{name}");
     }
+    // An admin's next run begins a clean epoch. What relied on them is stored again, and whoever comes later can restore it.
+    drop((vault, bad, granted));
+    // Nobody withholds what is shown and does not count.
+    let admin = world.open(READER);
+    assert!(admin.log.hearsay().is_empty(), "{:?}", admin.log.hearsay());
+    drop(admin);
+    let again = push_same(&world);
+    assert!(again.data_chunks > 0);
+    let found =
+        world.open("who comes later").resolve(&info_of(&world.open(READER), again.snapshot.expect("one")).short());
+    let out = world.folder.path().join("out again");
+    let later = world.open("who comes later");
+    let report = restore(&later, &RestoreOptions::new(found.expect("found"), out), &Watch::new()).expect("restores");
+    assert_eq!((report.problems, report.damaged), (0, 0));
 }
 
 /// One device's word from when it could harm itself alone stays that.
