@@ -33,14 +33,18 @@ fn in_a_bucket(kind: Kind) {
     let url = others[0]["repository"].as_str().expect("a URL");
     go(&World::new(), &["snapshots", "--url", url], "of the first").expect_code(0);
 
-    // Somebody's beginning in another place, before nothing else, and a place that is no vault's.
-    let record = place.names().into_iter().find(|name| name.contains("/zv1/r/00000000-")).expect("a record");
-    let (_, name) = record.split_once("/zv1/").expect("in a vault");
-    place.put(&format!("many/planted/zv1/{name}"), &place.get(&record)[..100]);
+    // Beginnings in other places, ours too, of which no more than the names are whole, and a place that is no vault's.
+    for (number, vault) in [&own, &others[1]].into_iter().enumerate() {
+        let (_, below) = vault["repository"].as_str().expect("a URL").rsplit_once('/').expect("a name");
+        let is_record = |name: &String| name.contains(below) && name.contains("/zv1/r/00000000-");
+        let record = place.names().into_iter().find(is_record).expect("a record");
+        let (_, name) = record.split_once("/zv1/").expect("in a vault");
+        place.put(&format!("many/planted-{number}/zv1/{name}"), &place.get(&record)[..100]);
+    }
     place.put("many/photos/cat.jpg", b"a cat");
     let found = vaults(&first, &[], "of the first");
     assert_eq!((found["vaults"].as_array().expect("vaults").len(), &found["others"]), (1, &2.into()), "{found}");
-    assert_eq!((found["problems"].as_array().expect("problems").len(), &found["places_looked_at"]), (1, &5.into()));
+    assert_eq!((found["problems"].as_array().expect("problems").len(), &found["places_looked_at"]), (2, &6.into()));
     go(&World::new(), &["vaults", &format!("{}/photos", place.url)], "x").expect_code(10);
     let missing = place.url.replace(&place.bucket, &format!("{}-not-there", place.bucket));
     go(&first, &["vaults", &missing], "x").expect_code(15);

@@ -133,6 +133,10 @@ impl Search<'_> {
         if !shows_end && !may_lag {
             return Err(VaultError::PartialCopy { url, vault: id });
         }
+        // With no end of a log to be shown, a record says more than its name.
+        if !is_known && known.end.is_none() && !self.shows_newest(place, known)? {
+            return Err(VaultError::PartialCopy { url, vault: id });
+        }
         let new: Vec<&Listed> =
             shown.iter().filter(|object| known.records.find(self.provider, &object.name).is_none()).copied().collect();
         let pot = is_known.then(|| Pot::new(&self.limits));
@@ -170,6 +174,16 @@ impl Search<'_> {
         let device = FoundDevice { id: own, name: known.state.name.clone(), capabilities };
         let behind = withholds || !shows_end;
         Ok(Looked::Ours(FoundVault { url, id, by: OpenedBy::Device, device: Some(device), behind }))
+    }
+
+    /// Whether the newest record that this machine has kept is there, bytes and all.
+    fn shows_newest(&self, place: &str, known: &Known) -> Result<bool, StoreError> {
+        let Some((name, _)) = known.records.all().iter().max_by_key(|(name, _)| *name) else { return Ok(false) };
+        match self.store.get_in(place, name) {
+            Ok(bytes) => Ok(self.provider.hash.hash(&[&bytes]) == name.hash().0),
+            Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the log of this device goes as far as it was seen. A number is anybody's: what counts is the object.
