@@ -293,7 +293,10 @@ impl Findings {
         match object.name {
             ObjectName::Pack(PackName { .. }) => self.packs += 1,
             ObjectName::Delta { .. } | ObjectName::Shard { .. } => self.index_objects += 1,
-            ObjectName::Log { .. } | ObjectName::Roster { .. } | ObjectName::Mail { .. } => {}
+            ObjectName::Log { .. }
+            | ObjectName::Roster { .. }
+            | ObjectName::Mail { .. }
+            | ObjectName::Checkpoint { .. } => {}
         }
         match verdict {
             Verdict::Good => {}

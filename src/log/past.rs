@@ -283,6 +283,7 @@ mod tests {
                     packs: Vec::new(),
                     index: Vec::new(),
                     entries: Vec::new(),
+                    parts: Vec::new(),
                 }),
                 _ => Payload::Progress,
             };

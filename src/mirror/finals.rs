@@ -71,7 +71,9 @@ impl Finals {
         }
         let mut finals = Self::default();
         for (name, entry) in &clear {
-            let Some(Payload::Final(Final { condemn, packs, index, entries, .. })) = &entry.clear else { continue };
+            let Some(Payload::Final(Final { condemn, packs, index, entries, parts, .. })) = &entry.clear else {
+                continue;
+            };
             let Some((_, may)) = condemned.get(condemn).filter(|(device, _)| *device == entry.device) else { continue };
             if !packs.iter().all(|pack| may.contains(pack)) {
                 continue;
@@ -89,6 +91,7 @@ impl Finals {
                     .iter()
                     .map(|gone| (ObjectName::Log { device: gone.device, seq: gone.seq, hash: gone.hash }, *name)),
             );
+            finals.named.extend(parts.iter().map(|part| (ObjectName::from(*part), *name)));
             finals.shortened.extend(entries.iter().map(|gone| gone.device));
         }
         finals

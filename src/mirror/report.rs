@@ -85,7 +85,7 @@ impl MirrorReport {
         let kind = match name {
             ObjectName::Roster { .. } | ObjectName::Mail { .. } => &mut self.records,
             ObjectName::Log { .. } => &mut self.entries,
-            ObjectName::Delta { .. } | ObjectName::Shard { .. } => &mut self.index,
+            ObjectName::Delta { .. } | ObjectName::Shard { .. } | ObjectName::Checkpoint { .. } => &mut self.index,
             ObjectName::Pack(PackName { tree: true, .. }) => &mut self.tree_packs,
             ObjectName::Pack(PackName { tree: false, .. }) => &mut self.data_packs,
         };

@@ -23,6 +23,7 @@ impl Shown {
             name::roster_prefix(),
             name::deltas_prefix(),
             name::shards_prefix(),
+            name::checkpoints_prefix(),
             name::packs_prefix(false),
             name::packs_prefix(true),
         ];

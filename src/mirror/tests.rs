@@ -319,7 +319,8 @@ fn mirror_does_not_resurrect() {
         let frontier = [(own, head.clone())].into();
         let mut packs = packs.to_vec();
         packs.sort_unstable();
-        Payload::Final(Final { condemn, frontier, packs, index: Vec::new(), entries: Vec::new() })
+        let (index, entries, parts) = Default::default();
+        Payload::Final(Final { condemn, frontier, packs, index, entries, parts })
     };
 
     // A final that names more than its condemn counts for nothing.

@@ -2,7 +2,6 @@
 //! what there is: everything here is bounded in requests and in memory.
 
 use super::folder::{Folder, entries};
-use super::request::limit;
 use super::transport::traffic::Kind;
 use super::{Inner, Listed, Store, StoreError};
 use bytes::Bytes;
@@ -57,7 +56,7 @@ impl Store {
             None => self.run(self.0.get_in(place, name))?,
         };
         let at = || format!("{}/{}", self.label(), join(place, &name.to_path()));
-        got.map_err(|size| StoreError::TooLarge { at: at(), size, limit: limit(name) })
+        got.map_err(|size| StoreError::TooLarge { at: at(), size, limit: name.limit() })
     }
 }
 
@@ -127,7 +126,7 @@ impl Inner {
             let read = async {
                 let result = self.objects.get_opts(&path, GetOptions::default()).await?;
                 match result.meta.size {
-                    size if size > limit(name) => Ok(Err(size)),
+                    size if size > name.limit() => Ok(Err(size)),
                     _ => result.bytes().await.map(Ok),
                 }
             };
@@ -192,11 +191,11 @@ fn file(folder: &Folder, place: &str, name: &ObjectName) -> io::Result<Result<By
     }
     let file = fs::File::open(&path)?;
     let size = file.metadata()?.len();
-    if size > limit(name) {
+    if size > name.limit() {
         return Ok(Err(size));
     }
     let mut bytes = Vec::new();
-    file.take(limit(name)).read_to_end(&mut bytes)?;
+    file.take(name.limit()).read_to_end(&mut bytes)?;
     Ok(Ok(bytes.into()))
 }
 

@@ -14,7 +14,6 @@ use object_store::{
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
-use vault_format::limits;
 use vault_format::name::{self, ObjectName, PackName};
 
 /// A request that failed, and what the transport saw of it.
@@ -46,8 +45,8 @@ impl Inner {
 
     async fn put_until_stored(&self, name: &ObjectName, bytes: Bytes, spoilt: &mut bool) -> Result<(), StoreError> {
         let size = bytes.len() as u64;
-        if size > limit(name) {
-            return Err(StoreError::TooLarge { at: self.at(name), size, limit: limit(name) });
+        if size > name.limit() {
+            return Err(StoreError::TooLarge { at: self.at(name), size, limit: name.limit() });
         }
         let mut retry = self.health.retry();
         // Whether an attempt of ours may have been applied.
@@ -119,8 +118,8 @@ impl Inner {
 
     pub(super) async fn get_range(&self, name: &ObjectName, range: Range<u64>) -> Result<Bytes, StoreError> {
         let len = range.end - range.start;
-        if len > limit(name) {
-            return Err(StoreError::TooLarge { at: self.at(name), size: len, limit: limit(name) });
+        if len > name.limit() {
+            return Err(StoreError::TooLarge { at: self.at(name), size: len, limit: name.limit() });
         }
         let short = || self.damaged(name, "it is shorter than what is said to be in it");
         let mut retry = self.health.retry();
@@ -307,7 +306,7 @@ impl Inner {
         let read = async {
             let result = self.objects.get_opts(&path, GetOptions::default()).await?;
             match result.meta.size {
-                size if size > limit(name) => Ok(Err(size)),
+                size if size > name.limit() => Ok(Err(size)),
                 _ => result.bytes().await.map(Ok),
             }
         };
@@ -319,7 +318,7 @@ impl Inner {
     }
 
     fn within_limit(&self, name: &ObjectName, got: Result<Bytes, u64>) -> Result<Bytes, StoreError> {
-        got.map_err(|size| StoreError::TooLarge { at: self.at(name), size, limit: limit(name) })
+        got.map_err(|size| StoreError::TooLarge { at: self.at(name), size, limit: name.limit() })
     }
 
     async fn read_range(&self, name: &ObjectName, range: Range<u64>) -> Result<Bytes, Failed> {
@@ -444,18 +443,6 @@ impl Pages {
         }
         self.last = Some(meta.location);
     }
-}
-
-/// The most bytes of an object of this kind (SPEC section 12).
-pub(super) fn limit(name: &ObjectName) -> u64 {
-    let limit = match name {
-        ObjectName::Pack(_) => limits::PACK,
-        ObjectName::Delta { .. } | ObjectName::Shard { .. } => limits::INDEX_STORED,
-        ObjectName::Log { .. } => limits::ENTRY_STORED,
-        ObjectName::Roster { .. } => limits::RECORD_STORED,
-        ObjectName::Mail { .. } => limits::MAIL_STORED,
-    };
-    limit as u64
 }
 
 /// File systems without hard links say "not permitted" (FAT, exFAT) or "not supported"; stores without conditions

@@ -94,8 +94,8 @@ impl LongLogs {
         let frontier = self.frontier();
         self.append_clear(hour, Payload::Fence { condemn, frontier });
         let frontier = self.frontier();
-        let (index, entries) = Default::default();
-        self.append_clear(hour, Payload::Final(Final { condemn, frontier, packs, index, entries }));
+        let (index, entries, parts) = Default::default();
+        self.append_clear(hour, Payload::Final(Final { condemn, frontier, packs, index, entries, parts }));
     }
 
     fn frontier(&self) -> Heads {

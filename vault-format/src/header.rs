@@ -23,6 +23,8 @@ pub enum ObjectType {
     Roster = 6,
     /// A message of a pairing.
     Mail = 7,
+    /// A part of a checkpoint.
+    Checkpoint = 8,
 }
 
 /// How an object is sealed.
@@ -147,6 +149,8 @@ impl Header {
                 self.mode == if self.domain.is_shared() { Mode::Symmetric } else { Mode::Sealed }
             }
             ObjectType::Delta | ObjectType::Shard => self.mode == Mode::Symmetric,
+            // For readers alone, and those write it.
+            ObjectType::Checkpoint => self.mode == Mode::Symmetric && self.domain.is_shared(),
             ObjectType::Entry => self.mode != Mode::Sealed,
             ObjectType::Roster | ObjectType::Mail => self.mode == Mode::Clear,
         };
@@ -171,6 +175,7 @@ impl ObjectType {
             5 => Self::Entry,
             6 => Self::Roster,
             7 => Self::Mail,
+            8 => Self::Checkpoint,
             _ => return None,
         })
     }

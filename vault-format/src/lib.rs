@@ -3,6 +3,7 @@
 //! No I/O, no async, no cryptography, no clock and no randomness.
 pub mod blob;
 pub mod cbor;
+pub mod checkpoint;
 pub mod entry;
 pub mod error;
 pub mod frame;

@@ -2,10 +2,12 @@
 
 /// Bytes of a full pack: the most there may be.
 pub const PACK: usize = 16 << 20;
-/// Plain bytes of an index delta or shard.
+/// Plain bytes of an index delta, a shard or a part of a checkpoint.
 pub const INDEX_PLAIN: usize = 4 << 20;
-/// Stored bytes of an index delta or shard: the class of the largest plain table in one stored frame.
+/// Stored bytes of an index delta, a shard or a part of a checkpoint: the class of the largest plain table in one stored frame.
 pub const INDEX_STORED: usize = (4 << 20) + (128 << 10);
+/// Parts of a checkpoint, each of the size of an index shard at most.
+pub const CHECKPOINT_PARTS: usize = 256;
 /// Stored bytes of a log entry.
 pub const ENTRY_STORED: usize = 256 << 10;
 /// Bytes of a log entry's body.

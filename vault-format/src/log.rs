@@ -109,8 +109,8 @@ pub enum Payload {
     Snapshot(Snapshot),
     /// Snapshots that no longer count: a set.
     Forget(Vec<EntryRef>),
-    /// The root of a sealed tree that sums up the vault.
-    Checkpoint(ChunkId),
+    /// Where older entries can be read many at a time.
+    Checkpoint(Checkpoint),
     /// Packs that nobody may claim again: a set. Opens a round of collection.
     Condemn(Vec<PackName>),
     /// What the collector had read after it condemned.
@@ -264,8 +264,41 @@ pub struct Final {
     pub packs: Vec<PackName>,
     /// Index deltas and shards that newer shards replace: a set.
     pub index: Vec<IndexName>,
-    /// Log entries that a checkpoint covers: a set.
+    /// Log entries: a set.
     pub entries: Vec<EntryName>,
+    /// Parts of checkpoints that newer ones replace: a set.
+    pub parts: Vec<PartName>,
+}
+
+/// The name of a stored part of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartName {
+    /// The writer.
+    pub device: DeviceId,
+    /// The hash of the stored bytes.
+    pub hash: ObjectHash,
+}
+
+/// Where older entries can be read many at a time (SPEC section 10.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The objects that hold them: a set.
+    pub parts: Vec<CheckpointPart>,
+    /// Entries that these lead to are in the parts; these themselves are not.
+    pub frontier: Heads,
+}
+
+/// A part of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckpointPart {
+    /// The writer.
+    pub device: DeviceId,
+    /// The hash of the stored bytes.
+    pub hash: ObjectHash,
+    /// Its size.
+    pub kib: u32,
+    /// Number of entries in it.
+    pub entries: u32,
 }
 
 /// The name of a stored index object.
@@ -377,6 +410,12 @@ fn parse_chain(signed: &[u8]) -> Result<(u64, Vec<Identity>), FormatError> {
     }
     read::at_most(usize::from(count), limits::ENTRY_PREV, "predecessors")?;
     let prev = (0..count).map(|_| reader.array(WHAT).map(Identity)).collect::<Result<Vec<_>, _>>()?;
+    check_chain(seq, &prev)?;
+    Ok((seq, prev))
+}
+
+/// Refuses a number and predecessors that no entry has.
+pub(crate) fn check_chain(seq: u64, prev: &[Identity]) -> Result<(), FormatError> {
     if !prev.is_sorted_by(|a, b| a < b) {
         return Err(FormatError::Order { what: "predecessors" });
     }
@@ -384,7 +423,7 @@ fn parse_chain(signed: &[u8]) -> Result<(u64, Vec<Identity>), FormatError> {
     if seq == 0 || (!prev.is_empty() && seq < 2) {
         return Err(FormatError::Invalid { what: "seq" });
     }
-    Ok((seq, prev))
+    Ok(())
 }
 
 impl Body {
@@ -501,7 +540,7 @@ impl Payload {
                 w.uint(entry.seq);
                 w.bytes(&entry.identity.0);
             }),
-            Self::Checkpoint(root) => w.map(|map| map.field(0, |w| w.bytes(&root.0))),
+            Self::Checkpoint(checkpoint) => checkpoint.write(w),
             Self::Condemn(packs) => write_packs(w, packs),
             Self::Fence { condemn, frontier } => w.map(|map| {
                 map.field(0, |w| w.bytes(&condemn.0));
@@ -537,17 +576,7 @@ impl Payload {
                     })
                 })
             })?),
-            EntryKind::Checkpoint => {
-                let mut root = None;
-                r.map("checkpoint", |r, key| {
-                    match key {
-                        0 => root = Some(ChunkId(r.array_of("root of a checkpoint")?)),
-                        _ => r.unknown("checkpoint", key)?,
-                    }
-                    Ok(())
-                })?;
-                Self::Checkpoint(required(root, "root of a checkpoint")?)
-            }
+            EntryKind::Checkpoint => Self::Checkpoint(Checkpoint::read(r)?),
             EntryKind::Condemn => Self::Condemn(read_packs(r)?),
             EntryKind::Fence => {
                 let (mut condemn, mut frontier) = (None, None);
@@ -859,13 +888,22 @@ impl Final {
                     });
                 });
             }
+            if !self.parts.is_empty() {
+                map.field(10, |w| {
+                    w.set(&self.parts, |w, part| {
+                        w.array(2);
+                        w.bytes(&part.device.0);
+                        w.bytes(&part.hash.0);
+                    });
+                });
+            }
         });
     }
 
     fn read(r: &mut Reader) -> Result<Self, FormatError> {
         const WHAT: &str = "final";
         let (mut condemn, mut frontier, mut packs) = (None, None, None);
-        let (mut index, mut entries) = (Vec::new(), Vec::new());
+        let (mut index, mut entries, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         r.map(WHAT, |r, key| {
             match key {
                 0 => condemn = Some(identity(r, "condemn")?),
@@ -893,6 +931,12 @@ impl Final {
                         })
                     })?)?;
                 }
+                10 => {
+                    const PART: &str = "part of a checkpoint";
+                    parts = not_empty(r.ascending("parts of checkpoints", usize::MAX, |r| {
+                        r.tuple(PART, 2, |r| Ok(PartName { device: device(r)?, hash: ObjectHash(r.array_of(PART)?) }))
+                    })?)?;
+                }
                 _ => r.unknown(WHAT, key)?,
             }
             Ok(())
@@ -903,7 +947,47 @@ impl Final {
             packs: required(packs, "packs")?,
             index,
             entries,
+            parts,
         })
+    }
+}
+
+impl Checkpoint {
+    fn write(&self, w: &mut Writer) {
+        w.map(|map| {
+            map.field(0, |w| {
+                w.set(&self.parts, |w, part| {
+                    w.array(4);
+                    w.bytes(&part.device.0);
+                    w.bytes(&part.hash.0);
+                    w.uint(part.kib);
+                    w.uint(part.entries);
+                });
+            });
+            map.field(2, |w| write_heads(w, &self.frontier));
+        });
+    }
+
+    fn read(r: &mut Reader) -> Result<Self, FormatError> {
+        const WHAT: &str = "checkpoint";
+        const PART: &str = "part of a checkpoint";
+        let (mut parts, mut frontier) = (None, None);
+        let part = |r: &mut Reader| {
+            r.tuple(PART, 4, |r| {
+                let (device, hash) = (device(r)?, ObjectHash(r.array_of(PART)?));
+                let kib = r.uint(PART, limits::INDEX_STORED as u64 / 1024)? as u32;
+                Ok(CheckpointPart { device, hash, kib, entries: r.u32(PART)? })
+            })
+        };
+        r.map(WHAT, |r, key| {
+            match key {
+                0 => parts = Some(r.ascending(WHAT, limits::CHECKPOINT_PARTS, part)?),
+                2 => frontier = Some(read_heads(r, "frontier")?),
+                _ => r.unknown(WHAT, key)?,
+            }
+            Ok(())
+        })?;
+        Ok(Self { parts: required(parts, "parts of a checkpoint")?, frontier: required(frontier, "frontier")? })
     }
 }
 
@@ -934,6 +1018,12 @@ impl IndexSet {
 impl From<IndexName> for ObjectName {
     fn from(IndexName { shard, device, hash }: IndexName) -> Self {
         if shard { Self::Shard { device, hash } } else { Self::Delta { device, hash } }
+    }
+}
+
+impl From<PartName> for ObjectName {
+    fn from(PartName { device, hash }: PartName) -> Self {
+        Self::Checkpoint { device, hash }
     }
 }
 
@@ -1105,6 +1195,11 @@ mod tests {
         btree_map(ids(DeviceId), identities.prop_map(|set| set.into_iter().collect()), 0..3)
     }
 
+    fn checkpoint_parts() -> impl Strategy<Value = CheckpointPart> {
+        (ids(DeviceId), ids(ObjectHash), 0..4224u32, any::<u32>())
+            .prop_map(|(device, hash, kib, entries)| CheckpointPart { device, hash, kib, entries })
+    }
+
     fn packs() -> impl Strategy<Value = Vec<PackName>> {
         set((any::<bool>(), ids(DeviceId), ids(ObjectHash)).prop_map(|(tree, device, hash)| PackName {
             tree,
@@ -1168,6 +1263,7 @@ mod tests {
             seq,
             hash,
         }));
+        let parts = set((ids(DeviceId), ids(ObjectHash)).prop_map(|(device, hash)| PartName { device, hash }));
         let losses =
             set((ids(DeviceId), ids(Identity), any::<u64>(), option::of(ids(Identity)), any::<u64>()).prop_map(
                 |(device, pinned, pinned_seq, now, now_seq)| Accepted { device, pinned, pinned_seq, now, now_seq },
@@ -1175,12 +1271,15 @@ mod tests {
         prop_oneof![
             snapshots().prop_map(Payload::Snapshot),
             entry_refs.prop_map(Payload::Forget),
-            ids(ChunkId).prop_map(Payload::Checkpoint),
+            (set(checkpoint_parts()), heads())
+                .prop_map(|(parts, frontier)| Payload::Checkpoint(Checkpoint { parts, frontier })),
             packs().prop_map(Payload::Condemn),
             (ids(Identity), heads()).prop_map(|(condemn, frontier)| Payload::Fence { condemn, frontier }),
-            (ids(Identity), heads(), packs(), index, entries).prop_map(|(condemn, frontier, packs, index, entries)| {
-                Payload::Final(Final { condemn, frontier, packs, index, entries })
-            }),
+            (ids(Identity), heads(), packs(), index, entries, parts).prop_map(
+                |(condemn, frontier, packs, index, entries, parts)| {
+                    Payload::Final(Final { condemn, frontier, packs, index, entries, parts })
+                }
+            ),
             Just(Payload::Progress),
             losses.prop_map(Payload::Accept),
             (ids(Domain), set(ids(ObjectHash)), heads())

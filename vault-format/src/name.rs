@@ -39,6 +39,13 @@ pub enum ObjectName {
         /// Of the stored bytes.
         hash: ObjectHash,
     },
+    /// A part of a checkpoint.
+    Checkpoint {
+        /// The writer.
+        device: DeviceId,
+        /// Of the stored bytes.
+        hash: ObjectHash,
+    },
     /// A pairing message.
     Mail {
         /// Random, of the pairing.
@@ -72,6 +79,7 @@ impl ObjectName {
             }
             Self::Delta { device, hash } => format!("zv1/i/{device}/{hash}"),
             Self::Shard { device, hash } => format!("zv1/x/{device}/{hash}"),
+            Self::Checkpoint { device, hash } => format!("zv1/c/{device}/{hash}"),
             Self::Mail { session, n, hash } => {
                 format!("zv1/m/{}/{n:02x}-{hash}", hex(&session, &mut [0; 32]))
             }
@@ -96,12 +104,13 @@ impl ObjectName {
                 let ([n], hash) = numbered(rest)?;
                 Self::Mail { session, n, hash }
             }
-            b"p/" | b"t/" | b"i/" | b"x/" => {
+            b"p/" | b"t/" | b"i/" | b"x/" | b"c/" => {
                 let (device, rest) = folder(rest)?;
                 let (device, hash) = (DeviceId(device), ObjectHash(unhex(rest)?));
                 match kind[0] {
                     b'i' => Self::Delta { device, hash },
                     b'x' => Self::Shard { device, hash },
+                    b'c' => Self::Checkpoint { device, hash },
                     kind => Self::Pack(PackName { tree: kind == b't', device, hash }),
                 }
             }
@@ -116,6 +125,7 @@ impl ObjectName {
             | Self::Log { hash, .. }
             | Self::Delta { hash, .. }
             | Self::Shard { hash, .. }
+            | Self::Checkpoint { hash, .. }
             | Self::Mail { hash, .. } => hash,
             Self::Pack(pack) => pack.hash,
         }
@@ -125,7 +135,7 @@ impl ObjectName {
     pub fn limit(&self) -> u64 {
         let limit = match self {
             Self::Pack(_) => limits::PACK,
-            Self::Delta { .. } | Self::Shard { .. } => limits::INDEX_STORED,
+            Self::Delta { .. } | Self::Shard { .. } | Self::Checkpoint { .. } => limits::INDEX_STORED,
             Self::Log { .. } => limits::ENTRY_STORED,
             Self::Roster { .. } => limits::RECORD_STORED,
             Self::Mail { .. } => limits::MAIL_STORED,
@@ -136,7 +146,10 @@ impl ObjectName {
     /// The device of the path; roster records and mail have none.
     pub fn device(&self) -> Option<DeviceId> {
         match *self {
-            Self::Log { device, .. } | Self::Delta { device, .. } | Self::Shard { device, .. } => Some(device),
+            Self::Log { device, .. }
+            | Self::Delta { device, .. }
+            | Self::Shard { device, .. }
+            | Self::Checkpoint { device, .. } => Some(device),
             Self::Pack(pack) => Some(pack.device),
             Self::Roster { .. } | Self::Mail { .. } => None,
         }
@@ -151,6 +164,7 @@ impl ObjectName {
             Self::Pack(PackName { tree: true, .. }) => ObjectType::TreePack,
             Self::Delta { .. } => ObjectType::Delta,
             Self::Shard { .. } => ObjectType::Shard,
+            Self::Checkpoint { .. } => ObjectType::Checkpoint,
             Self::Mail { .. } => ObjectType::Mail,
         }
     }
@@ -212,6 +226,16 @@ pub fn shard_prefix(device: DeviceId) -> String {
     format!("zv1/x/{device}")
 }
 
+/// The folder of the parts of checkpoints of all devices.
+pub fn checkpoints_prefix() -> String {
+    "zv1/c".to_owned()
+}
+
+/// The folder of the parts of one device's checkpoints.
+pub fn checkpoint_prefix(device: DeviceId) -> String {
+    format!("zv1/c/{device}")
+}
+
 /// The folder of one pairing's messages.
 pub fn mail_prefix(session: [u8; 16]) -> String {
     format!("zv1/m/{}", hex(&session, &mut [0; 32]))
@@ -235,7 +259,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn names() -> impl Strategy<Value = ObjectName> {
-        (0..7, any::<[u8; 16]>(), any::<[u8; 32]>(), any::<u64>()).prop_map(|(kind, sixteen, hash, number)| {
+        (0..8, any::<[u8; 16]>(), any::<[u8; 32]>(), any::<u64>()).prop_map(|(kind, sixteen, hash, number)| {
             let (device, hash) = (DeviceId(sixteen), ObjectHash(hash));
             match kind {
                 0 => ObjectName::Roster { n: number as u32, hash },
@@ -243,6 +267,7 @@ mod tests {
                 2 | 3 => ObjectName::Pack(PackName { tree: kind == 3, device, hash }),
                 4 => ObjectName::Delta { device, hash },
                 5 => ObjectName::Shard { device, hash },
+                6 => ObjectName::Checkpoint { device, hash },
                 _ => ObjectName::Mail { session: sixteen, n: number as u8, hash },
             }
         })
@@ -258,6 +283,7 @@ mod tests {
                 ObjectName::Pack(pack) => pack_prefix(pack.tree, pack.device),
                 ObjectName::Delta { device, .. } => delta_prefix(device),
                 ObjectName::Shard { device, .. } => shard_prefix(device),
+                ObjectName::Checkpoint { device, .. } => checkpoint_prefix(device),
                 ObjectName::Mail { session, .. } => mail_prefix(session),
             };
             let inside = name.to_path().starts_with(&format!("{folder}/"));
@@ -278,7 +304,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_safe(text in "(zv1/[rlptixm]/)?.{0,120}") {
+        fn any_text_is_safe(text in "(zv1/[rlptixcm]/)?.{0,120}") {
             let _ = ObjectName::parse(&text);
         }
     }

@@ -416,7 +416,8 @@ fn checkpoint_by_pusher_ignored() {
     put_clear(&hostile, &own, hostile.device_id(), Payload::Condemn(names.clone()));
     hostile.refresh().expect("read again");
     let condemn = hostile.log.heads(hostile.device_id())[0];
-    let end = Final { condemn, frontier: Heads::new(), packs: names, index: Vec::new(), entries: Vec::new() };
+    let (index, entries, parts) = Default::default();
+    let end = Final { condemn, frontier: Heads::new(), packs: names, index, entries, parts };
     put_clear(&hostile, &own, hostile.device_id(), Payload::Final(end));
 
     let after = world.open(READER);

@@ -21,6 +21,7 @@ pub(crate) fn all() -> Vec<(String, Vector)> {
     leaf_owners(&mut cases);
     nodes(&mut cases);
     lists(&mut cases);
+    checkpoints(&mut cases);
     cases.all
 }
 
@@ -73,6 +74,7 @@ fn names(cases: &mut Cases) {
         ("tree-pack", format!("zv1/t/{device}/{hash}")),
         ("delta", format!("zv1/i/{device}/{hash}")),
         ("shard", format!("zv1/x/{device}/{hash}")),
+        ("checkpoint", format!("zv1/c/{device}/{hash}")),
         ("mail", format!("zv1/m/{device}/03-{hash}")),
     ];
     for (name, path) in &good {
@@ -98,7 +100,7 @@ fn names(cases: &mut Cases) {
         ("log-short-seq", good[1].1.replace("/00", "/0")),
         ("log-without-dash", good[1].1.replace('-', "_")),
         ("roster-with-device", format!("zv1/r/{device}/0000000a-{hash}")),
-        ("mail-long-number", good[6].1.replace("/03", "/003")),
+        ("mail-long-number", good[7].1.replace("/03", "/003")),
         ("line-break", format!("{pack}\n")),
     ] {
         cases.bad(name, "Invalid", path.into_bytes());
@@ -124,6 +126,7 @@ fn headers(cases: &mut Cases) {
             ("entry", 5, 1, 0),
             ("entry-clear", 5, 3, 0),
             ("mail", 7, 3, 0),
+            ("checkpoint", 8, 1, 0),
         ] {
             cases.ok(&format!("{name}-suite-{suite}"), header(suite, object_type, mode, domain));
         }
@@ -137,7 +140,7 @@ fn headers(cases: &mut Cases) {
     cases.bad("major", "NewerFormat", with(&good, 4, &[2]));
     cases.bad("suite", "NewerFormat", with(&good, 5, &[3]));
     cases.bad("type-zero", "NewerFormat", with(&good, 6, &[0]));
-    cases.bad("type", "NewerFormat", with(&good, 6, &[8]));
+    cases.bad("type", "NewerFormat", with(&good, 6, &[9]));
     cases.bad("mode-zero", "NewerFormat", with(&good, 7, &[0]));
     cases.bad("mode", "NewerFormat", with(&good, 7, &[4]));
     for (name, object_type, mode, domain) in [
@@ -150,11 +153,57 @@ fn headers(cases: &mut Cases) {
         ("entry-sealed", 5, 2, 0),
         ("roster-with-epoch", 6, 3, 0),
         ("mail-symmetric", 7, 1, 0),
+        ("checkpoint-clear", 8, 3, 0),
+        ("checkpoint-sealed", 8, 2, 0x33),
+        ("checkpoint-of-a-pusher", 8, 1, 0x33),
     ] {
         cases.bad(name, "Invalid", header(1, object_type, mode, domain));
     }
     cases.bad("roster-symmetric", "Invalid", with(&roster, 7, &[1]));
     cases.bad("roster-with-domain", "Invalid", with(&roster, 56, &[1]));
+}
+
+fn checkpoints(cases: &mut Cases) {
+    let record = |numbers: [u8; 3], seq: u64, lens: [u32; 3], rest: &[&[u8]]| {
+        let lens = lens.map(u32::to_le_bytes).concat();
+        let ids = [[0x33; 16], [0x22; 16], [0; 16]].concat();
+        [&ids[..], &numbers, &seq.to_le_bytes(), &lens, &[0x11; 32], &[0x55; 32], &rest.concat()].concat()
+    };
+    let (one, two, tag, body): (&[u8], &[u8], &[u8], &[u8]) = (&[1; 32], &[2; 32], &[6; 16], b"body");
+    for (suite, nonce) in [(1, &[5; 24][..]), (2, &[5; 12][..])] {
+        cases.of("checkpoint", suite, None);
+        let stored = record([1, 1, 0], 2, [723, 4, 4], &[one, nonce, tag, body]);
+        cases.ok(&format!("stored-suite-{suite}"), stored.clone());
+        let zstd = record([1, 2, 1], 7, [4819, 1000, 4], &[one, two, nonce, tag, body]);
+        cases.ok(&format!("zstd-suite-{suite}"), zstd.clone());
+        let clear = record([3, 0, 0], 1, [723, 4, 4], &[body]);
+        cases.ok(&format!("clear-suite-{suite}"), clear.clone());
+        cases.ok(&format!("three-suite-{suite}"), [stored, zstd, clear].concat());
+    }
+    cases.of("checkpoint", 1, None);
+    let nonce: &[u8] = &[5; 24];
+    let good = record([1, 1, 0], 2, [723, 4, 4], &[one, nonce, tag, body]);
+    cases.ok("empty", Vec::new());
+    for (name, at) in
+        [("cut-in-body", good.len() - 1), ("cut-in-tag", good.len() - 5), ("cut-in-prev", 150), ("cut", 40)]
+    {
+        cases.bad(name, "Truncated", good[..at].to_vec());
+    }
+    cases.bad("mode-zero", "NewerFormat", with(&good, 48, &[0]));
+    cases.bad("mode-sealed", "Mismatch", with(&good, 48, &[2]));
+    cases.bad("nine-predecessors", "Limit", with(&good, 49, &[9]));
+    cases.bad("codec", "NewerFormat", with(&good, 50, &[2]));
+    cases.bad("seq-zero", "Invalid", with(&good, 51, &[0]));
+    cases.bad("seq-one-with-predecessor", "Invalid", with(&good, 51, &[1]));
+    cases.bad("too-long", "Limit", record([1, 1, 0], 2, [256 << 10, 4, 4], &[one, nonce, tag, body]));
+    cases.bad("body-too-long", "Truncated", record([1, 1, 0], 2, [280, 4, 4], &[one, nonce, tag, body]));
+    cases.bad("huge-body", "Truncated", record([1, 1, 0], 2, [723, 4, u32::MAX], &[one, nonce, tag, body]));
+    cases.bad("huge-plain", "Limit", record([1, 1, 1], 2, [723, u32::MAX, 4], &[one, nonce, tag, body]));
+    cases.bad("stored-of-another-length", "Invalid", record([1, 1, 0], 2, [723, 5, 4], &[one, nonce, tag, body]));
+    cases.bad("clear-of-another-length", "Invalid", record([3, 0, 0], 1, [723, 5, 4], &[body]));
+    cases.bad("clear-compressed", "NewerFormat", record([3, 0, 1], 1, [723, 4, 4], &[body]));
+    cases.bad("predecessors-in-disorder", "Order", record([1, 2, 0], 2, [723, 4, 4], &[two, one, nonce, tag, body]));
+    cases.bad("predecessor-twice", "Order", record([1, 2, 0], 2, [723, 4, 4], &[one, one, nonce, tag, body]));
 }
 
 fn frames(cases: &mut Cases) {

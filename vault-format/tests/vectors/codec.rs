@@ -1,11 +1,12 @@
 //! The text form of a vector, and what each structure does with its bytes.
 
+use vault_format::checkpoint::{RecordContent, parse_part};
 use vault_format::frame::{parse_text, write_text};
 use vault_format::index::Table;
 use vault_format::list::{ListNode, encode_list, parse_list};
 use vault_format::manifest::{LeafEncoder, Owner, encode_node, parse_leaf, parse_node};
 use vault_format::pack::{Footer, Trailer};
-use vault_format::{Capture, Chunking, Content, Entry, FormatError, Frame, Header, ObjectName, Suite, Time};
+use vault_format::{Capture, Chunking, Content, Entry, FormatError, Frame, Header, ObjectName, Suite, Time, VaultId};
 
 /// One file below `testdata`: `field: value` lines, an empty line, hex of the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +103,7 @@ pub(crate) fn decode(vector: &Vector) -> Option<Result<Decoded, FormatError>> {
         "leaf" => leaf,
         "node" => node,
         "list" => list,
+        "checkpoint" => checkpoint,
         _ => return None,
     };
     Some(read(vector))
@@ -117,9 +119,39 @@ fn name(vector: &Vector) -> Result<Decoded, FormatError> {
         ObjectName::Roster { n, .. } => fields.push(field("n", n)),
         ObjectName::Log { seq, .. } => fields.push(field("seq", seq)),
         ObjectName::Mail { session, n, .. } => fields.extend([field("session", hex::encode(session)), field("n", n)]),
-        ObjectName::Pack(_) | ObjectName::Delta { .. } | ObjectName::Shard { .. } => {}
+        ObjectName::Pack(_) | ObjectName::Delta { .. } | ObjectName::Shard { .. } | ObjectName::Checkpoint { .. } => {}
     }
     Ok(Decoded { fields, again: name.to_path().into_bytes() })
+}
+
+fn checkpoint(vector: &Vector) -> Result<Decoded, FormatError> {
+    let records = parse_part(&vector.bytes, vector.suite(), VaultId([0x77; 32]))?;
+    let (mut fields, mut again) = (Vec::new(), Vec::new());
+    for record in &records {
+        let Header { mode, epoch, writer, salt, .. } = record.header;
+        fields.extend([
+            field("object", record.object),
+            field("writer", writer),
+            field("epoch", epoch),
+            field("mode", format!("{mode:?}")),
+            field("salt", hex::encode(salt)),
+            field("seq", record.seq),
+            field("prev", record.prev.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")),
+            field("signed bytes", record.signed_len),
+        ]);
+        match record.content {
+            RecordContent::Sealed { nonce, tag, codec, plain_len, body } => fields.extend([
+                field("nonce", hex::encode(nonce)),
+                field("tag", hex::encode(tag)),
+                field("codec", format!("{codec:?}")),
+                field("plain bytes", plain_len),
+                field("body", hex::encode(body)),
+            ]),
+            RecordContent::Clear { body } => fields.push(field("body", hex::encode(body))),
+        }
+        record.write(&mut again);
+    }
+    Ok(Decoded { fields, again })
 }
 
 fn header(vector: &Vector) -> Result<Decoded, FormatError> {
