@@ -95,6 +95,9 @@ mod tests {
         fn open(&self, key: &Key, nonce: &[u8], aad: &[u8], buf: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError> {
             real().aead.open(key, nonce, aad, buf, tag)
         }
+        fn ciphertext_again(&self, key: &Key, nonce: &[u8], buf: &mut [u8]) -> Result<(), CryptoError> {
+            real().aead.ciphertext_again(key, nonce, buf)
+        }
         fn nonce_len(&self) -> usize {
             Nonce::MAX
         }

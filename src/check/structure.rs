@@ -13,6 +13,7 @@ use vault_format::{DeviceId, sizes};
 use super::damage::{DamageNumber, Damages};
 use super::{CheckError, CheckReport, parallel};
 use crate::Vault;
+use crate::log::LogEntry;
 use crate::roster::{IgnoredWhy, Standing};
 use crate::store::{Listed, Listing, StoreError};
 use crate::sync::lock;
@@ -78,7 +79,7 @@ impl Structure {
         report_junk(vault, report, damages);
         // A vault that was not opened for a check may know its oldest entries from an earlier run only.
         for entry in vault.log().entries() {
-            let name = ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object };
+            let name = entry.name();
             if !listed.contains_key(&name) {
                 damages.add(&name.to_path(), "this device has read it, and it is gone");
             }
@@ -256,6 +257,8 @@ fn check_names(
         .iter()
         .filter(|object| !matches!(object.name, ObjectName::Pack(_)) && !opened.contains(&object.name))
         .collect();
+    // Of entries that were verified in an earlier run, or came out of a checkpoint, the object may be another one by now.
+    let entries: HashMap<ObjectName, &LogEntry> = vault.log().entries().map(|entry| (entry.name(), entry)).collect();
     let bad = Mutex::new(Vec::new());
     let read = Mutex::new(0);
     parallel::for_each(&others, watch, |object| {
@@ -264,6 +267,9 @@ fn check_names(
                 *lock(&read) += bytes.len() as u64;
                 watch.bytes.fetch_add(object.size, Relaxed);
                 watch.stored.fetch_add(object.size, Relaxed);
+                if entries.get(&object.name).is_some_and(|entry| !vault.is_stored_as(entry, &bytes)) {
+                    lock(&bad).push((object.name, "it is not the entry that is known in its place".to_owned()));
+                }
             }
             Err(StoreError::Damaged { what, .. }) => lock(&bad).push((object.name, what.to_owned())),
             // Mail is deleted when it was read.

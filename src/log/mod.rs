@@ -1,6 +1,7 @@
 //! Device logs: what each device says, verified, in the order in which it said it (SPEC section 10).
 mod bounds;
 mod cache;
+mod checkpoint;
 mod ids;
 mod parts;
 mod past;
@@ -14,9 +15,10 @@ use std::sync::{Arc, OnceLock};
 
 use thiserror::Error;
 use vault_format::log::{Accepted, Body, EntryRef, Heads, Payload};
-use vault_format::name::PackName;
+use vault_format::name::{ObjectName, PackName};
 use vault_format::{DeviceId, Domain, FormatError, Identity, ObjectHash, Time};
 
+pub(crate) use checkpoint::CheckpointReader;
 use ids::IdMap;
 pub(crate) use parts::Saved;
 pub(crate) use past::Past;
@@ -64,6 +66,11 @@ impl LogEntry {
             parts: BTreeMap::new(),
             payload: Payload::Unknown(SEALED),
         }
+    }
+
+    /// The name of its object.
+    pub(crate) fn name(&self) -> ObjectName {
+        ObjectName::Log { device: self.device, seq: self.seq, hash: self.object }
     }
 
     /// Whether it could not be opened: then all that is known of it is where it stands.

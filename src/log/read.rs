@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
-use std::thread;
 
 use bytes::Bytes;
 use vault_format::log::{Body, EntryObject};
@@ -10,6 +9,7 @@ use vault_format::name::{ObjectName, logs_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, FormatError, Header, Identity, ObjectHash, Time, limits};
 
+use super::checkpoint::{self, CheckpointReader};
 use super::ids::IdMap;
 use super::past::Ends;
 use super::{Fault, Junk, Log, LogEntry, LogError, Missing, Refused};
@@ -143,6 +143,24 @@ pub(crate) struct Local<'a> {
     /// The store follows another one and may have records before the entries that they adopt. With what is known to be at that
     /// other one and not here.
     pub(crate) lagging: Option<&'a [Arc<LogEntry>]>,
+    /// Old entries may be read out of checkpoints.
+    pub(crate) checkpoints: Option<&'a dyn CheckpointReader>,
+}
+
+/// An entry's object that is listed and not known.
+#[derive(Clone, Copy)]
+pub(super) struct Unknown {
+    pub(super) device: DeviceId,
+    pub(super) seq: u64,
+    pub(super) hash: ObjectHash,
+    pub(super) size: u64,
+}
+
+impl Unknown {
+    fn name(&self) -> ObjectName {
+        let Self { device, seq, hash, .. } = *self;
+        ObjectName::Log { device, seq, hash }
+    }
 }
 
 /// What revocations make of the logs of revoked devices.
@@ -198,7 +216,7 @@ impl Log {
         listing: LogListing,
         local: Local<'_>,
     ) -> Result<Self, LogError> {
-        let Local { known, written, pins, refused, accept, lagging } = local;
+        let Local { known, written, pins, refused, accept, lagging, checkpoints } = local;
         let mut known: IdMap<ObjectHash, Arc<LogEntry>> =
             known.into_iter().map(|entry| (entry.object, entry)).collect();
         let mut log = Self::default();
@@ -219,7 +237,7 @@ impl Log {
                 let reason = "its device is not in the roster".to_owned();
                 log.junk.push(Junk { path: name.to_path(), reason, is_final: false });
             } else {
-                unknown.push((*name, device, seq, hash, *size));
+                unknown.push(Unknown { device, seq, hash, size: *size });
             }
         }
         let before: Vec<_> =
@@ -228,13 +246,12 @@ impl Log {
             known.remove(&hash).into_iter().for_each(|entry| log.insert(entry));
         }
         log.drop_unfounded(reader);
-        // Signatures are what takes time where the store is near.
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        let fetched = parallel::map(&unknown, parallel::REQUESTS.max(cores), |(name, device, seq, hash, size)| {
-            fetch(get, reader, name, *device, *seq, *hash, *size)
-        })?;
+        let fetched = match checkpoints.filter(|_| unknown.len() > checkpoint::FEW) {
+            Some(keys) => checkpoint::read(get, reader, keys, &log, unknown)?,
+            None => checkpoint::fetch_all(get, reader, unknown)?,
+        };
         let mut fresh = Vec::new();
-        for ((name, ..), fetched) in unknown.into_iter().zip(fetched) {
+        for (unknown, fetched) in fetched {
             match fetched {
                 Ok(entry) => {
                     fresh.push(entry.identity);
@@ -242,7 +259,7 @@ impl Log {
                 }
                 Err(Refusal { reason, is_final, identity }) => {
                     log.unfounded.extend(identity);
-                    log.junk.push(Junk { path: name.to_path(), reason, is_final });
+                    log.junk.push(Junk { path: unknown.name().to_path(), reason, is_final });
                 }
             }
         }
@@ -357,19 +374,16 @@ impl Log {
 }
 
 /// Fetches and verifies one entry. The inner error says why it is junk.
-fn fetch(
+pub(super) fn fetch(
     get: &Get<'_>,
     reader: &(dyn LogReader + Sync),
-    name: &ObjectName,
-    device: DeviceId,
-    seq: u64,
-    hash: ObjectHash,
-    size: u64,
+    unknown: &Unknown,
 ) -> Result<Result<LogEntry, Refusal>, LogError> {
+    let Unknown { device, seq, hash, size } = *unknown;
     if size > limits::ENTRY_STORED as u64 {
         return Ok(Err(Refusal::for_now("larger than an entry may be")));
     }
-    let stored = match get(name) {
+    let stored = match get(&unknown.name()) {
         Ok(stored) => stored,
         Err(StoreError::Damaged { .. }) => return Ok(Err(Refusal::for_now("its bytes do not fit its name"))),
         Err(error) => return Err(error.into()),

@@ -129,6 +129,10 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
         if let Err(error) = vault.merge_deltas() {
             watch.event(Event::Note(&format!("the index was not merged: {}", crate::chain(&error))));
         }
+        // Nor does it matter if others go on reading entries one by one.
+        if let Err(error) = vault.write_checkpoint() {
+            watch.event(Event::Note(&format!("no checkpoint was written: {}", crate::chain(&error))));
+        }
         report.stores = follow::finish(vault, watch);
     }
     Ok(report)

@@ -1,6 +1,7 @@
 //! Frames, sealed and opened (SPEC section 5.2).
 use crypto_backends::{CryptoError, Key, Provider, ct_eq};
 use vault_format::frame::{SYN_LEN, Text, overhead, parse_text, write_text};
+use vault_format::suite::TAG_LEN;
 use vault_format::{Codec, FormatError, Frame, Purpose};
 use zeroize::Zeroize;
 use zstd::zstd_safe::{DCtx, find_frame_compressed_size};
@@ -107,6 +108,28 @@ impl ObjectKeys {
         Ok(())
     }
 
+    /// Appends the frame that was sealed with this text, nonce and tag, as long as its text is what it was: to be compared with a
+    /// hash of it. Neither tag nor text is verified by this.
+    pub(super) fn append_frame_again(
+        &self,
+        slot: u32,
+        (codec, plain_len, body): (Codec, u32, &[u8]),
+        text_len: usize,
+        (nonce, tag): (&[u8], &[u8; TAG_LEN]),
+        out: &mut Vec<u8>,
+    ) -> Result<(), SealError> {
+        let syn_at = out.len();
+        out.extend_from_slice(&[0; SYN_LEN]);
+        out.extend_from_slice(nonce);
+        let text_at = out.len();
+        write_text(codec, plain_len, body, text_len, out)?;
+        let syn = self.syn(slot, &out[text_at..]);
+        self.provider.aead.ciphertext_again(&self.frame_key(slot, &syn), nonce, &mut out[text_at..])?;
+        out[syn_at..syn_at + SYN_LEN].copy_from_slice(&syn);
+        out.extend_from_slice(tag);
+        Ok(())
+    }
+
     /// Opens the frame's ciphertext, which is in `text`, and leaves the text there.
     fn open_text(&self, slot: u32, last: bool, frame: &Frame<'_>, text: &mut [u8]) -> Result<(), SealError> {
         let key = self.frame_key(slot, frame.syn);
@@ -148,8 +171,7 @@ impl ObjectKeys {
 #[derive(Default)]
 pub struct Opener {
     text: Vec<u8>,
-    plain: Vec<u8>,
-    zstd: Option<DCtx<'static>>,
+    unpacker: Unpacker,
 }
 
 impl Opener {
@@ -169,7 +191,20 @@ impl Opener {
         max_plain: usize,
     ) -> Result<&'a [u8], SealError> {
         self.open_frame(keys, slot, last, frame)?;
-        let text = parse_text(&self.text)?;
+        self.unpacker.plain(slot, &parse_text(&self.text)?, max_plain)
+    }
+}
+
+/// Decompresses texts into a buffer that it keeps and wipes at its end.
+#[derive(Default)]
+pub(super) struct Unpacker {
+    plain: Vec<u8>,
+    zstd: Option<DCtx<'static>>,
+}
+
+impl Unpacker {
+    /// The plaintext of a text in a slot, of at most `max_plain` bytes.
+    pub(super) fn plain<'a>(&'a mut self, slot: u32, text: &Text<'a>, max_plain: usize) -> Result<&'a [u8], SealError> {
         let plain_len = text.plain_len as usize;
         if plain_len > max_plain {
             return Err(FormatError::Limit { what: "plain length", limit: max_plain as u64 }.into());
@@ -193,6 +228,12 @@ impl Opener {
                 }
             }
         }
+    }
+}
+
+impl Drop for Unpacker {
+    fn drop(&mut self) {
+        self.plain.zeroize();
     }
 }
 
@@ -220,7 +261,6 @@ impl Opener {
 impl Drop for Opener {
     fn drop(&mut self) {
         self.text.zeroize();
-        self.plain.zeroize();
     }
 }
 
@@ -347,10 +387,10 @@ mod tests {
             assert_eq!((&out[..6], out.len()), (&b"before"[..], 6 + 72 + 9 + body.len() + n));
             assert_eq!(opener.open(&keys, n as u32, n == 2, &out[6..], plain.len()).expect("opens"), plain);
         }
-        let buffers = (opener.text.as_ptr(), opener.plain.as_ptr());
+        let buffers = (opener.text.as_ptr(), opener.unpacker.plain.as_ptr());
         let frame = seal(&keys, 0, false, Codec::Stored, 1000, &[1; 1000]);
         opener.open(&keys, 0, false, &frame, 1000).expect("opens");
-        assert_eq!(buffers, (opener.text.as_ptr(), opener.plain.as_ptr()));
+        assert_eq!(buffers, (opener.text.as_ptr(), opener.unpacker.plain.as_ptr()));
     }
 
     #[test]
@@ -581,6 +621,9 @@ mod tests {
                 tag: &[u8; 16],
             ) -> Result<(), CryptoError> {
                 self.0.aead.open(key, nonce, aad, buf, tag)
+            }
+            fn ciphertext_again(&self, key: &Key, nonce: &[u8], buf: &mut [u8]) -> Result<(), CryptoError> {
+                self.0.aead.ciphertext_again(key, nonce, buf)
             }
             fn nonce_len(&self) -> usize {
                 self.0.aead.nonce_len()

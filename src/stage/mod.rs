@@ -8,6 +8,7 @@
 //! ```
 //!
 //! A `SealedSegment` exists only after its frame was opened again and every id recomputed, and a pack takes nothing else.
+mod again;
 mod chunk;
 mod frame;
 mod id;
@@ -17,6 +18,7 @@ mod segment;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use again::EntryAgain;
 pub use chunk::{Chunker, MAX_CHUNK};
 pub use frame::{ObjectKeys, Opener, SealError};
 pub use id::{IdKeyCache, IdKeys, chunk_id};

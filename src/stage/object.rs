@@ -20,7 +20,7 @@ pub fn sealed_dek(provider: &Provider, shared: &Key, psk: &Key, header: &[u8]) -
 }
 
 /// An object of one frame: header, `extra` (a chain part), commitment, frame. With the `reserve` bytes of a signature that the caller appends, it
-/// has a size of SPEC section 13. `level` compresses the body where that saves something.
+/// has a size of SPEC section 13. `level` compresses the body where that makes the object smaller.
 pub fn seal_object(
     provider: &'static Provider,
     header: &Header,
@@ -34,10 +34,17 @@ pub fn seal_object(
     let plain_len = u32::try_from(body.len())
         .map_err(|_| FormatError::Limit { what: "plain length", limit: u64::from(u32::MAX) })?;
     let mut compressor = Compressor::new(level)?;
-    let (codec, body) = compressor.compress(body)?;
+    let total = |body: &[u8]| {
+        let least = clear.len() + COMMIT_LEN + overhead(provider.suite) + TEXT_HEAD + body.len();
+        sizes::class(least + reserve) - reserve
+    };
+    // What makes the object no smaller only makes it harder to compress together with others (SPEC section 10.5).
+    let (codec, body) = match compressor.compress(body)? {
+        (Codec::Zstd, packed) if total(packed) < total(body) => (Codec::Zstd, packed),
+        _ => (Codec::Stored, body),
+    };
     let keys = ObjectKeys::new(provider, dek, provider.hash.hash(&[&clear]), header.object_type as u8);
-    let least = clear.len() + COMMIT_LEN + overhead(provider.suite) + TEXT_HEAD + body.len();
-    let total = sizes::class(least + reserve) - reserve;
+    let total = total(body);
 
     let mut out = Vec::with_capacity(total + reserve);
     out.extend_from_slice(&clear);

@@ -30,6 +30,7 @@ use crate::store::faults::Meter;
 use crate::watch::Watch;
 
 mod adopted;
+mod checkpoints;
 mod forks;
 mod left_out;
 mod revoked_past;

@@ -264,6 +264,13 @@ fn measure_long_logs() {
         eprintln!("{} entries of {} devices in {}", logs.entries, logs.devices.len(), folder.display());
         fs::write(folder.join("made"), "").expect("written");
     }
+    if std::env::var_os("ZVAULT_NO_CHECKPOINT").is_none() {
+        let mut vault = measured("the first device", || open(&folder, 0, Purpose::Push));
+        let written = measured("checkpoints", || {
+            std::iter::from_fn(|| vault.write_checkpoint().expect("written").then_some(())).count()
+        });
+        eprintln!("  {written} checkpoints");
+    }
     for round in 0..number("ZVAULT_ROUNDS", 1) {
         if round == 0 || std::env::var_os("ZVAULT_COLD").is_some() {
             forget_all_but_keys(&folder);

@@ -1,6 +1,7 @@
 //! An opened vault: its store, its roster, the keys that this device has, its logs and its index.
 mod accept;
 mod access;
+mod checkpoints;
 mod chunks;
 mod claims;
 mod discover;
@@ -44,7 +45,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crypto_backends::{Key, Provider};
-use vault_format::log::{EntryContent, EntryObject, IndexName, Payload, Snapshot, SourceRecord};
+use vault_format::checkpoint::EntryRecord;
+use vault_format::log::{CheckpointPart, EntryContent, EntryObject, IndexName, Payload, Snapshot, SourceRecord};
 use vault_format::roster::Capabilities;
 use vault_format::{
     DeviceId, Domain, EpochId, Expected, FormatError, Header, Identity, Mode, ObjectName, ObjectType, PackName, Scope,
@@ -69,7 +71,9 @@ pub(crate) use stores::{Level, Other};
 pub use stores::{StoreConfig, StoreInfo, StoreTraffic, parse_store_id, store_id_text};
 
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
-use crate::log::{Log, LogEntry, LogReader, Opened, Refusal, Saved, SnapshotInfo, SnapshotRef, Unresolved, resolve};
+use crate::log::{
+    CheckpointReader, Log, LogEntry, LogReader, Opened, Refusal, Saved, SnapshotInfo, SnapshotRef, Unresolved, resolve,
+};
 use crate::manifest::TreeRoot;
 use crate::roster::Roster;
 use crate::stage::{dek, open_object};
@@ -308,6 +312,19 @@ impl Vault {
         }
     }
 
+    /// Whether the bytes of an entry's object are this entry's, signature and all.
+    pub(crate) fn is_stored_as(&self, entry: &LogEntry, stored: &[u8]) -> bool {
+        let Ok(object) = EntryObject::parse(stored, self.suite()) else { return false };
+        let Some(device) = self.roster.devices.get(&entry.device) else { return false };
+        let (signed, signature) = (&stored[..object.signed_len], &stored[object.signature]);
+        Identity(self.hash(signed)) == entry.identity
+            && verify_stored(self.provider, ObjectType::Entry, self.id(), &device.verify_key, signed, signature).is_ok()
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        Reading { provider: self.provider, roster: &self.roster, keys: &self.keys, own: self.device.id }
+    }
+
     /// For tests that sign what no command writes yet.
     #[cfg(test)]
     pub(crate) fn device_keys(&self) -> &DeviceKeys {
@@ -429,6 +446,13 @@ struct Reading<'a> {
     own: DeviceId,
 }
 
+impl Reading<'_> {
+    /// Checkpoints are for readers.
+    fn checkpoints(&self) -> Option<&dyn CheckpointReader> {
+        (!self.keys.is_push_only()).then_some(self)
+    }
+}
+
 impl LogReader for Reading<'_> {
     fn open_entry(&self, device: DeviceId, object: &EntryObject, stored: &[u8]) -> Result<Opened, Refusal> {
         let dek_of = |domain| entry_dek(self.provider, self.keys, domain, object, stored);
@@ -469,6 +493,26 @@ impl LogReader for Reading<'_> {
 
     fn roster_regresses(&self, before: &[Identity], after: &[Identity]) -> bool {
         self.roster.regresses(before, after)
+    }
+}
+
+impl CheckpointReader for Reading<'_> {
+    fn provider(&self) -> &'static Provider {
+        self.provider
+    }
+
+    fn vault(&self) -> VaultId {
+        self.roster.vault
+    }
+
+    fn open_part(&self, part: &CheckpointPart, stored: &[u8]) -> Option<Vec<u8>> {
+        let key = |epoch| self.keys.log_key(epoch, Domain::SHARED);
+        checkpoints::open_part(self.provider, self.roster.vault, part.device, &key, stored).ok()
+    }
+
+    fn entry_key(&self, record: &EntryRecord<'_>) -> Option<Key> {
+        let key = self.keys.log_key(record.header.epoch, record.header.domain)?;
+        Some(dek(self.provider, &key, &record.prefix(), &record.header.salt))
     }
 }
 

@@ -510,12 +510,15 @@ impl Vault {
             entries.into_iter().filter(|entry| only.is_some() || !entry.is_for_others()).collect()
         };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
+        // A check looks at everything itself.
+        let checkpoints = if options.purpose == Purpose::Check { None } else { reading.checkpoints() };
         let local = |known, accept| Local {
             known,
             pins: &pinned,
             refused: refused.clone(),
             accept,
             lagging,
+            checkpoints,
             ..Local::default()
         };
         let mut first = Log::read(&get, &reading, logs, local(known, accept));
@@ -576,7 +579,15 @@ impl Vault {
                 &get,
                 &reading,
                 LogListing::read_whole(&store, only.as_ref())?,
-                local(known, accept || follows),
+                Local {
+                    known,
+                    pins: &pinned,
+                    refused: refused.clone(),
+                    accept: accept || follows,
+                    lagging,
+                    checkpoints: if options.purpose == Purpose::Check { None } else { reading.checkpoints() },
+                    ..Local::default()
+                },
             )?;
         }
         let notes = elsewhere.into_notes();
@@ -673,7 +684,9 @@ impl Vault {
         let lagging = (options.accept_loss || follows(&roster, &keys, &place)).then_some(&[][..]);
         let reading = Reading { provider, roster: &roster, keys: &keys, own: unlocked.device.id };
         let get = |name: &ObjectName| elsewhere.get(name, &|bytes| provider.hash.hash(&[bytes]));
-        let mut log = match Log::read(&get, &reading, logs, Local { accept, lagging, ..Local::default() }) {
+        let checkpoints = if options.purpose == Purpose::Check { None } else { reading.checkpoints() };
+        let local = Local { accept, lagging, checkpoints, ..Local::default() };
+        let mut log = match Log::read(&get, &reading, logs, local) {
             Err(LogError::Missing(missing)) if options.purpose == Purpose::Read && !others.is_empty() => {
                 let all = elsewhere.list_logs(LogListing::read_whole(&store, only.as_ref())?, only.as_ref());
                 let log = Log::read(&get, &reading, all, Local::default())?;
@@ -958,13 +971,15 @@ impl Vault {
         }
         let known = self.log.to_known();
         let (roster, own) = (&self.roster, self.device.id);
-        let reading = Reading { provider: self.provider, roster, keys: &self.keys, own };
+        let reading = self.reading();
         let get = |name: &ObjectName| self.store.get(name, &|bytes| self.provider.hash.hash(&[bytes]));
         let refused = Refused::of(&self.log);
         let written = lock(&self.written);
         let lags = self.behind.is_some() || self.is_borrowed.load(Relaxed);
         let lagging = lags.then_some(&[][..]);
-        let local = |known, refused| Local { known, written: &written, refused, lagging, ..Local::default() };
+        let checkpoints = reading.checkpoints();
+        let local =
+            |known, refused| Local { known, written: &written, refused, lagging, checkpoints, ..Local::default() };
         let mut log = Log::read(&get, &reading, logs?, local(known, refused));
         if log.as_ref().is_err_and(LogError::may_be_new) {
             let known = self.log.to_known();

@@ -10,6 +10,7 @@ use vault_format::{DeviceId, Identity, ObjectName, Time};
 use super::access::Access;
 use super::open::try_store;
 use super::{Vault, VaultError};
+use crate::log::LogEntry;
 use crate::parallel;
 use crate::roster::Store as StoreRecord;
 use crate::roster::{Roster, StoreChange, StoreId, change_stores, new_store_id};
@@ -306,8 +307,7 @@ impl Vault {
 
     /// The name under which an entry is stored.
     pub(crate) fn entry_name(&self, identity: &Identity) -> Option<ObjectName> {
-        let entry = self.log.get(identity)?;
-        Some(ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object })
+        self.log.get(identity).map(LogEntry::name)
     }
 
     /// What this device remembers of the other stores.

@@ -394,7 +394,7 @@ impl Vault {
         })
     }
 
-    fn header(&self, object_type: ObjectType, epoch: EpochId, mode: Mode) -> Result<Header, VaultError> {
+    pub(super) fn header(&self, object_type: ObjectType, epoch: EpochId, mode: Mode) -> Result<Header, VaultError> {
         let mut salt = [0; 32];
         self.provider.random.fill(&mut salt)?;
         let writer: DeviceId = self.device.id;

@@ -391,11 +391,7 @@ impl EntryObject {
 
     /// Reads the body, clear or opened, and refuses a kind that does not go with the header's mode.
     pub fn body(&self, bytes: &[u8]) -> Result<Body, FormatError> {
-        let body = Body::parse(bytes)?;
-        match body.kind().mode() {
-            Some(mode) if mode != self.header.mode => Err(FormatError::Mismatch { field: "mode" }),
-            _ => Ok(body),
-        }
+        Body::parse_in(self.header.mode, bytes)
     }
 }
 
@@ -461,6 +457,15 @@ impl Body {
         let bytes = writer.finish();
         Self::parse(&bytes)?;
         Ok(bytes)
+    }
+
+    /// Reads the body of an entry in this mode, and refuses a kind that does not go with it.
+    pub fn parse_in(mode: Mode, bytes: &[u8]) -> Result<Self, FormatError> {
+        let body = Self::parse(bytes)?;
+        match body.kind().mode() {
+            Some(other) if other != mode => Err(FormatError::Mismatch { field: "mode" }),
+            _ => Ok(body),
+        }
     }
 
     /// Reads all of `bytes`.

@@ -22,16 +22,27 @@ impl Aead for XChaCha20Poly1305 {
     }
 
     fn open(&self, key: &Key, nonce: &[u8], aad: &[u8], buf: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError> {
-        let nonce: &XNonce =
-            nonce.try_into().map_err(|_| CryptoError::Length { what: "nonce", expected: "24", actual: nonce.len() })?;
         chacha20poly1305::XChaCha20Poly1305::new(key.expose().into())
-            .decrypt_inout_detached(nonce, aad, buf.into(), tag.into())
+            .decrypt_inout_detached(read_nonce(nonce)?, aad, buf.into(), tag.into())
             .map_err(|_| CryptoError::NotAuthentic)
+    }
+
+    fn ciphertext_again(&self, key: &Key, nonce: &[u8], buf: &mut [u8]) -> Result<(), CryptoError> {
+        let len = buf.len();
+        // The ciphertext does not depend on what else is authenticated.
+        chacha20poly1305::XChaCha20Poly1305::new(key.expose().into())
+            .encrypt_inout_detached(read_nonce(nonce)?, b"", buf.into())
+            .map_err(|_| CryptoError::TooLong(len))?;
+        Ok(())
     }
 
     fn nonce_len(&self) -> usize {
         NONCE_LEN
     }
+}
+
+fn read_nonce(nonce: &[u8]) -> Result<&XNonce, CryptoError> {
+    nonce.try_into().map_err(|_| CryptoError::Length { what: "nonce", expected: "24", actual: nonce.len() })
 }
 
 /// draft-irtf-cfrg-xchacha-03 section 2.3.
@@ -89,6 +100,22 @@ mod tests {
         aead.open(&key, sealed.nonce.as_slice(), AAD, &mut [], &sealed.tag).unwrap_err();
         aead.open(&key, sealed.nonce.as_slice(), AAD, &mut text, &sealed.tag).unwrap();
         assert_eq!(text, TEXT);
+    }
+
+    #[test]
+    fn the_same_ciphertext_comes_out_again() {
+        let aead = provider().aead;
+        let key = Key::random(&OsRandom).unwrap();
+        for len in [0, 1, 63, 64, 65, 5000] {
+            let text = vec![7; len];
+            let mut sealed_text = text.clone();
+            let sealed = aead.seal(&key, AAD, &mut sealed_text).unwrap();
+            let mut again = text.clone();
+            aead.ciphertext_again(&key, sealed.nonce.as_slice(), &mut again).unwrap();
+            assert_eq!(again, sealed_text);
+            let refused = aead.ciphertext_again(&key, &sealed.nonce.as_slice()[1..], &mut again);
+            assert!(matches!(refused, Err(CryptoError::Length { actual: 23, .. })));
+        }
     }
 
     #[test]

@@ -10,7 +10,9 @@ use crate::stage::{PackError, PackHead, PackKeys, PackWriter, dek, sealed_dek};
 use crate::store::faults::Operation;
 use crypto_backends::Key;
 use vault_format::index::{PackRef, Row, SegmentRef, Table, TableKind};
-use vault_format::log::{Body, EntryObject, EntryRef, Final, Heads, IndexSet, Payload, entry_prefix};
+use vault_format::log::{
+    Body, Checkpoint, CheckpointPart, EntryObject, EntryRef, Final, Heads, IndexSet, Payload, entry_prefix,
+};
 use vault_format::name::{ObjectName, PackName, prefix};
 use vault_format::roster::{Op, Record};
 use vault_format::signed::clear_object;
@@ -405,7 +407,8 @@ fn checkpoint_by_pusher_ignored() {
     names.sort_unstable();
     names.dedup();
     let seq = before.log.get(&snapshot).expect("there").seq;
-    say(&mut hostile, &[], Payload::Checkpoint(ChunkId([3; 32])));
+    let part = CheckpointPart { device: hostile.device_id(), hash: ObjectHash([3; 32]), kib: 4, entries: 9 };
+    say(&mut hostile, &[], Payload::Checkpoint(Checkpoint { parts: vec![part], frontier: Heads::new() }));
     say(&mut hostile, &[], Payload::Forget(vec![EntryRef { device: reader, seq, identity: snapshot }]));
     let frontier: Heads = before.log.devices().map(|device| (device, before.log.heads(device))).collect();
     for domain in [Domain::SHARED, hostile.device_id().into()] {

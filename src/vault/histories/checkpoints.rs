@@ -1,0 +1,407 @@
+//! Checkpoints: what they spare, and what whoever writes false ones gains by it.
+
+use super::*;
+use crate::check::{CheckOptions, check};
+use crate::stage::EntryAgain;
+use vault_format::EpochId;
+use vault_format::checkpoint::{EntryRecord, RecordContent, parse_part};
+use vault_format::log::{Checkpoint, CheckpointPart};
+
+impl World {
+    /// A vault whose maker has written `entries`, and two devices that have read nothing yet: one that may write checkpoints, and
+    /// one that reads them.
+    fn long(entries: usize) -> Self {
+        let world = Self::new();
+        world.progress("home", entries);
+        drop(world.open("reader"));
+        world.forget("reader");
+        world
+    }
+
+    fn progress(&self, home: &str, entries: usize) {
+        let mut vault = self.try_open(home, |options| options.purpose = Purpose::Push).expect("opens");
+        for _ in 0..entries {
+            vault.append_progress_for_tests().expect("stored");
+        }
+        vault.refresh().expect("read");
+        vault.pin().expect("kept");
+    }
+
+    fn checkpoint(&self, home: &str) -> bool {
+        let mut vault = self.try_open(home, |options| options.purpose = Purpose::Push).expect("opens");
+        vault.write_checkpoint_of(10).expect("written")
+    }
+
+    /// Leaves a home nothing but its keys.
+    fn forget(&self, home: &str) {
+        for vault in fs::read_dir(self.folder.path().join(home).join("vaults")).expect("listed") {
+            for file in fs::read_dir(vault.expect("listed").path()).expect("listed") {
+                let file = file.expect("listed");
+                if file.file_name() != "device" && file.file_name() != "lock" {
+                    fs::remove_file(file.path()).expect("removed");
+                }
+            }
+        }
+    }
+
+    /// Opened from nothing, with the number of objects that were fetched.
+    fn from_nothing(&self, home: &str) -> (Vault, u64) {
+        self.forget(home);
+        self.meter.take();
+        let vault = self.open(home);
+        (vault, self.meter.take().gets)
+    }
+
+    /// What reading everything one by one gives.
+    fn one_by_one(&self) -> Vec<(DeviceId, u64, Identity, Body)> {
+        self.forget("reader");
+        let vault = self.try_open("reader", |options| options.purpose = Purpose::Check).expect("opens");
+        entries(&vault)
+    }
+
+    /// The parts of the newest checkpoint, and the plain bytes of each.
+    fn parts(&self) -> Vec<(CheckpointPart, Vec<u8>)> {
+        let vault = self.open("home");
+        let named = vault.log.of(vault.device_id()).rev().find_map(|entry| match &entry.body.payload {
+            Payload::Checkpoint(checkpoint) => Some(checkpoint.parts.clone()),
+            _ => None,
+        });
+        let plain = |part: CheckpointPart| (part, vault.plain_part(&part).expect("read").expect("a part"));
+        named.expect("a checkpoint").into_iter().map(plain).collect()
+    }
+
+    /// A checkpoint of the maker of the vault that says what an attacker wants.
+    fn put_checkpoint(&self, plain: &[u8]) -> CheckpointPart {
+        let vault = self.try_open("home", |options| options.purpose = Purpose::Push).expect("opens");
+        let bytes = vault.seal_part(plain).expect("sealed");
+        let (device, hash) = (vault.device_id(), ObjectHash(vault.hash(&bytes)));
+        let part = CheckpointPart { device, hash, kib: bytes.len() as u32 / 1024, entries: 1000 };
+        self.store().put(&ObjectName::Checkpoint { device, hash }, Bytes::from(bytes)).expect("stored");
+        let frontier = vault.log.devices().map(|device| (device, vault.log.heads(device))).collect();
+        vault.append(Payload::Checkpoint(Checkpoint { parts: vec![part], frontier })).expect("stored");
+        part
+    }
+}
+
+fn entries(vault: &Vault) -> Vec<(DeviceId, u64, Identity, Body)> {
+    let entry = |entry: &crate::log::LogEntry| (entry.device, entry.seq, entry.identity, entry.body.clone());
+    vault.log.entries().map(entry).collect()
+}
+
+/// All records of a part, changed, as a part again.
+fn changed(world: &World, plain: &[u8], change: impl Fn(usize, &mut EntryRecord<'_>)) -> Vec<u8> {
+    let vault = world.open("home");
+    let mut records = parse_part(plain, vault.suite(), vault.id()).expect("a part");
+    let mut out = Vec::new();
+    for (n, record) in records.iter_mut().enumerate() {
+        change(n, record);
+        record.write(&mut out);
+    }
+    out
+}
+
+#[test]
+fn who_has_nothing_reads_old_entries_out_of_a_checkpoint() {
+    let world = World::long(60);
+    let (plain, all) = world.from_nothing("reader");
+    assert!(all > 60);
+    let plain = entries(&plain);
+    assert!(world.checkpoint("home") && !world.checkpoint("home"));
+    let (vault, few) = world.from_nothing("reader");
+    assert!(few < 20, "{few}");
+    assert_eq!(entries(&vault).len(), plain.len() + 1, "and the checkpoint");
+    assert!(plain.iter().all(|entry| vault.log.get(&entry.2).is_some_and(|read| read.body == entry.3)));
+    assert!(vault.log.suspicions().is_empty() && vault.warnings().is_empty());
+    assert_eq!(entries(&vault), world.one_by_one());
+    // And it is kept like what was fetched.
+    world.meter.take();
+    drop(world.open("reader"));
+    assert!(world.meter.take().gets < 5);
+}
+
+#[test]
+fn the_next_checkpoint_goes_on_where_the_last_one_ended() {
+    let world = World::long(30);
+    assert!(world.checkpoint("home"));
+    let first = world.parts();
+    world.progress("home", 30);
+    world.push("home", 1);
+    assert!(world.checkpoint("home"));
+    let (count, parts) =
+        (|parts: &[(CheckpointPart, Vec<u8>)]| parts.iter().map(|(part, _)| part.entries).sum::<u32>(), world.parts());
+    assert!(count(&first) >= 29 && count(&parts) > count(&first) + 29, "{} {}", count(&first), count(&parts));
+    assert_eq!(parts.len(), 1, "small parts are written again");
+    let (vault, few) = world.from_nothing("reader");
+    assert!(few < 20, "{few}");
+    assert_eq!(entries(&vault), world.one_by_one());
+    assert_eq!(vault.snapshots().len(), 1);
+}
+
+#[test]
+fn year_offline_catches_up() {
+    let world = World::long(5);
+    drop(world.open("reader"));
+    world.progress("home", 80);
+    assert!(world.checkpoint("home"));
+    world.meter.take();
+    let vault = world.open("reader");
+    assert!(world.meter.take().gets < 20);
+    assert_eq!(entries(&vault), world.one_by_one());
+}
+
+#[test]
+fn a_part_that_is_missing_or_damaged_costs_requests_and_nothing_else() {
+    let world = World::long(40);
+    assert!(world.checkpoint("home"));
+    let (part, plain) = world.parts().remove(0);
+    let name = ObjectName::Checkpoint { device: part.device, hash: part.hash };
+    let stored = world.bytes(&name);
+    let expected = world.one_by_one();
+    world.store().delete(&name).expect("deleted");
+    let (vault, many) = world.from_nothing("reader");
+    assert!(many > 40 && entries(&vault) == expected);
+    let mut damaged = stored;
+    damaged[500] ^= 1;
+    world.store().put(&name, damaged.into()).expect("stored");
+    assert!(entries(&world.from_nothing("reader").0) == expected);
+    // Sealed well, and no part.
+    world.put_checkpoint(&plain[..plain.len() - 1]);
+    world.put_checkpoint(b"");
+    let expected = world.one_by_one();
+    assert!(entries(&world.from_nothing("reader").0) == expected);
+}
+
+/// Who may write checkpoints gives others' entries another content.
+#[test]
+fn checkpoint_forged_root_not_restored() {
+    let world = World::long(20);
+    world.push("home", 1);
+    world.progress("home", 20);
+    assert!(world.checkpoint("home"));
+    let (_, plain) = world.parts().remove(0);
+    let forgery = world.body(|body| body.time.secs += 1);
+    let forged = changed(&world, &plain, |_, record| {
+        if let RecordContent::Sealed { body, plain_len, .. } = &mut record.content {
+            // Leaked for the test: records borrow their bodies.
+            *body = Box::leak(forgery.clone().into_boxed_slice());
+            *plain_len = body.len() as u32;
+        }
+    });
+    world.put_checkpoint(&forged);
+    let expected = world.one_by_one();
+    let (vault, _) = world.from_nothing("reader");
+    assert!(entries(&vault) == expected && vault.snapshots().len() == 1);
+}
+
+/// A checkpoint that leaves entries out, says that it has them all, and is the newest.
+#[test]
+fn checkpoint_hides_no_snapshot() {
+    let world = World::long(20);
+    world.push("home", 1);
+    world.progress("home", 20);
+    assert!(world.checkpoint("home"));
+    let (_, plain) = world.parts().remove(0);
+    let vault = world.open("home");
+    let hidden = vault.snapshots()[0].id;
+    let seq = vault.log.get(&hidden).expect("there").seq;
+    let records = parse_part(&plain, vault.suite(), vault.id()).expect("a part");
+    let mut left = Vec::new();
+    records.iter().filter(|record| record.seq != seq).for_each(|record| record.write(&mut left));
+    world.put_checkpoint(&left);
+    let (vault, few) = world.from_nothing("reader");
+    assert!(few < 20, "{few}");
+    assert_eq!(vault.resolve("latest").expect("a snapshot").info.id, hidden);
+    assert!(entries(&vault) == world.one_by_one());
+}
+
+/// Records of entries that nobody signed, under names that the store shows for them.
+#[test]
+fn a_record_counts_only_if_its_writer_vouches_for_it() {
+    let world = World::long(20);
+    assert!(world.checkpoint("home"));
+    let (_, plain) = world.parts().remove(0);
+    let vault = world.open("home");
+    let head = vault.log.get(&vault.log.heads(vault.device_id())[0]).expect("there").clone();
+    // It follows the newest entry, as the next one of the maker would.
+    let made_up = ObjectHash([0xab; 32]);
+    let forged = changed(&world, &plain, |n, record| {
+        if n == 0 {
+            (record.object, record.seq, record.prev) = (made_up, head.seq + 50, vec![head.identity]);
+        }
+    });
+    world.put_checkpoint(&forged);
+    let device = vault.device_id();
+    let name = ObjectName::Log { device, seq: head.seq + 50, hash: made_up };
+    world.store().put(&name, Bytes::from(vec![7; 8192])).expect("stored");
+    let (read, _) = world.from_nothing("reader");
+    assert!(read.log.junk().iter().any(|junk| junk.path == name.to_path()));
+    assert!(entries(&read) == world.one_by_one());
+}
+
+/// A device that forks its log below what a checkpoint holds is seen to do so, by who reads the checkpoint too.
+#[test]
+fn a_late_fork_below_the_frontier_is_seen() {
+    let world = World::long(3);
+    world.clone_home("home", "clone");
+    world.progress("home", 30);
+    assert!(world.checkpoint("home"));
+    let hidden = world.hide(&world.logs());
+    // The clone goes on from where it was.
+    let early: Vec<_> =
+        hidden.iter().filter(|(name, _)| matches!(name, ObjectName::Log { seq, .. } if *seq <= 4)).cloned().collect();
+    world.show(early);
+    world.progress("clone", 3);
+    world.show(hidden);
+    let (vault, _) = world.from_nothing("reader");
+    let device = world.open("home").device_id();
+    assert_eq!(vault.log.heads(device).len(), 2);
+    assert!(entries(&vault) == world.one_by_one());
+}
+
+/// Of two objects in one place a checkpoint could say that the one is the other, and hide a fork.
+#[test]
+fn two_objects_in_one_place_are_both_looked_at() {
+    let world = World::long(3);
+    world.clone_home("home", "clone");
+    world.progress("home", 30);
+    assert!(world.checkpoint("home"));
+    let (_, plain) = world.parts().remove(0);
+    let hidden = world.hide(&world.logs());
+    let early: Vec<_> =
+        hidden.iter().filter(|(name, _)| matches!(name, ObjectName::Log { seq, .. } if *seq <= 4)).cloned().collect();
+    world.show(early);
+    let before = world.logs();
+    world.progress("clone", 1);
+    let fork = world.logs().into_iter().find(|name| !before.contains(name)).expect("stored");
+    let ObjectName::Log { seq, hash, .. } = fork else { panic!("an entry") };
+    world.show(hidden);
+    let forged = changed(&world, &plain, |_, record| {
+        if record.seq == seq {
+            record.object = hash;
+        }
+    });
+    world.put_checkpoint(&forged);
+    let (vault, _) = world.from_nothing("reader");
+    assert_eq!(vault.log.of(world.open("home").device_id()).filter(|entry| entry.seq == seq).count(), 2);
+    assert!(entries(&vault) == world.one_by_one());
+}
+
+/// The one thing that a checkpoint can do, with a store that helps it: say that an object is whole that is not. A check looks.
+#[test]
+fn check_finds_an_object_that_a_checkpoint_calls_whole() {
+    let world = World::long(30);
+    assert!(world.checkpoint("home"));
+    let (_, plain) = world.parts().remove(0);
+    let device = world.open("home").device_id();
+    let victim = world.logs().into_iter().find(|name| matches!(name, ObjectName::Log { seq: 9, .. })).expect("there");
+    let junk = vec![9; 8192];
+    let hash = ObjectHash(rustcrypto::provider().hash.hash(&[&junk]));
+    world.put_checkpoint(&changed(&world, &plain, |_, record| {
+        if record.seq == 9 {
+            record.object = hash;
+        }
+    }));
+    world.hide(&[victim]);
+    world.store().put(&ObjectName::Log { device, seq: 9, hash }, junk.into()).expect("stored");
+    let (vault, _) = world.from_nothing("reader");
+    let report = check(&vault, &CheckOptions::default(), &Watch::new()).expect("checked");
+    let found = report.damaged.iter().any(|damage| damage.object.contains(&hash.to_string()));
+    assert!(found, "{:?}", report.damaged);
+    // Who was there before is told at once.
+    assert!(world.try_open("home", |_| {}).is_err());
+}
+
+/// Neither a push-only device nor a reader without `prune` writes any that count.
+#[test]
+fn checkpoints_of_who_may_not_prune_are_not_read() {
+    let world = World::long(40);
+    assert!(!world.checkpoint("reader"), "it does not write one");
+    // It does, and everything in it is right.
+    let reader = world.try_open("reader", |options| options.purpose = Purpose::Push).expect("opens");
+    let records = reader.log.entries().map(|entry| reader.record_of(entry).expect("read").expect("a record"));
+    let bytes = reader.seal_part(&records.collect::<Vec<_>>().concat()).expect("sealed");
+    let (device, hash) = (reader.device_id(), ObjectHash(reader.hash(&bytes)));
+    let part = CheckpointPart { device, hash, kib: 8, entries: 41 };
+    world.store().put(&ObjectName::Checkpoint { device, hash }, Bytes::from(bytes)).expect("stored");
+    let payload = || Payload::Checkpoint(Checkpoint { parts: vec![part], frontier: Heads::new() });
+    reader.append(payload()).expect("stored");
+    drop(reader);
+    let body = world.body(|body| body.payload = payload());
+    let forged = world.forge(&world.device(Capabilities::PUSH), 1, &[], &body);
+    world.put(&forged);
+    let (vault, many) = world.from_nothing("reader");
+    assert!(many > 40, "{many}");
+    assert_eq!(vault.log.entries().filter(|entry| entry.body.payload == payload()).count(), 2);
+}
+
+/// What another device wrote is taken over only after every record was compared.
+#[test]
+fn nobody_builds_on_a_checkpoint_that_does_not_hold_what_it_says() {
+    let world = World::long(30);
+    assert!(world.checkpoint("home"));
+    let (_, plain) = world.parts().remove(0);
+    // An admin, by the words of the vault's maker, has read everything itself.
+    let other = world.device(Capabilities::ADMIN | Capabilities::PRUNE | Capabilities::PUSH | Capabilities::READ);
+    let home = world.home("other");
+    let state = crate::state::DeviceState { keys: other, url: URL.into(), name: "other".into() };
+    home.set_device(rustcrypto::provider(), &state).expect("written");
+    world.progress("home", 30);
+    let forged = changed(&world, &plain, |n, record| record.signed_len += 4096 * usize::from(n == 3));
+    let bad = world.put_checkpoint(&forged);
+    world.progress("home", 20);
+    assert!(world.checkpoint("other"));
+    let vault = world.open("other");
+    let own = vault.log.of(vault.device_id()).find_map(|entry| match &entry.body.payload {
+        Payload::Checkpoint(checkpoint) => Some(checkpoint.clone()),
+        _ => None,
+    });
+    let parts = own.expect("a checkpoint").parts;
+    assert!(!parts.contains(&bad) && parts.iter().map(|part| part.entries).sum::<u32>() > 70, "{parts:?}");
+    // What is right is taken over.
+    world.progress("home", 20);
+    drop(world.open("home"));
+    assert!(world.checkpoint("home"));
+    let (vault, few) = world.from_nothing("reader");
+    assert!(few < 30, "{few}");
+    assert!(entries(&vault) == world.one_by_one());
+}
+
+/// The bytes that are hashed are those that were signed: of entries in clear too.
+#[test]
+fn entries_in_clear_come_out_of_checkpoints_too() {
+    let world = World::long(5);
+    let vault = world.open("home");
+    let (provider, device) = (vault.provider, vault.device_keys());
+    let head = vault.log.get(&vault.log.heads(device.id)[0]).expect("there").clone();
+    let body = world.body(|body| {
+        body.payload = Payload::Condemn(Vec::new());
+        body.seen = [(device.id, vec![head.identity])].into();
+    });
+    let header = Header {
+        suite: provider.suite,
+        object_type: ObjectType::Entry,
+        mode: Mode::Clear,
+        vault: vault.id(),
+        epoch: EpochId::NONE,
+        domain: Domain::SHARED,
+        writer: device.id,
+        salt: [1; 32],
+    };
+    let prefix = entry_prefix(&header, head.seq + 1, &[head.identity]);
+    let mut bytes = vault_format::signed::clear_object(prefix, &body, provider.suite.signature_len());
+    let identity = Identity(vault.hash(&bytes));
+    bytes.extend(device.sign_stored(provider, ObjectType::Entry, &bytes).expect("signed"));
+    world.put(&Forged { device: device.id, seq: head.seq + 1, identity, bytes });
+    drop(vault);
+    world.progress("home", 20);
+    assert!(world.checkpoint("home"));
+    let (_, plain) = world.parts().remove(0);
+    let vault = world.open("home");
+    let records = parse_part(&plain, vault.suite(), vault.id()).expect("a part");
+    let clear = records.iter().find(|record| record.header.mode == Mode::Clear).expect("in clear");
+    let mut again = EntryAgain::new(vault.provider);
+    assert_eq!(Identity(vault.hash(again.signed(clear, None).expect("made"))), identity);
+    let (vault, few) = world.from_nothing("reader");
+    assert!(few < 20, "{few}");
+    assert!(vault.log.get(&identity).is_some() && entries(&vault) == world.one_by_one());
+}
