@@ -382,7 +382,10 @@ fn entry_words(entry: &LogEntry, name_of: &dyn Fn(DeviceId) -> String) -> String
             let ids: Vec<_> = refs.iter().map(|one| format!("{:.8}", one.identity)).collect();
             format!("forgot {}", ids.join(", "))
         }
-        Payload::Checkpoint(_) => "wrote a checkpoint".into(),
+        Payload::Checkpoint(checkpoint) => {
+            let entries: u64 = checkpoint.parts.iter().map(|part| u64::from(part.entries)).sum();
+            format!("wrote a checkpoint of {entries} entries")
+        }
         Payload::Condemn(packs) => format!("condemned {} packs", packs.len()),
         Payload::Fence { condemn, .. } => format!("fenced round {condemn:.8}"),
         Payload::Final(end) => format!("deleted {} packs of round {:.8}", end.packs.len(), end.condemn),

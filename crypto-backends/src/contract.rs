@@ -11,9 +11,17 @@ pub trait Aead: Send + Sync {
     /// no plaintext was made. The nonce has [`Aead::nonce_len`] bytes.
     fn open(&self, key: &Key, nonce: &[u8], aad: &[u8], buf: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError>;
 
-    /// Makes the ciphertext again that [`Aead::seal`] made of the plaintext in `buf` under this nonce, without its tag: to compare
-    /// it with a hash that somebody signed. What comes out is never stored or sent. The nonce has [`Aead::nonce_len`] bytes.
-    fn ciphertext_again(&self, key: &Key, nonce: &[u8], buf: &mut [u8]) -> Result<(), CryptoError>;
+    /// Makes the ciphertext again that [`Aead::seal`] made of the plaintext in `buf`, under the nonce and with the tag that it had:
+    /// to compare it with a hash that somebody signed. Another tag than that one is [`CryptoError::NotAuthentic`]. What comes out is
+    /// never stored or sent. The nonce has [`Aead::nonce_len`] bytes.
+    fn seal_again(
+        &self,
+        key: &Key,
+        nonce: &[u8],
+        aad: &[u8],
+        buf: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), CryptoError>;
 
     /// Bytes of a nonce, at most [`Nonce::MAX`].
     fn nonce_len(&self) -> usize;

@@ -95,8 +95,15 @@ mod tests {
         fn open(&self, key: &Key, nonce: &[u8], aad: &[u8], buf: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError> {
             real().aead.open(key, nonce, aad, buf, tag)
         }
-        fn ciphertext_again(&self, key: &Key, nonce: &[u8], buf: &mut [u8]) -> Result<(), CryptoError> {
-            real().aead.ciphertext_again(key, nonce, buf)
+        fn seal_again(
+            &self,
+            key: &Key,
+            nonce: &[u8],
+            aad: &[u8],
+            buf: &mut [u8],
+            tag: &[u8; 16],
+        ) -> Result<(), CryptoError> {
+            real().aead.seal_again(key, nonce, aad, buf, tag)
         }
         fn nonce_len(&self) -> usize {
             Nonce::MAX

@@ -13,7 +13,7 @@ BUCKET = "policies"
 
 
 def names(device):
-    return {kind: f"zv1/{kind}/{device}/{HASH}" for kind in "ptix"} | {"l": f"zv1/l/{device}/{1:016x}-{HASH}"}
+    return {kind: f"zv1/{kind}/{device}/{HASH}" for kind in "ptixc"} | {"l": f"zv1/l/{device}/{1:016x}-{HASH}"}
 
 
 ROSTER = f"zv1/r/{0:08x}-{HASH}"
@@ -23,7 +23,7 @@ PROBE = "zv1-doctor/1234"
 # What each credential may do. Everything that is not named here must be refused.
 MAY = {
     "push": {
-        "get": [ROSTER, *(names(d)[k] for d in [OTHER, COLLECTOR] for k in "lixt"), *names(OWN).values()],
+        "get": [ROSTER, *(names(d)[k] for d in [OTHER, COLLECTOR] for k in "lixtc"), *names(OWN).values()],
         "put": [*names(OWN).values()],
         "list": ["", "zv1/", "zv1/r/", "zv1/l/", f"zv1/l/{OTHER}/", f"zv1/l/{COLLECTOR}/", f"zv1/p/{OTHER}/", "zv1/x/",
                  *(f"zv1/{k}/{OWN}/" for k in "ptil"), "zv1-doctor/"],

@@ -157,6 +157,10 @@ pub(super) struct Unknown {
 }
 
 impl Unknown {
+    pub(super) fn place(&self) -> (DeviceId, u64) {
+        (self.device, self.seq)
+    }
+
     fn name(&self) -> ObjectName {
         let Self { device, seq, hash, .. } = *self;
         ObjectName::Log { device, seq, hash }
@@ -246,8 +250,12 @@ impl Log {
             known.remove(&hash).into_iter().for_each(|entry| log.insert(entry));
         }
         log.drop_unfounded(reader);
-        let fetched = match checkpoints.filter(|_| unknown.len() > checkpoint::FEW) {
-            Some(keys) => checkpoint::read(get, reader, keys, &log, unknown)?,
+        let fetched = match checkpoints {
+            Some(keys) => {
+                // What this device misses, no checkpoint says to be somewhere else.
+                let held = known.values().map(|entry| entry.identity).chain(pins.iter().map(|pin| pin.identity));
+                checkpoint::read(get, reader, keys, &log, &held.collect(), unknown)?
+            }
             None => checkpoint::fetch_all(get, reader, unknown)?,
         };
         let mut fresh = Vec::new();

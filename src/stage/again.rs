@@ -50,8 +50,8 @@ impl EntryAgain {
         Ok(())
     }
 
-    /// The bytes before the signature of the entry that a record is of. `dek` is the key of a sealed one. What they are worth their
-    /// hash says.
+    /// The bytes before the signature of the entry that a record is of. `dek` is the key of a sealed one, which opens what comes out.
+    /// What that is worth its hash says.
     pub(crate) fn signed(&mut self, record: &EntryRecord<'_>, dek: Option<&Key>) -> Result<&[u8], SealError> {
         match record.content {
             RecordContent::Clear { .. } => self.signed = record.clear_bytes().unwrap_or_default(),
@@ -66,7 +66,7 @@ impl EntryAgain {
                 self.signed.extend_from_slice(&prefix);
                 self.signed.extend_from_slice(&keys.commit());
                 let text = (codec, plain_len, body);
-                keys.append_frame_again(ONLY_SLOT, text, text_len, (nonce, tag), &mut self.signed)?;
+                keys.append_frame_again(ONLY_SLOT, true, text, text_len, (nonce, tag), &mut self.signed)?;
             }
         }
         Ok(&self.signed)

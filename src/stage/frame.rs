@@ -108,11 +108,12 @@ impl ObjectKeys {
         Ok(())
     }
 
-    /// Appends the frame that was sealed with this text, nonce and tag, as long as its text is what it was: to be compared with a
-    /// hash of it. Neither tag nor text is verified by this.
+    /// Appends the frame that was sealed with this text, nonce and tag: to be compared with a hash of it. Refuses a frame that would
+    /// not open.
     pub(super) fn append_frame_again(
         &self,
         slot: u32,
+        last: bool,
         (codec, plain_len, body): (Codec, u32, &[u8]),
         text_len: usize,
         (nonce, tag): (&[u8], &[u8; TAG_LEN]),
@@ -124,7 +125,11 @@ impl ObjectKeys {
         let text_at = out.len();
         write_text(codec, plain_len, body, text_len, out)?;
         let syn = self.syn(slot, &out[text_at..]);
-        self.provider.aead.ciphertext_again(&self.frame_key(slot, &syn), nonce, &mut out[text_at..])?;
+        let (key, aad) = (self.frame_key(slot, &syn), self.aad(slot, last));
+        self.provider.aead.seal_again(&key, nonce, &aad, &mut out[text_at..], tag).map_err(|error| match error {
+            CryptoError::NotAuthentic => SealError::Tag { slot },
+            other => SealError::Crypto(other),
+        })?;
         out[syn_at..syn_at + SYN_LEN].copy_from_slice(&syn);
         out.extend_from_slice(tag);
         Ok(())
@@ -622,8 +627,15 @@ mod tests {
             ) -> Result<(), CryptoError> {
                 self.0.aead.open(key, nonce, aad, buf, tag)
             }
-            fn ciphertext_again(&self, key: &Key, nonce: &[u8], buf: &mut [u8]) -> Result<(), CryptoError> {
-                self.0.aead.ciphertext_again(key, nonce, buf)
+            fn seal_again(
+                &self,
+                key: &Key,
+                nonce: &[u8],
+                aad: &[u8],
+                buf: &mut [u8],
+                tag: &[u8; 16],
+            ) -> Result<(), CryptoError> {
+                self.0.aead.seal_again(key, nonce, aad, buf, tag)
             }
             fn nonce_len(&self) -> usize {
                 self.0.aead.nonce_len()

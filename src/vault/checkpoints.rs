@@ -1,12 +1,13 @@
 //! Writes checkpoints: from then on nobody fetches the entries in them one by one (SPEC section 10.5).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::atomic::Ordering::Relaxed;
 
 use bytes::Bytes;
 use crypto_backends::{Key, Provider};
 use vault_format::checkpoint::parse_part;
 use vault_format::log::{Checkpoint, CheckpointPart, EntryKind, EntryObject, Heads, Payload};
-use vault_format::name::ObjectName;
+use vault_format::name::{ObjectName, checkpoint_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{
     DeviceId, Domain, EpochId, Expected, FormatError, Header, Identity, Mode, ObjectHash, ObjectType, VaultId, limits,
@@ -18,28 +19,20 @@ use crate::parallel;
 use crate::stage::{EntryAgain, SealError, dek, open_object, seal_object};
 use crate::store::StoreError;
 
-/// A checkpoint in somebody's log, and what it leaves to do.
-struct Base<'a> {
-    entry: Option<&'a LogEntry>,
-    parts: &'a [CheckpointPart],
-    /// What lies before the new frontier and not before its own.
-    missing: Vec<&'a LogEntry>,
-}
-
 impl Vault {
     /// Writes a checkpoint if enough entries are in none. Whoever may not, or knows of trouble, does not.
     pub(crate) fn write_checkpoint(&mut self) -> Result<bool, VaultError> {
-        self.write_checkpoint_of(EVERY)
+        self.write_checkpoint_after(EVERY)
     }
 
-    pub(super) fn write_checkpoint_of(&mut self, every: usize) -> Result<bool, VaultError> {
-        let own = self.device.id;
-        let may = !self.is_push_only() && self.may_checkpoint(own) && self.roster.features.prune.is_empty();
-        if !may || self.behind.is_some() || !self.log.hearsay().is_empty() {
+    pub(super) fn write_checkpoint_after(&mut self, every: usize) -> Result<bool, VaultError> {
+        let may = !self.ephemeral && !self.is_push_only() && self.roster.features.prune.is_empty();
+        let is_sound = self.behind.is_none() && !self.is_borrowed.load(Relaxed) && self.log.hearsay().is_empty();
+        if !may || !is_sound || !self.may_checkpoint(self.device.id) {
             return Ok(false);
         }
-        let Some((parts, frontier)) = self.next_checkpoint(every)? else { return Ok(false) };
-        self.append(Payload::Checkpoint(Checkpoint { parts, frontier }))?;
+        let Some(checkpoint) = self.next_checkpoint(every)? else { return Ok(false) };
+        self.append(Payload::Checkpoint(checkpoint))?;
         self.refresh()?;
         self.pin()?;
         Ok(true)
@@ -51,182 +44,109 @@ impl Vault {
             && !self.log.is_suspect(device)
     }
 
-    /// The parts and the frontier of a checkpoint that is due.
-    fn next_checkpoint(&self, every: usize) -> Result<Option<(Vec<CheckpointPart>, Heads)>, VaultError> {
-        let mut bases = self.bases();
-        bases.sort_by_key(|base| base.missing.len());
-        let due = |base: &Base<'_>| {
-            let is_own = base.entry.is_none_or(|entry| entry.device == self.device.id);
-            // Who wrote the last one goes on: others have to look through its parts first.
-            base.missing.len() >= if is_own { every } else { every + every / 2 }
+    pub(super) fn newest_checkpoint(&self, device: DeviceId) -> Option<&Checkpoint> {
+        self.log.of(device).rev().find_map(|entry| match &entry.body.payload {
+            Payload::Checkpoint(checkpoint) => Some(checkpoint),
+            _ => None,
+        })
+    }
+
+    /// A checkpoint that is due. What another device says that its own holds makes it wait, and nothing else.
+    fn next_checkpoint(&self, every: usize) -> Result<Option<Checkpoint>, VaultError> {
+        let own = self.device.id;
+        let none = Checkpoint { parts: Vec::new(), frontier: Heads::new() };
+        let mut base = self.newest_checkpoint(own).unwrap_or(&none);
+        let mut missing = self.missing_in(base);
+        let held_by_another = || {
+            let others = self.log.devices().filter(|device| *device != own && self.may_checkpoint(*device));
+            others.filter_map(|device| self.newest_checkpoint(device)).any(|other| self.missing_in(other).len() < every)
         };
-        if bases.first().is_none_or(|base| !due(base)) {
+        if missing.len() < every || (missing.len() < PATIENCE * every && held_by_another()) {
             return Ok(None);
         }
-        for base in bases {
-            if self.holds_what_it_says(&base)? {
-                return self.build_on(base);
-            }
+        if !self.has_parts(base)? {
+            (base, missing) = (&none, self.missing_in(&none));
         }
-        Ok(None)
-    }
-
-    /// Everybody's newest checkpoint, and none at all.
-    fn bases(&self) -> Vec<Base<'_>> {
-        let none = Heads::new();
-        let newest = |device: DeviceId| {
-            self.log.of(device).rev().find_map(|entry| match &entry.body.payload {
-                Payload::Checkpoint(checkpoint) => Some((entry, checkpoint)),
-                _ => None,
-            })
-        };
-        let writers = self.log.devices().filter(|device| self.may_checkpoint(*device));
-        let mut bases: Vec<_> = writers
-            .filter_map(newest)
-            .map(|(entry, checkpoint)| Base {
-                entry: Some(entry),
-                parts: &checkpoint.parts,
-                missing: self.between(&checkpoint.frontier),
-            })
-            .collect();
-        bases.push(Base { entry: None, parts: &[], missing: self.between(&none) });
-        bases
-    }
-
-    /// Entries that the ends of logs lead to, that are not before `frontier`, and that a checkpoint may hold.
-    fn between(&self, frontier: &Heads) -> Vec<&LogEntry> {
-        let mut between = Vec::new();
-        for device in self.log.devices().filter(|device| !self.log.is_suspect(*device)) {
-            let none = Vec::new();
-            let old = frontier.get(&device).unwrap_or(&none);
-            let (past, heads) = (self.log.past(old), self.log.heads(device));
-            if heads.len() > limits::ENTRY_HEADS {
-                continue;
-            }
-            let heads: HashSet<Identity> = heads.into_iter().collect();
-            let is_new = |entry: &&LogEntry| {
-                let LogEntry { identity, .. } = entry;
-                let is_held = self.log.is_in(&past, identity) && !old.contains(identity);
-                !is_held && !heads.contains(identity)
-            };
-            between.extend(self.log.of(device).filter(is_new));
-        }
-        between
-    }
-
-    /// Whether all parts that this device has not used itself hold what it has verified itself.
-    fn holds_what_it_says(&self, base: &Base<'_>) -> Result<bool, VaultError> {
-        let own = self.log.of(self.device.id).filter_map(|entry| match &entry.body.payload {
-            Payload::Checkpoint(checkpoint) => Some(&checkpoint.parts),
-            _ => None,
-        });
-        let known: HashSet<&CheckpointPart> = own.flatten().collect();
-        let new: Vec<_> = base.parts.iter().filter(|part| !known.contains(part)).collect();
-        if new.is_empty() {
-            return Ok(true);
-        }
-        let read = parallel::map(&new, PARTS, |part| self.names_in(part))?;
-        let Some(names) = read.into_iter().collect::<Option<Vec<_>>>() else { return Ok(false) };
-        let names: HashSet<Identity> = names.into_iter().flatten().collect();
-        // And what is in none of them is said to be: of those that it knew already it looked through all.
-        let missing: HashSet<Identity> = base.missing.iter().map(|entry| entry.identity).collect();
-        let mut known_parts = base.parts.iter().filter(|part| known.contains(part));
-        if known_parts.next().is_some() {
-            return Ok(true);
-        }
-        let none = Heads::new();
-        let all = self.between(&none);
-        Ok(all
-            .iter()
-            .all(|entry| missing.contains(&entry.identity) || names.contains(&entry.identity) || !may_hold(entry)))
-    }
-
-    /// The entries in a part, if it can be read and each is one that this device has verified.
-    fn names_in(&self, part: &CheckpointPart) -> Result<Option<Vec<Identity>>, VaultError> {
-        let Some(plain) = self.plain_part(part)? else { return Ok(None) };
-        let Ok(records) = parse_part(&plain, self.suite(), self.id()) else { return Ok(None) };
-        let reading = self.reading();
-        let mut again = EntryAgain::new(self.provider);
-        let mut names = Vec::with_capacity(records.len());
-        for record in &records {
-            let key = match record.header.mode {
-                Mode::Symmetric => reading.entry_key(record),
-                _ => None,
-            };
-            let Ok(signed) = again.signed(record, key.as_ref()) else { return Ok(None) };
-            let identity = Identity(self.hash(signed));
-            let is_known = self.log.get(&identity).is_some_and(|entry| entry.object == record.object);
-            if !is_known {
-                return Ok(None);
-            }
-            names.push(identity);
-        }
-        Ok(Some(names))
-    }
-
-    /// The plain bytes of a part; `None` if it is not there or damaged.
-    pub(super) fn plain_part(&self, part: &CheckpointPart) -> Result<Option<Vec<u8>>, VaultError> {
-        let name = ObjectName::Checkpoint { device: part.device, hash: part.hash };
-        match self.store.get(&name, &|bytes| self.provider.hash.hash(&[bytes])) {
-            Ok(stored) => Ok(self.reading().open_part(part, &stored)),
-            Err(StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn build_on(&self, base: Base<'_>) -> Result<Option<(Vec<CheckpointPart>, Heads)>, VaultError> {
-        let none = Heads::new();
-        let old = match base.entry.map(|entry| &entry.body.payload) {
-            Some(Payload::Checkpoint(checkpoint)) => &checkpoint.frontier,
-            _ => &none,
-        };
-        let (mut new, frontier) = self.cut(base.missing, old);
-        if new.is_empty() {
+        let (mut new, frontier) = self.cut(missing, &base.frontier, MOST_ENTRIES);
+        // More could not be named, and is read one by one.
+        if new.is_empty() || base.parts.len() + MOST_PARTS > limits::CHECKPOINT_PARTS {
             return Ok(None);
         }
         // Entries name each other's heads: those of one time compress well together.
         new.sort_by_key(|entry| (entry.body.time, entry.device, entry.seq));
-        let (tails, mut parts): (Vec<CheckpointPart>, Vec<_>) =
+        let (tails, parts): (Vec<CheckpointPart>, Vec<_>) =
             base.parts.iter().copied().partition(|part| part.kib < FULL_KIB);
-        let mut writer = PartWriter { vault: self, plain: Vec::new(), entries: 0, parts: Vec::new() };
+        let mut writer = PartWriter { vault: self, plain: Vec::new(), entries: 0, parts };
         for tail in tails {
-            match self.plain_part(&tail)? {
-                // A part counts its entries for people only, so what is in there is counted anew.
-                Some(plain) => match parse_part(&plain, self.suite(), self.id()) {
-                    Ok(records) => writer.append(&plain, records.len() as u32)?,
-                    Err(_) => parts.push(tail),
-                },
-                None => parts.push(tail),
-            }
+            writer.append_part(tail)?;
         }
         for batch in new.chunks(BATCH) {
-            for record in parallel::map(batch, parallel::REQUESTS, |entry| self.record_of(entry))?.into_iter().flatten()
-            {
-                writer.append(&record, 1)?;
+            let records = parallel::map(batch, parallel::REQUESTS, |entry| self.record_of(entry))?;
+            for record in records.into_iter().flatten() {
+                writer.append(&record)?;
             }
         }
-        parts.extend(writer.finish()?);
-        parts.sort_unstable();
-        Ok((parts.len() <= limits::CHECKPOINT_PARTS).then_some((parts, frontier)))
+        Ok(Some(Checkpoint { parts: writer.finish()?, frontier }))
     }
 
-    /// No more than one push does, and the frontier that goes with it.
-    fn cut<'a>(&self, missing: Vec<&'a LogEntry>, old: &Heads) -> (Vec<&'a LogEntry>, Heads) {
+    /// Entries that are not in a checkpoint and could be, log by log, in the order of their numbers.
+    pub(super) fn missing_in(&self, checkpoint: &Checkpoint) -> Vec<&LogEntry> {
+        let mut missing = Vec::new();
+        for device in self.log.devices() {
+            // A log with more ends than can be named is read one by one.
+            if self.log.is_suspect(device) || self.log.heads(device).len() > limits::ENTRY_HEADS {
+                continue;
+            }
+            let past = self.log.past(checkpoint.frontier.get(&device).into_iter().flatten());
+            let is_missing = |entry: &&LogEntry| !self.log.is_in(&past, &entry.identity);
+            missing.extend(self.log.of(device).filter(is_missing));
+        }
+        missing
+    }
+
+    /// Whether the store shows all parts, so that their entries need no others.
+    fn has_parts(&self, checkpoint: &Checkpoint) -> Result<bool, VaultError> {
+        if checkpoint.parts.is_empty() {
+            return Ok(true);
+        }
+        let listed: HashSet<ObjectName> =
+            self.store.list(&checkpoint_prefix(self.device.id))?.objects.into_iter().map(|part| part.name).collect();
+        Ok(checkpoint.parts.iter().all(|part| listed.contains(&self.part_name(part))))
+    }
+
+    fn part_name(&self, part: &CheckpointPart) -> ObjectName {
+        ObjectName::Checkpoint { device: self.device.id, hash: part.hash }
+    }
+
+    /// At most `room` of these, the oldest of each log, and the frontier that goes with them.
+    pub(super) fn cut<'a>(
+        &self,
+        missing: Vec<&'a LogEntry>,
+        old: &Heads,
+        mut room: usize,
+    ) -> (Vec<&'a LogEntry>, Heads) {
         let mut frontier = old.clone();
         let mut of: BTreeMap<DeviceId, Vec<&LogEntry>> = BTreeMap::new();
         missing.into_iter().for_each(|entry| of.entry(entry.device).or_default().push(entry));
-        let (mut taken, mut room) = (Vec::new(), MOST);
+        let mut taken = Vec::new();
         for (device, entries) in of {
-            let is_chain = entries.is_sorted_by(|a, b| b.prev == [a.identity]);
-            // What is no chain cannot be cut, and comes first or when there is room.
-            if entries.len() <= room || (!is_chain && taken.is_empty()) {
-                frontier.insert(device, self.log.heads(device));
-                room = room.saturating_sub(entries.len());
-                taken.extend(entries);
-            } else if is_chain && room > 0 {
-                frontier.insert(device, vec![entries[room].identity]);
-                taken.extend_from_slice(&entries[..room]);
-                room = 0;
+            let mut ends: BTreeSet<Identity> = old.get(&device).into_iter().flatten().copied().collect();
+            let (mut some, mut count) = (Vec::new(), 0);
+            // An entry comes after those that it follows: the number of one that lies would make its device suspect. Somewhere in
+            // between a log may have more ends than can be named.
+            for (n, entry) in entries.iter().take(room).enumerate() {
+                entry.prev.iter().for_each(|prev| {
+                    ends.remove(prev);
+                });
+                ends.insert(entry.identity);
+                if ends.len() <= limits::ENTRY_HEADS {
+                    (some, count) = (ends.iter().copied().collect(), n + 1);
+                }
+            }
+            if count > 0 {
+                frontier.insert(device, some);
+                taken.extend_from_slice(&entries[..count]);
+                room -= count;
             }
         }
         taken.retain(|entry| may_hold(entry));
@@ -235,12 +155,8 @@ impl Vault {
 
     /// The record of an entry as it is in the store; `None` if it is not, or not as it was.
     pub(super) fn record_of(&self, entry: &LogEntry) -> Result<Option<Vec<u8>>, VaultError> {
-        let stored = match self.store.get(&entry.name(), &|bytes| self.provider.hash.hash(&[bytes])) {
-            Ok(stored) => stored,
-            Err(StoreError::NotFound { .. } | StoreError::Damaged { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        let object = EntryObject::parse(&stored, self.suite())?;
+        let Some(stored) = self.get_if_whole(&entry.name())? else { return Ok(None) };
+        let Ok(object) = EntryObject::parse(&stored, self.suite()) else { return Ok(None) };
         if Identity(self.hash(&stored[..object.signed_len])) != entry.identity {
             return Ok(None);
         }
@@ -249,9 +165,31 @@ impl Vault {
             _ => self.entry_dek(&object, &stored),
         };
         let mut record = Vec::new();
-        let written =
-            EntryAgain::new(self.provider).write_record(&object, &stored, entry.object, dek.as_ref(), &mut record);
+        let mut again = EntryAgain::new(self.provider);
+        let written = again.write_record(&object, &stored, entry.object, dek.as_ref(), &mut record);
         Ok(written.is_ok().then_some(record))
+    }
+
+    /// The plain bytes of an own part; `None` if it is not there or damaged.
+    pub(super) fn plain_part(&self, part: &CheckpointPart) -> Result<Option<Vec<u8>>, VaultError> {
+        let stored = self.get_if_whole(&self.part_name(part))?;
+        Ok(stored.and_then(|stored| self.reading().open_part(self.device.id, &stored)))
+    }
+
+    fn get_if_whole(&self, name: &ObjectName) -> Result<Option<Bytes>, VaultError> {
+        match self.store.get(name, &|bytes| self.provider.hash.hash(&[bytes])) {
+            Ok(stored) => Ok(Some(stored)),
+            Err(StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn seal_part(&self, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        self.with_epoch(|sealing| {
+            let header = self.header(ObjectType::Checkpoint, sealing.epoch, Mode::Symmetric)?;
+            let dek = dek(self.provider, &sealing.log(header.domain)?, &header.encode(), &header.salt);
+            Ok(seal_object(self.provider, &header, &[], &dek, plain, Some(PART_LEVEL), 0)?)
+        })
     }
 }
 
@@ -264,12 +202,28 @@ struct PartWriter<'a> {
 }
 
 impl PartWriter<'_> {
-    fn append(&mut self, records: &[u8], entries: u32) -> Result<(), VaultError> {
-        if self.plain.len() + records.len() > limits::INDEX_PLAIN {
+    /// Takes in what a small part holds. One that cannot be read stays as it is.
+    fn append_part(&mut self, part: CheckpointPart) -> Result<(), VaultError> {
+        let plain = self.vault.plain_part(&part)?;
+        let records = plain.as_ref().and_then(|plain| parse_part(plain, self.vault.suite(), self.vault.id()).ok());
+        let Some(records) = records else {
+            self.parts.push(part);
+            return Ok(());
+        };
+        for record in records {
+            let mut bytes = Vec::new();
+            record.write(&mut bytes);
+            self.append(&bytes)?;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, record: &[u8]) -> Result<(), VaultError> {
+        if self.plain.len() + record.len() > limits::INDEX_PLAIN {
             self.store()?;
         }
-        self.plain.extend_from_slice(records);
-        self.entries += entries;
+        self.plain.extend_from_slice(record);
+        self.entries += 1;
         Ok(())
     }
 
@@ -278,13 +232,13 @@ impl PartWriter<'_> {
         if plain.is_empty() {
             return Ok(());
         }
-        let bytes = vault.seal_part(plain)?;
-        let (device, hash) = (vault.device.id, ObjectHash(vault.hash(&bytes)));
-        let (name, bytes) = (ObjectName::Checkpoint { device, hash }, Bytes::from(bytes));
-        let kib = bytes.len().div_ceil(1024) as u32;
+        let bytes = Bytes::from(vault.seal_part(plain)?);
+        let (hash, kib) = (ObjectHash(vault.hash(&bytes)), bytes.len().div_ceil(1024) as u32);
+        let part = CheckpointPart { hash, kib, entries: *entries };
+        let name = vault.part_name(&part);
         vault.store.put(&name, bytes.clone())?;
         vault.follow(name, &bytes);
-        parts.push(CheckpointPart { device, hash, kib, entries: *entries });
+        parts.push(part);
         plain.clear();
         *entries = 0;
         Ok(())
@@ -292,17 +246,8 @@ impl PartWriter<'_> {
 
     fn finish(mut self) -> Result<Vec<CheckpointPart>, VaultError> {
         self.store()?;
+        self.parts.sort_unstable();
         Ok(self.parts)
-    }
-}
-
-impl Vault {
-    pub(super) fn seal_part(&self, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
-        self.with_epoch(|sealing| {
-            let header = self.header(ObjectType::Checkpoint, sealing.epoch, Mode::Symmetric)?;
-            let dek = dek(self.provider, &sealing.log(header.domain)?, &header.encode(), &header.salt);
-            Ok(seal_object(self.provider, &header, &[], &dek, plain, Some(PART_LEVEL), 0)?)
-        })
     }
 }
 
@@ -331,20 +276,21 @@ pub(super) fn open_part(
 
 /// Whether a checkpoint holds an entry: what this device knows whole.
 fn may_hold(entry: &LogEntry) -> bool {
-    !entry.is_sealed()
-        && !entry.fault.is_some_and(|fault| fault.is_void())
-        && !matches!(entry.body.kind(), EntryKind::Unknown(_))
+    let is_void = entry.fault.is_some_and(|fault| fault.is_void());
+    !entry.is_sealed() && !is_void && !matches!(entry.body.kind(), EntryKind::Unknown(_))
 }
 
 /// Entries after which a new checkpoint is written: what whoever has nothing fetches one by one.
 const EVERY: usize = 1000;
+/// So many times more where another device's checkpoint says that it holds them.
+const PATIENCE: usize = 4;
 /// Entries that one push takes into checkpoints: a vault that has none yet gets there in steps.
-const MOST: usize = 4096;
+const MOST_ENTRIES: usize = 4096;
+/// Parts that these take at most: one holds 20 entries as large as they may be.
+const MOST_PARTS: usize = MOST_ENTRIES.div_ceil(20);
 /// Entries that are fetched before what they give is written.
 const BATCH: usize = 512;
 /// A part of this size stays as it is; smaller ones are written again, together with what is new.
 const FULL_KIB: u32 = 512;
-/// Parts that are looked through at the same time.
-const PARTS: usize = 4;
 /// Bodies repeat each other's heads.
 const PART_LEVEL: i32 = 3;

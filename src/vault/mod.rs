@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use crypto_backends::{Key, Provider};
 use vault_format::checkpoint::EntryRecord;
-use vault_format::log::{CheckpointPart, EntryContent, EntryObject, IndexName, Payload, Snapshot, SourceRecord};
+use vault_format::log::{EntryContent, EntryObject, IndexName, Payload, Snapshot, SourceRecord};
 use vault_format::roster::Capabilities;
 use vault_format::{
     DeviceId, Domain, EpochId, Expected, FormatError, Header, Identity, Mode, ObjectName, ObjectType, PackName, Scope,
@@ -505,9 +505,9 @@ impl CheckpointReader for Reading<'_> {
         self.roster.vault
     }
 
-    fn open_part(&self, part: &CheckpointPart, stored: &[u8]) -> Option<Vec<u8>> {
+    fn open_part(&self, device: DeviceId, stored: &[u8]) -> Option<Vec<u8>> {
         let key = |epoch| self.keys.log_key(epoch, Domain::SHARED);
-        checkpoints::open_part(self.provider, self.roster.vault, part.device, &key, stored).ok()
+        checkpoints::open_part(self.provider, self.roster.vault, device, &key, stored).ok()
     }
 
     fn entry_key(&self, record: &EntryRecord<'_>) -> Option<Key> {

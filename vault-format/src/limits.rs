@@ -7,7 +7,7 @@ pub const INDEX_PLAIN: usize = 4 << 20;
 /// Stored bytes of an index delta, a shard or a part of a checkpoint: the class of the largest plain table in one stored frame.
 pub const INDEX_STORED: usize = (4 << 20) + (128 << 10);
 /// Parts of a checkpoint, each of the size of an index shard at most.
-pub const CHECKPOINT_PARTS: usize = 256;
+pub const CHECKPOINT_PARTS: usize = 1024;
 /// Stored bytes of a log entry.
 pub const ENTRY_STORED: usize = 256 << 10;
 /// Bytes of a log entry's body.

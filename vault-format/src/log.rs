@@ -282,17 +282,15 @@ pub struct PartName {
 /// Where older entries can be read many at a time (SPEC section 10.5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The objects that hold them: a set.
+    /// The objects that hold them, all of the same writer: a set.
     pub parts: Vec<CheckpointPart>,
-    /// Entries that these lead to are in the parts; these themselves are not.
+    /// These and what they lead to is in the parts.
     pub frontier: Heads,
 }
 
 /// A part of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CheckpointPart {
-    /// The writer.
-    pub device: DeviceId,
     /// The hash of the stored bytes.
     pub hash: ObjectHash,
     /// Its size.
@@ -962,8 +960,7 @@ impl Checkpoint {
         w.map(|map| {
             map.field(0, |w| {
                 w.set(&self.parts, |w, part| {
-                    w.array(4);
-                    w.bytes(&part.device.0);
+                    w.array(3);
                     w.bytes(&part.hash.0);
                     w.uint(part.kib);
                     w.uint(part.entries);
@@ -978,10 +975,10 @@ impl Checkpoint {
         const PART: &str = "part of a checkpoint";
         let (mut parts, mut frontier) = (None, None);
         let part = |r: &mut Reader| {
-            r.tuple(PART, 4, |r| {
-                let (device, hash) = (device(r)?, ObjectHash(r.array_of(PART)?));
+            r.tuple(PART, 3, |r| {
+                let hash = ObjectHash(r.array_of(PART)?);
                 let kib = r.uint(PART, limits::INDEX_STORED as u64 / 1024)? as u32;
-                Ok(CheckpointPart { device, hash, kib, entries: r.u32(PART)? })
+                Ok(CheckpointPart { hash, kib, entries: r.u32(PART)? })
             })
         };
         r.map(WHAT, |r, key| {
@@ -1201,8 +1198,11 @@ mod tests {
     }
 
     fn checkpoint_parts() -> impl Strategy<Value = CheckpointPart> {
-        (ids(DeviceId), ids(ObjectHash), 0..4224u32, any::<u32>())
-            .prop_map(|(device, hash, kib, entries)| CheckpointPart { device, hash, kib, entries })
+        (ids(ObjectHash), 0..4224u32, any::<u32>()).prop_map(|(hash, kib, entries)| CheckpointPart {
+            hash,
+            kib,
+            entries,
+        })
     }
 
     fn packs() -> impl Strategy<Value = Vec<PackName>> {

@@ -3,6 +3,7 @@ use chacha20poly1305::{AeadInOut, KeyInit, XNonce};
 
 use crate::Key;
 use crate::contract::{Aead, Nonce, Random, Sealed};
+use crate::ct_eq;
 use crate::error::CryptoError;
 
 pub(crate) struct XChaCha20Poly1305 {
@@ -27,13 +28,19 @@ impl Aead for XChaCha20Poly1305 {
             .map_err(|_| CryptoError::NotAuthentic)
     }
 
-    fn ciphertext_again(&self, key: &Key, nonce: &[u8], buf: &mut [u8]) -> Result<(), CryptoError> {
+    fn seal_again(
+        &self,
+        key: &Key,
+        nonce: &[u8],
+        aad: &[u8],
+        buf: &mut [u8],
+        tag: &[u8; 16],
+    ) -> Result<(), CryptoError> {
         let len = buf.len();
-        // The ciphertext does not depend on what else is authenticated.
-        chacha20poly1305::XChaCha20Poly1305::new(key.expose().into())
-            .encrypt_inout_detached(read_nonce(nonce)?, b"", buf.into())
+        let made = chacha20poly1305::XChaCha20Poly1305::new(key.expose().into())
+            .encrypt_inout_detached(read_nonce(nonce)?, aad, buf.into())
             .map_err(|_| CryptoError::TooLong(len))?;
-        Ok(())
+        if ct_eq(&made, tag) { Ok(()) } else { Err(CryptoError::NotAuthentic) }
     }
 
     fn nonce_len(&self) -> usize {
@@ -111,10 +118,17 @@ mod tests {
             let mut sealed_text = text.clone();
             let sealed = aead.seal(&key, AAD, &mut sealed_text).unwrap();
             let mut again = text.clone();
-            aead.ciphertext_again(&key, sealed.nonce.as_slice(), &mut again).unwrap();
+            let nonce = sealed.nonce.as_slice();
+            aead.seal_again(&key, nonce, AAD, &mut again, &sealed.tag).unwrap();
             assert_eq!(again, sealed_text);
-            let refused = aead.ciphertext_again(&key, &sealed.nonce.as_slice()[1..], &mut again);
+            let refused = aead.seal_again(&key, &nonce[1..], AAD, &mut again, &sealed.tag);
             assert!(matches!(refused, Err(CryptoError::Length { actual: 23, .. })));
+            let mut other = sealed.tag;
+            other[15] ^= 1;
+            for (aad, tag) in [(AAD, &other), (b"", &sealed.tag)] {
+                let refused = aead.seal_again(&key, nonce, aad, &mut text.clone(), tag);
+                assert!(matches!(refused, Err(CryptoError::NotAuthentic)));
+            }
         }
     }
 

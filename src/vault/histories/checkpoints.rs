@@ -29,7 +29,7 @@ impl World {
 
     fn checkpoint(&self, home: &str) -> bool {
         let mut vault = self.try_open(home, |options| options.purpose = Purpose::Push).expect("opens");
-        vault.write_checkpoint_of(10).expect("written")
+        vault.write_checkpoint_after(10).expect("written")
     }
 
     /// Leaves a home nothing but its keys.
@@ -62,24 +62,40 @@ impl World {
     /// The parts of the newest checkpoint, and the plain bytes of each.
     fn parts(&self) -> Vec<(CheckpointPart, Vec<u8>)> {
         let vault = self.open("home");
-        let named = vault.log.of(vault.device_id()).rev().find_map(|entry| match &entry.body.payload {
-            Payload::Checkpoint(checkpoint) => Some(checkpoint.parts.clone()),
-            _ => None,
-        });
         let plain = |part: CheckpointPart| (part, vault.plain_part(&part).expect("read").expect("a part"));
-        named.expect("a checkpoint").into_iter().map(plain).collect()
+        self.newest("home").parts.into_iter().map(plain).collect()
     }
 
     /// A checkpoint of the maker of the vault that says what an attacker wants.
-    fn put_checkpoint(&self, plain: &[u8]) -> CheckpointPart {
-        let vault = self.try_open("home", |options| options.purpose = Purpose::Push).expect("opens");
-        let bytes = vault.seal_part(plain).expect("sealed");
-        let (device, hash) = (vault.device_id(), ObjectHash(vault.hash(&bytes)));
-        let part = CheckpointPart { device, hash, kib: bytes.len() as u32 / 1024, entries: 1000 };
-        self.store().put(&ObjectName::Checkpoint { device, hash }, Bytes::from(bytes)).expect("stored");
+    fn put_checkpoint(&self, plain: &[u8]) {
+        self.put_checkpoint_of("home", &[plain]);
+    }
+
+    fn put_checkpoint_of(&self, home: &str, plain: &[&[u8]]) {
+        let vault = self.try_open(home, |options| options.purpose = Purpose::Push).expect("opens");
+        let part = |plain: &&[u8]| {
+            let bytes = vault.seal_part(plain).expect("sealed");
+            let (device, hash) = (vault.device_id(), ObjectHash(vault.hash(&bytes)));
+            let kib = bytes.len() as u32 / 1024;
+            self.store().put(&ObjectName::Checkpoint { device, hash }, Bytes::from(bytes)).expect("stored");
+            CheckpointPart { hash, kib, entries: 1000 }
+        };
+        let mut parts: Vec<_> = plain.iter().map(part).collect();
+        parts.sort_unstable();
         let frontier = vault.log.devices().map(|device| (device, vault.log.heads(device))).collect();
-        vault.append(Payload::Checkpoint(Checkpoint { parts: vec![part], frontier })).expect("stored");
-        part
+        vault.append(Payload::Checkpoint(Checkpoint { parts, frontier })).expect("stored");
+    }
+
+    /// A device that may do everything, and is the attacker's, or not.
+    fn admin(&self, home: &str) {
+        let all = Capabilities::ADMIN | Capabilities::PRUNE | Capabilities::PUSH | Capabilities::READ;
+        let state = crate::state::DeviceState { keys: self.device(all), url: URL.into(), name: home.into() };
+        self.home(home).set_device(rustcrypto::provider(), &state).expect("written");
+    }
+
+    fn newest(&self, home: &str) -> Checkpoint {
+        let vault = self.open(home);
+        vault.newest_checkpoint(vault.device_id()).expect("a checkpoint").clone()
     }
 }
 
@@ -129,7 +145,7 @@ fn the_next_checkpoint_goes_on_where_the_last_one_ended() {
     assert!(world.checkpoint("home"));
     let (count, parts) =
         (|parts: &[(CheckpointPart, Vec<u8>)]| parts.iter().map(|(part, _)| part.entries).sum::<u32>(), world.parts());
-    assert!(count(&first) >= 29 && count(&parts) > count(&first) + 29, "{} {}", count(&first), count(&parts));
+    assert!(count(&first) >= 30 && count(&parts) > count(&first) + 30, "{} {}", count(&first), count(&parts));
     assert_eq!(parts.len(), 1, "small parts are written again");
     let (vault, few) = world.from_nothing("reader");
     assert!(few < 20, "{few}");
@@ -154,7 +170,7 @@ fn a_part_that_is_missing_or_damaged_costs_requests_and_nothing_else() {
     let world = World::long(40);
     assert!(world.checkpoint("home"));
     let (part, plain) = world.parts().remove(0);
-    let name = ObjectName::Checkpoint { device: part.device, hash: part.hash };
+    let name = ObjectName::Checkpoint { device: world.open("home").device_id(), hash: part.hash };
     let stored = world.bytes(&name);
     let expected = world.one_by_one();
     world.store().delete(&name).expect("deleted");
@@ -294,7 +310,7 @@ fn check_finds_an_object_that_a_checkpoint_calls_whole() {
     let (_, plain) = world.parts().remove(0);
     let device = world.open("home").device_id();
     let victim = world.logs().into_iter().find(|name| matches!(name, ObjectName::Log { seq: 9, .. })).expect("there");
-    let junk = vec![9; 8192];
+    let junk = vec![9; world.bytes(&victim).len()];
     let hash = ObjectHash(rustcrypto::provider().hash.hash(&[&junk]));
     world.put_checkpoint(&changed(&world, &plain, |_, record| {
         if record.seq == 9 {
@@ -321,7 +337,7 @@ fn checkpoints_of_who_may_not_prune_are_not_read() {
     let records = reader.log.entries().map(|entry| reader.record_of(entry).expect("read").expect("a record"));
     let bytes = reader.seal_part(&records.collect::<Vec<_>>().concat()).expect("sealed");
     let (device, hash) = (reader.device_id(), ObjectHash(reader.hash(&bytes)));
-    let part = CheckpointPart { device, hash, kib: 8, entries: 41 };
+    let part = CheckpointPart { hash, kib: 400, entries: 41 };
     world.store().put(&ObjectName::Checkpoint { device, hash }, Bytes::from(bytes)).expect("stored");
     let payload = || Payload::Checkpoint(Checkpoint { parts: vec![part], frontier: Heads::new() });
     reader.append(payload()).expect("stored");
@@ -334,36 +350,191 @@ fn checkpoints_of_who_may_not_prune_are_not_read() {
     assert_eq!(vault.log.entries().filter(|entry| entry.body.payload == payload()).count(), 2);
 }
 
-/// What another device wrote is taken over only after every record was compared.
+/// Somebody's checkpoint says that it holds everything, and holds nothing: others wait for a while, and write their own.
 #[test]
-fn nobody_builds_on_a_checkpoint_that_does_not_hold_what_it_says() {
-    let world = World::long(30);
+fn a_checkpoint_that_holds_nothing_keeps_nobody_from_writing_one() {
+    let world = World::long(12);
+    world.admin("other");
+    world.put_checkpoint_of("other", &[]);
+    assert!(!world.checkpoint("home"), "one is said to be there");
+    world.progress("home", 10);
+    world.put_checkpoint_of("other", &[]);
+    assert!(!world.checkpoint("home"));
+    world.progress("home", 20);
+    world.put_checkpoint_of("other", &[]);
+    assert!(world.checkpoint("home"), "four times as many");
+    let held: u32 = world.newest("home").parts.iter().map(|part| part.entries).sum();
+    assert!(held > 40, "{held}");
+    let (vault, few) = world.from_nothing("reader");
+    assert!(few < 20, "{few}");
+    assert!(entries(&vault) == world.one_by_one());
+}
+
+/// A log that its device has forked is cut like any other, and none is left behind.
+#[test]
+fn forked_logs_get_into_checkpoints_too() {
+    let world = World::long(3);
+    world.clone_home("home", "clone");
+    world.progress("home", 15);
+    let hidden = world.hide(&world.logs());
+    let is_early = |name: &ObjectName| matches!(name, ObjectName::Log { seq, .. } if *seq <= 3);
+    world.show(hidden.iter().filter(|(name, _)| is_early(name)).cloned().collect());
+    world.progress("clone", 15);
+    world.show(hidden);
+    let mut vault = world.try_open("home", |options| options.purpose = Purpose::Push).expect("opens");
+    let device = vault.device_id();
+    assert_eq!(vault.log.heads(device).len(), 2);
+    let missing = vault.missing_in(&Checkpoint { parts: Vec::new(), frontier: Heads::new() });
+    let all = missing.len();
+    // In whatever pieces: what one leaves is what the next one takes.
+    for room in [1, 2, 5, 7, all] {
+        let (mut frontier, mut taken) = (Heads::new(), 0);
+        loop {
+            let left = vault.missing_in(&Checkpoint { parts: Vec::new(), frontier: frontier.clone() });
+            let (some, next) = vault.cut(left, &frontier, room);
+            if some.is_empty() {
+                break;
+            }
+            (frontier, taken) = (next, taken + some.len());
+        }
+        assert_eq!(taken, all, "in pieces of {room}");
+    }
+    assert!(vault.write_checkpoint_after(10).expect("written"));
+    drop(vault);
+    // Where the two have written beside each other, all is fetched all the same.
+    let (vault, _) = world.from_nothing("reader");
+    assert!(entries(&vault) == world.one_by_one());
+}
+
+/// Parts of its own that the store has lost are not named again: what was in them is written anew.
+#[test]
+fn lost_parts_are_replaced() {
+    let world = World::long(40);
+    assert!(world.checkpoint("home"));
+    let (part, _) = world.parts().remove(0);
+    let device = world.open("home").device_id();
+    world.store().delete(&ObjectName::Checkpoint { device, hash: part.hash }).expect("deleted");
+    world.progress("home", 20);
+    assert!(world.checkpoint("home"));
+    let (vault, few) = world.from_nothing("reader");
+    assert!(few < 20, "{few}");
+    assert!(entries(&vault) == world.one_by_one());
+}
+
+/// One wrong record must not make others useless that are right.
+#[test]
+fn a_wrong_record_costs_one_request() {
+    let world = World::long(60);
     assert!(world.checkpoint("home"));
     let (_, plain) = world.parts().remove(0);
-    // An admin, by the words of the vault's maker, has read everything itself.
-    let other = world.device(Capabilities::ADMIN | Capabilities::PRUNE | Capabilities::PUSH | Capabilities::READ);
-    let home = world.home("other");
-    let state = crate::state::DeviceState { keys: other, url: URL.into(), name: "other".into() };
-    home.set_device(rustcrypto::provider(), &state).expect("written");
-    world.progress("home", 30);
-    let forged = changed(&world, &plain, |n, record| record.signed_len += 4096 * usize::from(n == 3));
-    let bad = world.put_checkpoint(&forged);
-    world.progress("home", 20);
-    assert!(world.checkpoint("other"));
-    let vault = world.open("other");
-    let own = vault.log.of(vault.device_id()).find_map(|entry| match &entry.body.payload {
-        Payload::Checkpoint(checkpoint) => Some(checkpoint.clone()),
-        _ => None,
+    world.admin("other");
+    // The newest of each log is left out or wrong, in what is read first.
+    let newest = world.open("home").log.entries().map(|entry| entry.seq).max().expect("some");
+    let forged = changed(&world, &plain, |_, record| {
+        if record.seq + 3 > newest {
+            record.header.salt = [9; 32];
+        }
     });
-    let parts = own.expect("a checkpoint").parts;
-    assert!(!parts.contains(&bad) && parts.iter().map(|part| part.entries).sum::<u32>() > 70, "{parts:?}");
-    // What is right is taken over.
-    world.progress("home", 20);
-    drop(world.open("home"));
-    assert!(world.checkpoint("home"));
+    world.put_checkpoint_of("other", &[&forged]);
     let (vault, few) = world.from_nothing("reader");
     assert!(few < 30, "{few}");
     assert!(entries(&vault) == world.one_by_one());
+}
+
+/// The same record many times, and the same part under many names: looked at once.
+#[test]
+fn repeated_records_and_parts_are_looked_at_once() {
+    let world = World::long(40);
+    assert!(world.checkpoint("home"));
+    let (_, plain) = world.parts().remove(0);
+    world.put_checkpoint_of("home", &[&plain.repeat(20), &plain, &plain.repeat(3)]);
+    let vault = world.open("home");
+    let expected = world.one_by_one();
+    let (read, _) = world.from_nothing("reader");
+    assert!(entries(&read) == expected && read.log.len() == vault.log.len());
+}
+
+/// Who would have others fetch more than the entries have themselves is not followed.
+#[test]
+fn parts_that_are_larger_than_what_they_spare_are_not_fetched() {
+    let world = World::long(40);
+    let vault = world.try_open("home", |options| options.purpose = Purpose::Push).expect("opens");
+    let parts: Vec<_> = (0..100).map(|n| CheckpointPart { hash: ObjectHash([n; 32]), kib: 4224, entries: 9 }).collect();
+    vault.append(Payload::Checkpoint(Checkpoint { parts, frontier: Heads::new() })).expect("stored");
+    drop(vault);
+    let (_, all) = world.from_nothing("reader");
+    assert!((40..70).contains(&all), "{all}");
+}
+
+/// Its writer has signed an entry whose tag is wrong: nobody can open it, and who reads checkpoints sees that like all others.
+#[test]
+fn an_entry_with_a_wrong_tag_is_unreadable_for_everybody() {
+    let world = World::long(3);
+    let vault = world.open("home");
+    let (provider, device) = (vault.provider, vault.device_keys());
+    let head = vault.log.get(&vault.log.heads(device.id)[0]).expect("there").clone();
+    let mut forged = World::forge_in(&vault, device, head.seq + 1, &[head.identity], &world.body(|_| {}));
+    let signed_len = forged.bytes.len() - provider.suite.signature_len();
+    forged.bytes.truncate(signed_len);
+    forged.bytes[signed_len - 1] ^= 1;
+    forged.identity = Identity(vault.hash(&forged.bytes));
+    forged.bytes.extend(device.sign_stored(provider, ObjectType::Entry, &forged.bytes.clone()).expect("signed"));
+    let name = world.put(&forged);
+    drop(vault);
+    world.progress("home", 40);
+    // Its record says what it would be if its tag were right.
+    let vault = world.open("home");
+    let mut plain = Vec::new();
+    for entry in vault.log.entries() {
+        let record = vault.record_of(entry).expect("read");
+        assert_eq!(record.is_none(), entry.identity == forged.identity);
+        plain.extend(record.unwrap_or_default());
+    }
+    let object = EntryObject::parse(&forged.bytes, vault.suite()).expect("an entry");
+    let vault_format::log::EntryContent::Sealed { frame, .. } = &object.content else { panic!("sealed") };
+    let frame = vault_format::Frame::split(vault.suite(), &forged.bytes[frame.clone()]).expect("a frame");
+    let body = world.body(|_| {});
+    let content = RecordContent::Sealed {
+        nonce: frame.nonce,
+        tag: frame.tag,
+        codec: vault_format::Codec::Stored,
+        plain_len: body.len() as u32,
+        body: &body,
+    };
+    let (header, prev) = (object.header, object.prev.clone());
+    EntryRecord { object: name.hash(), header, seq: object.seq, prev, signed_len, content }.write(&mut plain);
+    drop(vault);
+    world.put_checkpoint(&plain);
+    let (vault, _) = world.from_nothing("reader");
+    assert_eq!(vault.log.get(&forged.identity).expect("there").fault, Some(Fault::Unreadable));
+    assert!(vault.log.is_suspect(forged.device));
+}
+
+/// An entry that this device has seen is not to be found elsewhere by a record.
+#[test]
+fn a_record_does_not_stand_for_an_entry_that_is_missed() {
+    let world = World::long(60);
+    assert!(world.checkpoint("home"));
+    drop(world.open("reader"));
+    let (_, plain) = world.parts().remove(0);
+    let device = world.open("home").device_id();
+    let victim = world.logs().into_iter().find(|name| matches!(name, ObjectName::Log { seq: 9, .. })).expect("there");
+    let junk = vec![9; world.bytes(&victim).len()];
+    let hash = ObjectHash(rustcrypto::provider().hash.hash(&[&junk]));
+    world.put_checkpoint(&changed(&world, &plain, |_, record| {
+        if record.seq == 9 {
+            record.object = hash;
+        }
+    }));
+    world.hide(&[victim]);
+    world.store().put(&ObjectName::Log { device, seq: 9, hash }, junk.into()).expect("stored");
+    // Names enough that checkpoints are looked for.
+    for n in 0..60 {
+        let noise = random_bytes(n, 4096);
+        let hash = ObjectHash(rustcrypto::provider().hash.hash(&[&noise]));
+        world.store().put(&ObjectName::Log { device, seq: 1000 + n, hash }, noise.into()).expect("stored");
+    }
+    assert!(world.refused("reader").contains("entry 9"));
 }
 
 /// The bytes that are hashed are those that were signed: of entries in clear too.

@@ -407,7 +407,7 @@ fn checkpoint_by_pusher_ignored() {
     names.sort_unstable();
     names.dedup();
     let seq = before.log.get(&snapshot).expect("there").seq;
-    let part = CheckpointPart { device: hostile.device_id(), hash: ObjectHash([3; 32]), kib: 4, entries: 9 };
+    let part = CheckpointPart { hash: ObjectHash([3; 32]), kib: 4, entries: 9 };
     say(&mut hostile, &[], Payload::Checkpoint(Checkpoint { parts: vec![part], frontier: Heads::new() }));
     say(&mut hostile, &[], Payload::Forget(vec![EntryRef { device: reader, seq, identity: snapshot }]));
     let frontier: Heads = before.log.devices().map(|device| (device, before.log.heads(device))).collect();
