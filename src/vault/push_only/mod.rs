@@ -6,6 +6,7 @@ mod endless;
 mod flow;
 mod planted;
 mod policy;
+mod stores;
 
 use std::fs;
 use std::path::{Path, PathBuf};
