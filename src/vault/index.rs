@@ -24,14 +24,16 @@ use crate::sync::lock;
 pub(crate) struct Tables {
     /// Shards of the set with the greatest frontier of which none is lost, and what is left of greater ones.
     pub(crate) shards: Vec<IndexName>,
-    /// Who merged that set.
+    /// That set, without what is left of others.
+    pub(super) set: Vec<IndexName>,
+    /// Who merged it.
     pub(crate) merged_by: Option<DeviceId>,
     /// The entries that it covers.
     within: Past,
     /// Deltas of other entries, in their order.
     pub(crate) deltas: Vec<IndexName>,
     /// Deltas of those entries.
-    covered: HashSet<IndexName>,
+    pub(super) covered: HashSet<IndexName>,
 }
 
 /// Tables that entries name and that cannot be opened, and why.
@@ -48,9 +50,10 @@ impl Unusable {
         self.lost.contains_key(name) || self.others.contains_key(name)
     }
 
-    /// Whether chunks may be missing from the index because of those of some devices.
-    pub(super) fn is_lossy(&self, concerns: impl Fn(DeviceId) -> bool) -> bool {
-        self.lost.keys().any(|name| concerns(name.device))
+    /// Those of some devices that are missing or damaged, and why: what they name is not in the index.
+    pub(super) fn lost(&self, concerns: impl Fn(DeviceId) -> bool) -> BTreeMap<IndexName, String> {
+        let lost = self.lost.iter().filter(|(name, _)| concerns(name.device));
+        lost.map(|(name, why)| (*name, why.clone())).collect()
     }
 }
 
@@ -180,13 +183,14 @@ impl Vault {
             .collect();
         sets.sort_by_key(|(covered, entry, _)| Reverse((covered.len(), entry.identity)));
         let unusable = lock(&self.unusable_tables);
-        let (mut shards, mut merged_by, mut within) = (Vec::new(), None, Past::default());
+        let (mut shards, mut set_shards, mut merged_by) = (Vec::new(), Vec::new(), None);
+        let mut within = Past::default();
         for (covered, entry, set) in sets {
             let named = set.shards.iter().map(|hash| IndexName { shard: true, device: entry.device, hash: *hash });
             let (lost, left): (Vec<_>, Vec<_>) = named.partition(|name| unusable.contains(name));
-            shards.extend(left);
+            shards.extend(&left);
             if lost.is_empty() {
-                (merged_by, within) = (Some(entry.device), covered);
+                (set_shards, merged_by, within) = (left, Some(entry.device), covered);
                 break;
             }
         }
@@ -203,7 +207,7 @@ impl Vault {
             }
         }
         deltas.retain(|name| !covered.contains(name));
-        Tables { shards, merged_by, within, deltas, covered }
+        Tables { shards, set: set_shards, merged_by, within, deltas, covered }
     }
 
     /// What a set may cover and merge: all entries and their deltas, without those that name a lost delta and those that follow
