@@ -47,6 +47,11 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     if losses.packs > 0 {
         watch.event(Event::Note(&gone_text(losses.packs)));
     }
+    for device in &losses.devices {
+        watch.event(Event::Note(&format!(
+            "device {device} was in somebody else's hands: what it had stored is not relied on, and is stored again as far as it is in the sources"
+        )));
+    }
     note_some(&losses.tables, "what it named is stored again", watch);
     note_some(&vault.misnamed_tables(), "it counts for that device alone", watch);
     if !options.dry_run {

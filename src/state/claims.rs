@@ -24,6 +24,8 @@ pub struct Claims {
     pub gone: BTreeSet<PackName>,
     /// Index tables that entries name and that could not be opened.
     pub lost: BTreeSet<IndexName>,
+    /// Devices that were in somebody else's hands: nothing of what they stored was relied on since.
+    pub compromised: BTreeSet<DeviceId>,
     /// The end of this device's log when the last of all these was found, or a loss accepted: its snapshots up to there may rely on
     /// what is not there.
     pub own_seq: u64,
@@ -46,6 +48,10 @@ pub(super) fn encode(claims: &Claims) -> SecretBytes {
     for table in &claims.lost {
         out.fixed(&[u8::from(table.shard)]).fixed(&table.device.0).fixed(&table.hash.0);
     }
+    out.number(claims.compromised.len() as u64);
+    for device in &claims.compromised {
+        out.fixed(&device.0);
+    }
     out.finish()
 }
 
@@ -66,6 +72,9 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Claims> {
     for _ in 0..reader.count(NAME_LEN)? {
         let (shard, device, hash) = name(&mut reader)?;
         claims.lost.insert(IndexName { shard, device, hash });
+    }
+    for _ in 0..reader.count(16)? {
+        claims.compromised.insert(DeviceId(reader.fixed()?));
     }
     reader.end()?;
     Some(claims)
@@ -99,6 +108,7 @@ mod tests {
             collectors: vec![Identity([2; 32]), Identity([3; 32])],
             gone: [pack(1), pack(2)].into(),
             lost: [table(1), table(2)].into(),
+            compromised: [DeviceId([4; 16])].into(),
             own_seq: 12,
         };
         let bytes = encode(&claims);

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use vault_format::index::SIZE_UNIT;
 use vault_format::log::IndexName;
 use vault_format::name::{delta_prefix, deltas_prefix, pack_prefix, packs_prefix, shards_prefix};
-use vault_format::{Identity, ObjectName, PackName};
+use vault_format::{DeviceId, Identity, ObjectName, PackName};
 
 use super::{Vault, VaultError};
 use crate::parallel;
@@ -22,6 +22,8 @@ pub(crate) struct Losses {
     pub(crate) packs: u64,
     /// Tables that cannot be opened, and why.
     pub(crate) tables: Vec<String>,
+    /// Devices that were in somebody else's hands, by their names.
+    pub(crate) devices: Vec<String>,
 }
 
 impl Vault {
@@ -32,6 +34,17 @@ impl Vault {
     /// the packs are listed again.
     pub(crate) fn check_claims(&mut self, remember: bool) -> Result<Losses, VaultError> {
         let known = if self.ephemeral { None } else { self.home.claims(self.id()) };
+        let compromised: BTreeSet<DeviceId> = match self.is_push_only() {
+            // It relies on nobody else.
+            true => BTreeSet::new(),
+            false => self.compromised().into_keys().collect(),
+        };
+        let is_new = |device: &&DeviceId| known.as_ref().is_none_or(|known| !known.compromised.contains(device));
+        let devices: Vec<String> = compromised.iter().filter(is_new).map(|device| self.name_of(*device)).collect();
+        if !devices.is_empty() {
+            // The copy has rows of its sets.
+            self.forget_index();
+        }
         let (mut claims, packs) = match known.as_ref().filter(|known| self.still_holds(known)) {
             Some(known) => (known.clone(), 0),
             None => {
@@ -40,19 +53,24 @@ impl Vault {
             }
         };
         let tables = self.note_lost_tables(&mut claims)?;
+        if !devices.is_empty() {
+            claims.own_seq = self.own_last();
+        }
+        claims.compromised = compromised;
         if remember && !self.ephemeral && known.as_ref() != Some(&claims) {
             self.home.set_claims(self.provider, self.id(), &claims)?;
         }
         let mut barred = self.log.condemned(&self.collectors());
         barred.extend(claims.gone.iter().copied());
         // What a suspect device says is stored may not be.
-        if !self.log.suspicions().is_empty() {
+        let is_doubtful = |device| self.log.is_suspect(device) || claims.compromised.contains(&device);
+        if !self.log.suspicions().is_empty() || !claims.compromised.is_empty() {
             let packs = self.index()?.packs().into_iter().map(|pack| pack.name);
-            barred.extend(packs.filter(|pack| pack.device != self.device.id && self.log.is_suspect(pack.device)));
+            barred.extend(packs.filter(|pack| pack.device != self.device.id && is_doubtful(pack.device)));
         }
         self.index()?.set_condemned(barred);
         *lock(&self.claims) = claims;
-        Ok(Losses { packs, tables })
+        Ok(Losses { packs, tables, devices })
     }
 
     /// What snapshots of before took from a table that is lost nobody else finds. Later ones do without it for as long as it stays
@@ -168,6 +186,7 @@ impl Vault {
             collectors: self.collectors().iter().flat_map(|device| self.log.heads(*device)).collect(),
             gone,
             lost,
+            compromised: BTreeSet::new(),
             own_seq: if new > 0 { end } else { own_seq },
         };
         Ok((claims, new))

@@ -2,9 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::ErrorKind;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use vault_format::index::Table;
 use vault_format::log::{DeltaPart, Heads, IndexName, Payload};
@@ -172,10 +174,16 @@ impl Vault {
         let collectors = self.collectors();
         let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| entry.domain == domain).collect();
         let void = self.log.void(&collectors);
+        let compromised = self.compromised();
         let mut sets: Vec<_> = entries
             .iter()
             .filter_map(|entry| match &entry.body.payload {
-                Payload::Index(set) if domain.is_shared() && set.domain == domain && !void.has(entry) => {
+                Payload::Index(set)
+                    if domain.is_shared()
+                        && set.domain == domain
+                        && !void.has(entry)
+                        && !self.may_be_tainted(entry, &compromised) =>
+                {
                     Some((self.log.past(set.frontier.values().flatten()), *entry, set))
                 }
                 _ => None,
@@ -409,8 +417,13 @@ impl Vault {
     /// The local copy says what is not so: everything is read again.
     pub(super) fn forget_index(&mut self) {
         self.index.take();
-        if let (Some(cache), true) = (&self.cache, self.lock.is_some()) {
-            let _ = std::fs::remove_dir_all(cache.join("index"));
+        let removed = match (&self.cache, self.lock.is_some()) {
+            (Some(cache), true) => std::fs::remove_dir_all(cache.join("index")),
+            _ => Err(ErrorKind::PermissionDenied.into()),
+        };
+        if removed.is_err_and(|error| error.kind() != ErrorKind::NotFound) {
+            // What stays there is not for this run.
+            self.index = OnceLock::from(Arc::new(self.load_from(None, self.domain.domain)));
         }
     }
 
@@ -433,9 +446,12 @@ impl Vault {
 
     /// The local copy, and which tables it lacks.
     fn load_copy(&self, domain: Domain) -> Loaded {
-        let tags = Tags { vault: self.id(), domain, store: self.store_tag() };
         let name = if domain == self.domain.domain { "index".to_owned() } else { format!("index-{domain}") };
-        let folder = self.cache.as_ref().map(|cache| cache.join(name));
+        self.load_from(self.cache.as_ref().map(|cache| cache.join(name)), domain)
+    }
+
+    fn load_from(&self, folder: Option<PathBuf>, domain: Domain) -> Loaded {
+        let tags = Tags { vault: self.id(), domain, store: self.store_tag() };
         let (mut index, _) = Index::load(folder.as_deref(), tags.clone());
         let named = self.named_tables(|entry| entry.domain == domain);
         if index.covered().iter().any(|hash| !named.contains(hash)) {

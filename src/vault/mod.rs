@@ -3,6 +3,7 @@ mod accept;
 mod access;
 mod chunks;
 mod claims;
+mod compromised;
 mod discover;
 mod elsewhere;
 mod error;

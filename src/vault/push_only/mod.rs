@@ -2,6 +2,7 @@
 
 mod attacks;
 mod changes;
+mod compromised;
 mod endless;
 mod flow;
 mod planted;
