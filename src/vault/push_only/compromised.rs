@@ -74,6 +74,11 @@ fn garbage_of_a_compromised_device_is_relied_on_no_longer() {
     let mut reader = world.open(READER);
     let passphrase = unlock(URL).expect("the passphrase");
     reader.mark_compromised(device, Some(&passphrase)).expect("marked");
+    // A set that it writes when it knows is still its own.
+    hostile.refresh().expect("read again");
+    let frontier: Heads = [(device, hostile.log.heads(device))].into();
+    let in_set = lie(&hostile, id_of(1), id_of(3));
+    say_set(&mut hostile, in_set, frontier);
     assert_eq!(push().0.data_chunks, 0);
     assert!(reader.compromised().is_empty(), "as long as it is a member");
     reader.refresh().expect("read again");
