@@ -637,7 +637,7 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
             [CompletionResult]::new('--retry-max-time', '--retry-max-time', [CompletionResultType]::ParameterName, 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once')
             [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Do not ask')
             [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Do not ask')
-            [CompletionResult]::new('--compromised', '--compromised', [CompletionResultType]::ParameterName, 'It may be in somebody else''s hands: tell what is to be done about that')
+            [CompletionResult]::new('--compromised', '--compromised', [CompletionResultType]::ParameterName, 'It may be in somebody else''s hands: others rely on nothing that it has stored, and what is to be done is told')
             [CompletionResult]::new('--with-added', '--with-added', [CompletionResultType]::ParameterName, 'End all devices and passphrases that it added, and those that they did, with it')
             [CompletionResult]::new('--ephemeral', '--ephemeral', [CompletionResultType]::ParameterName, 'Do not make this machine a device of the vault: use the passphrase for this run only')
             [CompletionResult]::new('--accept-rollback', '--accept-rollback', [CompletionResultType]::ParameterName, 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost')

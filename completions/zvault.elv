@@ -619,7 +619,7 @@ set edit:completion:arg-completer[zvault] = {|@words|
             cand --retry-max-time 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once'
             cand -y 'Do not ask'
             cand --yes 'Do not ask'
-            cand --compromised 'It may be in somebody else''s hands: tell what is to be done about that'
+            cand --compromised 'It may be in somebody else''s hands: others rely on nothing that it has stored, and what is to be done is told'
             cand --with-added 'End all devices and passphrases that it added, and those that they did, with it'
             cand --ephemeral 'Do not make this machine a device of the vault: use the passphrase for this run only'
             cand --accept-rollback 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'

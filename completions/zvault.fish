@@ -467,7 +467,7 @@ complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_s
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -s y -l yes -d 'Do not ask'
-complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l compromised -d 'It may be in somebody else\'s hands: tell what is to be done about that'
+complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l compromised -d 'It may be in somebody else\'s hands: others rely on nothing that it has stored, and what is to be done is told'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l with-added -d 'End all devices and passphrases that it added, and those that they did, with it'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
 complete -c zvault -n "__fish_zvault_using_subcommand devices; and __fish_seen_subcommand_from revoke" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'

@@ -43,16 +43,17 @@ pub fn push(vault: &mut Vault, options: &PushOptions, watch: &Watch<'_>) -> Resu
     vault.may_push()?;
     let sources = options.sources(vault, watch)?;
     vault.index()?;
-    match vault.check_claims(!options.dry_run)? {
-        0 => {}
-        gone => watch.event(Event::Note(&gone_text(gone))),
+    let losses = vault.check_claims(!options.dry_run)?;
+    if losses.packs > 0 {
+        watch.event(Event::Note(&gone_text(losses.packs)));
     }
-    for table in vault.unusable_tables() {
-        watch.event(Event::Note(&format!("{table}; what it named is stored again")));
+    for device in &losses.devices {
+        watch.event(Event::Note(&format!(
+            "device {device} was in somebody else's hands: what it had stored is not relied on, and is stored again as far as it is in the sources"
+        )));
     }
-    for table in vault.misnamed_tables() {
-        watch.event(Event::Note(&format!("{table}; it counts for that device alone")));
-    }
+    note_some(&losses.tables, "what it named is stored again", watch);
+    note_some(&vault.misnamed_tables(), "it counts for that device alone", watch);
     if !options.dry_run {
         vault.start_following();
     }
@@ -203,6 +204,17 @@ impl Remembered {
     }
 }
 
+/// The first of what may be very many.
+fn note_some(tables: &[String], so: &str, watch: &Watch<'_>) {
+    for table in tables.iter().take(TOLD_TABLES) {
+        watch.event(Event::Note(&format!("{table}; {so}")));
+    }
+    if let Some(more @ 1..) = tables.len().checked_sub(TOLD_TABLES) {
+        let tables = if more == 1 { "table" } else { "tables" };
+        watch.event(Event::Note(&format!("{more} more index {tables} like these: {so}")));
+    }
+}
+
 /// What a push says of packs that the index names and the store has lost.
 fn gone_text(gone: u64) -> String {
     let (packs, them) = if gone == 1 { ("1 pack is", "it") } else { (&*format!("{gone} packs are"), "them") };
@@ -284,6 +296,8 @@ fn first_cause(results: Vec<Result<(), PushError>>) -> Result<(), PushError> {
 
 /// One for data, one for trees.
 const OPEN_PACKS: usize = 2;
+/// Index tables of which a push says each by its name what is wrong with it.
+const TOLD_TABLES: usize = 5;
 
 #[cfg(test)]
 mod tests;

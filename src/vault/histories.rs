@@ -252,6 +252,39 @@ fn junk_with_max_seq() {
     assert_eq!((vault.log().junk().len(), world.meter.take().gets), (3, 2));
 }
 
+/// Anybody can plant them, and nothing but the roster can make entries of them.
+#[test]
+fn entries_of_strangers_are_not_fetched() {
+    let world = World::new();
+    world.push("home", 1);
+    // Is one itself as long as the roster does not show it.
+    let second = world.open("second").device_id();
+    let records = world.store().list(&vault_format::name::roster_prefix()).expect("listed").objects;
+    let record = records.iter().map(|object| object.name).max_by_key(|name| match name {
+        ObjectName::Roster { n, .. } => *n,
+        _ => 0,
+    });
+    world.push("second", 2);
+    let hidden = world.hide(&[record.expect("a record")]);
+    let gets = |home: &str| {
+        world.meter.take();
+        let vault = world.open(home);
+        (world.meter.take().gets, vault.log().junk().len(), vault.log().of(second).count())
+    };
+    assert_eq!(gets("home"), (0, 1, 0));
+    for n in 0..50 {
+        let (device, bytes) = (DeviceId([n; 16]), random_bytes(n.into(), 8192));
+        world.put(&Forged { device, seq: 1 + u64::from(n), identity: Identity([0; 32]), bytes });
+    }
+    assert_eq!([gets("home"), gets("home")], [(0, 51, 0); 2]);
+    let fresh = gets("fresh").0;
+    assert!(fresh < 20, "{fresh} of them for the roster and one entry");
+    // Once it is known who it is, what it wrote is read.
+    world.show(hidden);
+    let (gets, junk, entries) = gets("home");
+    assert!(gets < 10 && (junk, entries) == (50, 1), "{gets} {junk} {entries}");
+}
+
 #[test]
 fn ed25519_s_plus_l() {
     let world = World::new();

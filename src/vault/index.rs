@@ -2,9 +2,11 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io::ErrorKind;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use vault_format::index::Table;
 use vault_format::log::{DeltaPart, Heads, IndexName, Payload};
@@ -24,14 +26,16 @@ use crate::sync::lock;
 pub(crate) struct Tables {
     /// Shards of the set with the greatest frontier of which none is lost, and what is left of greater ones.
     pub(crate) shards: Vec<IndexName>,
-    /// Who merged that set.
+    /// That set, without what is left of others.
+    pub(super) set: Vec<IndexName>,
+    /// Who merged it.
     pub(crate) merged_by: Option<DeviceId>,
     /// The entries that it covers.
     within: Past,
     /// Deltas of other entries, in their order.
     pub(crate) deltas: Vec<IndexName>,
     /// Deltas of those entries.
-    covered: HashSet<IndexName>,
+    pub(super) covered: HashSet<IndexName>,
 }
 
 /// Tables that entries name and that cannot be opened, and why.
@@ -48,9 +52,10 @@ impl Unusable {
         self.lost.contains_key(name) || self.others.contains_key(name)
     }
 
-    /// Whether chunks may be missing from the index because of those of some devices.
-    pub(super) fn is_lossy(&self, concerns: impl Fn(DeviceId) -> bool) -> bool {
-        self.lost.keys().any(|name| concerns(name.device))
+    /// Those of some devices that are missing or damaged, and why: what they name is not in the index.
+    pub(super) fn lost(&self, concerns: impl Fn(DeviceId) -> bool) -> BTreeMap<IndexName, String> {
+        let lost = self.lost.iter().filter(|(name, _)| concerns(name.device));
+        lost.map(|(name, why)| (*name, why.clone())).collect()
     }
 }
 
@@ -169,10 +174,16 @@ impl Vault {
         let collectors = self.collectors();
         let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| entry.domain == domain).collect();
         let void = self.log.void(&collectors);
+        let compromised = self.compromised();
         let mut sets: Vec<_> = entries
             .iter()
             .filter_map(|entry| match &entry.body.payload {
-                Payload::Index(set) if domain.is_shared() && set.domain == domain && !void.has(entry) => {
+                Payload::Index(set)
+                    if domain.is_shared()
+                        && set.domain == domain
+                        && !void.has(entry)
+                        && !self.may_be_tainted(entry, &compromised) =>
+                {
                     Some((self.log.past(set.frontier.values().flatten()), *entry, set))
                 }
                 _ => None,
@@ -180,13 +191,14 @@ impl Vault {
             .collect();
         sets.sort_by_key(|(covered, entry, _)| Reverse((covered.len(), entry.identity)));
         let unusable = lock(&self.unusable_tables);
-        let (mut shards, mut merged_by, mut within) = (Vec::new(), None, Past::default());
+        let (mut shards, mut set_shards, mut merged_by) = (Vec::new(), Vec::new(), None);
+        let mut within = Past::default();
         for (covered, entry, set) in sets {
             let named = set.shards.iter().map(|hash| IndexName { shard: true, device: entry.device, hash: *hash });
             let (lost, left): (Vec<_>, Vec<_>) = named.partition(|name| unusable.contains(name));
-            shards.extend(left);
+            shards.extend(&left);
             if lost.is_empty() {
-                (merged_by, within) = (Some(entry.device), covered);
+                (set_shards, merged_by, within) = (left, Some(entry.device), covered);
                 break;
             }
         }
@@ -203,7 +215,7 @@ impl Vault {
             }
         }
         deltas.retain(|name| !covered.contains(name));
-        Tables { shards, merged_by, within, deltas, covered }
+        Tables { shards, set: set_shards, merged_by, within, deltas, covered }
     }
 
     /// What a set may cover and merge: all entries and their deltas, without those that name a lost delta and those that follow
@@ -405,8 +417,13 @@ impl Vault {
     /// The local copy says what is not so: everything is read again.
     pub(super) fn forget_index(&mut self) {
         self.index.take();
-        if let (Some(cache), true) = (&self.cache, self.lock.is_some()) {
-            let _ = std::fs::remove_dir_all(cache.join("index"));
+        let removed = match (&self.cache, self.lock.is_some()) {
+            (Some(cache), true) => std::fs::remove_dir_all(cache.join("index")),
+            _ => Err(ErrorKind::PermissionDenied.into()),
+        };
+        if removed.is_err_and(|error| error.kind() != ErrorKind::NotFound) {
+            // What stays there is not for this run.
+            self.index = OnceLock::from(Arc::new(self.load_from(None, self.domain.domain)));
         }
     }
 
@@ -429,9 +446,12 @@ impl Vault {
 
     /// The local copy, and which tables it lacks.
     fn load_copy(&self, domain: Domain) -> Loaded {
-        let tags = Tags { vault: self.id(), domain, store: self.store_tag() };
         let name = if domain == self.domain.domain { "index".to_owned() } else { format!("index-{domain}") };
-        let folder = self.cache.as_ref().map(|cache| cache.join(name));
+        self.load_from(self.cache.as_ref().map(|cache| cache.join(name)), domain)
+    }
+
+    fn load_from(&self, folder: Option<PathBuf>, domain: Domain) -> Loaded {
+        let tags = Tags { vault: self.id(), domain, store: self.store_tag() };
         let (mut index, _) = Index::load(folder.as_deref(), tags.clone());
         let named = self.named_tables(|entry| entry.domain == domain);
         if index.covered().iter().any(|hash| !named.contains(hash)) {

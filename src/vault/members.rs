@@ -460,7 +460,7 @@ impl Vault {
 
     /// Stores a record and takes it in, here and, as far as they can be reached, in the other stores. Gives those that could
     /// not be told.
-    fn write_record(&mut self, record: NewRecord) -> Result<Vec<String>, VaultError> {
+    pub(super) fn write_record(&mut self, record: NewRecord) -> Result<Vec<String>, VaultError> {
         self.store.put(&record.name, Bytes::from(record.bytes))?;
         let listing = self.store.list(&roster_prefix())?;
         match self.refresh_roster(&listing) {

@@ -4,6 +4,7 @@ mod access;
 mod checkpoints;
 mod chunks;
 mod claims;
+mod compromised;
 mod discover;
 mod elsewhere;
 mod error;

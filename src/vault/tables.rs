@@ -222,6 +222,54 @@ fn a_log_with_more_ends_than_a_set_names() {
     world.restores();
 }
 
+/// Who has the rows of merged deltas by these does not read the shards that replaced them.
+#[test]
+fn lost_shards_are_noticed_by_who_read_the_deltas() {
+    let mut world = World::new();
+    let mut honest = world.open(HONEST, true);
+    merge(&mut world, &mut honest);
+    let own = honest.device_id();
+    let covered = deltas_of(&honest, own);
+    let set = newest_set(&honest, own);
+    for hash in &set.shards {
+        world.store().delete(&ObjectName::Shard { device: own, hash: *hash }).expect("lost");
+    }
+    // The deltas say as much.
+    a_week_later(&world, &honest);
+    let new = world.push(&mut honest).0.data_chunks;
+    assert_eq!(new, 1);
+    for hash in covered {
+        world.store().delete(&ObjectName::Delta { device: own, hash }).expect("lost");
+    }
+    a_week_later(&world, &honest);
+    let (report, notes) = world.push(&mut honest);
+    assert_eq!(report.data_chunks, world.files - new, "what was lost, and the new one: {notes:?}");
+    world.restores();
+    a_week_later(&world, &honest);
+    assert_eq!(world.push(&mut honest).0.data_chunks, 1);
+    world.restores();
+}
+
+/// Each of them costs the device that names it 36 bytes.
+#[test]
+fn many_lost_tables_are_told_in_a_few_lines() {
+    let mut world = World::new();
+    let (mut honest, mut hostile) = (world.open(HONEST, true), world.open(HOSTILE, false));
+    world.push(&mut honest);
+    let theirs = deltas_of(&honest, honest.device_id());
+    let lost: Vec<_> = (0..100).map(|n| ObjectHash([n; 32])).collect();
+    say(&mut hostile, &lost, Payload::Progress);
+    say(&mut hostile, &theirs, Payload::Progress);
+    let (_, notes) = world.push(&mut honest);
+    let about_lost = notes.iter().filter(|note| note.contains("stored again")).count();
+    assert!((2..10).contains(&about_lost), "{notes:?}");
+    assert!(notes.iter().any(|note| note.starts_with("95 more")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("counts for that device alone")), "{notes:?}");
+    // Once: that they are lost stays so.
+    let (_, notes) = world.push(&mut honest);
+    assert!(notes.iter().all(|note| !note.contains("stored again")), "{notes:?}");
+}
+
 fn newest_set(vault: &Vault, of: DeviceId) -> IndexSet {
     sets_of(vault).into_iter().rfind(|(device, _)| *device == of).expect("a set").1
 }
@@ -238,6 +286,14 @@ fn merge(world: &mut World, vault: &mut Vault) {
         }
     }
     panic!("nothing was merged");
+}
+
+/// Packs and tables were listed too long ago.
+fn a_week_later(world: &World, vault: &Vault) {
+    let home = world.home(HONEST);
+    let mut claims = home.claims(vault.id()).expect("kept");
+    claims.listed.secs -= super::claims::LISTED + 1;
+    home.set_claims(vault.provider, vault.id(), &claims).expect("written");
 }
 
 /// Writes an entry that names these deltas.

@@ -371,7 +371,10 @@ fn symmetric_mode_object_from_pusher_rejected() {
 
 /// Signs an entry in clear with the attacker's key, and stores it in the log of `place`.
 pub(super) fn put_clear(vault: &Vault, header: &Header, place: DeviceId, payload: Payload) {
-    let provider = vault.provider;
+    put_clear_body(vault, header, place, &clear_body(vault, payload));
+}
+
+pub(super) fn clear_body(vault: &Vault, payload: Payload) -> Vec<u8> {
     let body = Body {
         time: crate::now(),
         roster_heads: vault.roster.heads.clone(),
@@ -381,10 +384,14 @@ pub(super) fn put_clear(vault: &Vault, header: &Header, place: DeviceId, payload
         parts: Default::default(),
         payload,
     };
+    body.encode().expect("a body")
+}
+
+pub(super) fn put_clear_body(vault: &Vault, header: &Header, place: DeviceId, body: &[u8]) {
+    let provider = vault.provider;
     let heads = vault.log.heads(place);
     let seq = vault.log.next_seq(&heads);
-    let body = body.encode().expect("a body");
-    let mut bytes = clear_object(entry_prefix(header, seq, &heads), &body, provider.suite.signature_len());
+    let mut bytes = clear_object(entry_prefix(header, seq, &heads), body, provider.suite.signature_len());
     bytes.extend(vault.device.sign_stored(provider, ObjectType::Entry, &bytes).expect("signed"));
     let name = ObjectName::Log { device: place, seq, hash: ObjectHash(vault.hash(&bytes)) };
     vault.store.put(&name, Bytes::from(bytes)).expect("put");

@@ -1,12 +1,12 @@
 //! Push-only devices while the vault changes around them: they are given more, and epochs come and go.
 
-use super::attacks::{clear_header, put_clear};
+use super::attacks::{clear_body, clear_header, put_clear, put_clear_body, say};
 use super::flow::fill;
 use super::*;
 use crate::check::{CheckOptions, ReadData, check};
 use crate::stage::testing::random_bytes;
-use vault_format::Domain;
-use vault_format::log::Payload;
+use vault_format::log::{EntryKind, Payload};
+use vault_format::{Domain, ObjectHash};
 
 /// What it pushed before it was given `read` is of its own domain and stays what it was, for itself as well.
 #[test]
@@ -166,8 +166,130 @@ fn a_lost_delta_is_noticed_behind_a_local_copy() {
         fs::remove_dir_all(world.cache(READER)).expect("removed");
         world.restores(name, report.snapshot.expect("a snapshot"));
         let again = push(&world);
-        // That a table is lost stays so: what may be in it is read again, and is there.
-        assert_eq!((again.data_chunks, again.files_new), (0, 0), "{name}");
+        assert_eq!((again.data_chunks, again.files_unmodified), (0, 32), "{name}");
+    }
+}
+
+/// What was in it is stored again; after that it is one of the things that are not there, as a lost pack is.
+#[test]
+fn a_lost_delta_is_paid_for_once() {
+    for name in [PUSHER, READER] {
+        let world = World::new();
+        fill(&world, name);
+        let push = |store: Store| {
+            let mut vault = world.try_open(name, store, Purpose::Push).expect("opens");
+            let watch = Watch::new();
+            let options = PushOptions { paths: vec![world.source(name)], host: "h".into(), ..PushOptions::default() };
+            let report = push(&mut vault, &options, &watch).expect("pushes");
+            (report, watch.bytes.load(std::sync::atomic::Ordering::Relaxed))
+        };
+        let all = push(world.store()).1;
+        assert!(all > 17 << 20, "{name}: {all}");
+        let (_, little) = push(world.store());
+        assert!(little < 10_000, "{name}: {little}");
+        for object in world.store().list("zv1/i").expect("listed").objects {
+            world.store().delete(&object.name).expect("deleted");
+        }
+        a_week_later_for(&world, name);
+        let (paid, read) = push(world.store());
+        assert!(paid.data_chunks > 100 && paid.tree_chunks > 0, "{name}: {}", paid.data_chunks);
+        assert_eq!(read, all, "{name}");
+        let snapshot = paid.snapshot.expect("a snapshot");
+        for n in 0..3 {
+            // With the local copy, without it, and when everything was listed again.
+            match n {
+                1 => fs::remove_dir_all(world.cache(name)).expect("removed"),
+                2 => a_week_later_for(&world, name),
+                _ => {}
+            }
+            let (again, read) = push(world.store());
+            assert_eq!((again.data_chunks, again.files_unmodified, read), (0, 32, little), "{name} {n}");
+        }
+        let _ = fs::remove_dir_all(world.cache(READER));
+        world.restores(name, snapshot);
+    }
+}
+
+/// The same for one that nobody ever had: a reader's word, which may concern everybody's chunks.
+#[test]
+fn a_made_up_delta_is_paid_for_once() {
+    let world = World::new();
+    fill(&world, READER);
+    let push = || {
+        let mut vault = world.try_open(READER, world.store(), Purpose::Push).expect("opens");
+        let watch = Watch::new();
+        let options = PushOptions { paths: vec![world.source(READER)], host: "h".into(), ..PushOptions::default() };
+        let report = push(&mut vault, &options, &watch).expect("pushes");
+        let reads_all = watch.bytes.load(std::sync::atomic::Ordering::Relaxed) > 17 << 20;
+        (report.data_chunks > 0, reads_all)
+    };
+    assert_eq!([push(), push()], [(true, true), (false, false)]);
+    for n in 0..2 {
+        say(&mut world.open("another reader"), &[ObjectHash([n; 32])], Payload::Progress);
+        assert_eq!([push(), push(), push()], [(false, true), (false, false), (false, false)]);
+    }
+    // Who has forgotten what it knew of it pays again.
+    world
+        .home(READER)
+        .set_claims(rustcrypto::provider(), world.open(READER).id(), &Default::default())
+        .expect("written");
+    assert_eq!([push(), push()], [(false, true), (false, false)]);
+}
+
+/// It was back for a while, and what was pushed then relies on it.
+#[test]
+fn a_delta_that_is_lost_twice_is_paid_for_twice() {
+    let world = World::new();
+    let other = "another reader";
+    world.write(READER, "file", &random_bytes(1, 300_000));
+    push_source(&mut world.open(READER), &world.source(READER)).expect("pushes");
+    world.write(other, "other file", &random_bytes(2, 3_000));
+    let push = || push_source(&mut world.open(other), &world.source(other)).expect("pushes").0;
+    push();
+    let reader = world.open(READER).device_id();
+    let deltas = world.store().list("zv1/i").expect("listed").objects;
+    let delta = deltas.iter().find(|object| object.name.device() == Some(reader)).expect("a delta").name;
+    let bytes = world.store().get_unverified(&delta).expect("read");
+    let lose = || {
+        world.store().delete(&delta).expect("lost");
+        a_week_later_for(&world, other);
+    };
+    lose();
+    assert_eq!(push().data_chunks, 0, "nothing of it was relied on");
+    world.store().put(&delta, bytes).expect("back");
+    world.write(other, "file", &random_bytes(1, 300_000));
+    assert_eq!(push().data_chunks, 0, "it is relied on");
+    lose();
+    let report = push();
+    assert!(report.data_chunks > 0, "what nobody else can find is stored again");
+    fs::remove_dir_all(world.cache(READER)).expect("removed");
+    world.restores(other, report.snapshot.expect("a snapshot"));
+    let again = push();
+    assert_eq!((again.data_chunks, again.files_unmodified), (0, 2));
+}
+
+/// It is not in the local copy, which cannot hold it, and a log that is listed from its end on does not show it either.
+#[test]
+fn an_entry_of_a_later_version_in_a_long_log_is_no_alarm() {
+    let world = World::new();
+    world.write(PUSHER, "file", &random_bytes(1, 3_000));
+    let mut reader = world.open(READER);
+    let header = clear_header(&reader, reader.device_id(), Domain::SHARED);
+    let mut body = clear_body(&reader, Payload::Progress);
+    assert_eq!(body[1..3], [0, EntryKind::Progress.byte()], "key and kind come first");
+    body[2] = 23;
+    assert!(matches!(EntryKind::from_byte(23), EntryKind::Unknown(_)));
+    put_clear_body(&reader, &header, reader.device_id(), &body);
+    reader.refresh().expect("read again");
+    say(&mut reader, &[], Payload::Progress);
+    assert_eq!(reader.log.of(reader.device_id()).count(), 2);
+    // A push-only device lists each log from its end on, as everybody does with long ones.
+    for n in 0..3 {
+        let (report, notes) = world.try_push(PUSHER).expect("no alarm");
+        assert_eq!(report.files_new, u64::from(n == 0), "{notes:?}");
+        let vault = world.open(PUSHER);
+        assert_eq!(vault.log.of(reader.device_id()).count(), 2);
+        assert!(vault.warnings().is_empty() && vault.log.suspicions().is_empty(), "{:?}", vault.warnings());
     }
 }
 

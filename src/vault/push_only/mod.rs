@@ -2,10 +2,12 @@
 
 mod attacks;
 mod changes;
+mod compromised;
 mod endless;
 mod flow;
 mod planted;
 mod policy;
+mod stores;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -53,7 +53,7 @@ enum DevicesCommand {
         /// Do not ask
         #[arg(long, short)]
         yes: bool,
-        /// It may be in somebody else's hands: tell what is to be done about that
+        /// It may be in somebody else's hands: others rely on nothing that it has stored, and what is to be done is told
         #[arg(long)]
         compromised: bool,
         /// End all devices and passphrases that it added, and those that they did, with it
@@ -96,10 +96,24 @@ pub(crate) fn run(args: DevicesArgs, global: &Global, ui: &Ui) -> Result<Done, C
                 // An admin is reached by the recovery key alone.
                 signer = Some(secrets.root()?);
             }
+            // First, so that whoever is stopped in between can say it again. Of this device another one has to say it.
+            if compromised && !known.is_this {
+                tell(ui, &vault.mark_compromised(known.id, signer.as_ref())?);
+                if known.revoked.is_some() {
+                    let name = shown(&known);
+                    ui.say(&format!("{name} was revoked already; what it has stored is relied on no longer\n"))?;
+                    return Ok(Done::Complete);
+                }
+            }
             let revoked = match with_added {
                 true => vault.revoke_with_added(known.id, signer.as_ref())?,
                 false => vault.revoke(known.id, signer.as_ref())?,
             };
+            if compromised {
+                for with in &revoked.with {
+                    tell(ui, &vault.mark_compromised(*with, signer.as_ref())?);
+                }
+            }
             tell_revoked(&vault, &revoked, compromised, ui)?;
         }
     }
@@ -216,7 +230,7 @@ pub(super) fn tell_revoked(
         text.push_str("  * change the passphrases that were typed on it: 'zvault key change'\n  * look at what its snapshots hold before you restore them: whoever had it may have made them\n");
         let _ = writeln!(
             text,
-            "  * verify what it has stored, which others may rely on: 'zvault check --read-data-of {:.8}' names the snapshots\n    that suffer",
+            "  * verify what it has stored: 'zvault check --read-data-of {:.8}' names the snapshots that suffer. Later ones do\n    not: the next push of each device relies on nothing of it and stores again what it has",
             revoked.device.id
         );
     }
