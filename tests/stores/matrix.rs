@@ -6,6 +6,7 @@ use crate::place::{Kind, Place, restore_of};
 use crate::runner::{Ran, World, run, tree};
 use crate::servers::proxy::{Fault, Proxy, Reply, Rule, Seen, When};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -115,6 +116,17 @@ fn case(fault: Fault, codes: &'static [i32]) -> Case {
     Case { fault, codes }
 }
 
+impl Case {
+    /// In a word or two.
+    fn name(&self) -> String {
+        match &self.fault {
+            Fault::Reply(reply) => format!("Reply {}", reply.status),
+            Fault::ReplyAfter(reply) => format!("ReplyAfter {}", reply.status),
+            fault => format!("{fault:?}"),
+        }
+    }
+}
+
 fn passing(kind: Kind) -> Vec<Case> {
     vec![
         case(Fault::ReplyAfter(said(kind, Said::Late)), &[]),
@@ -214,7 +226,14 @@ fn every(kind: Kind, share: Share, cases: &[Case], more: &[&str], when: fn(u64) 
                 _ => APART,
             };
             let at = At { first: 1 + number as u64 % step, step };
-            scope.spawn(move || Vault::new(kind).each(case, at, more, |n| Rule::when(when(n), case.fault.clone())));
+            scope.spawn(move || {
+                let tell = |what: &str| {
+                    if share == Share::All {
+                        let _ = writeln!(std::io::stderr(), "{kind:?}, {}: {what}", case.name());
+                    }
+                };
+                Vault::new(kind).each(case, at, more, &tell, |n| Rule::when(when(n), case.fault.clone()));
+            });
         }
     });
 }
@@ -272,15 +291,19 @@ impl Vault {
     }
 
     /// A fault at these requests of an init, a restore and a push.
-    fn each(mut self, case: &Case, at: At, more: &[&str], rule: impl Fn(u64) -> Rule) {
+    fn each(mut self, case: &Case, at: At, more: &[&str], tell: &dyn Fn(&str), rule: impl Fn(u64) -> Rule) {
+        let began = Instant::now();
         let inits = self.inits(case, at, more, &rule);
+        tell(&format!("{inits} requests of an init, {:?}", began.elapsed()));
         assert!(inits >= at.least(2), "an init is more than one request: {inits}");
         self.direct.run(&self.world, ["init"]).expect_code(0);
         // While there is little to read: pushes make more of it.
         self.direct.run(&self.world, ["push", "data"]).expect_code(0);
         let restores = self.restores(case, at, more, &rule);
         assert!(restores > at.least(3), "a restore is at least a list, an entry, a delta and a pack: {restores}");
+        tell(&format!("{restores} requests of a restore, {:?}", began.elapsed()));
         let pushes = self.pushes(case, at, more, &rule);
+        tell(&format!("{pushes} requests of a push, {:?}", began.elapsed()));
         assert!(pushes > at.least(3), "a push is at least a list, a pack, a delta and an entry: {pushes}");
         self.proxy.set([]);
         self.direct.run(&self.world, ["check", "--read-data"]).expect_code(0);
@@ -305,7 +328,8 @@ impl Vault {
             // A vault of its own each time.
             let world = World::new();
             let place = self.bucket.clone().below(&format!("init/{n}"));
-            let tries = ["zv1-doctor", "?delete", "comp=batch"];
+            // As each library writes it.
+            let tries = ["zv1-doctor", "zv1%2Ddoctor", "?delete", "comp=batch"];
             self.proxy.set([tries.iter().fold(rule(n), |rule, part| rule.except(part))]);
             let ran = self.check(case, "init", n, &|| place.run(&world, ["init"].iter().chain(more)));
             let was_hit = self.was_hit();
