@@ -39,6 +39,8 @@ pub struct Listen<'a> {
     /// Who sent what was believed.
     peer: Option<Source>,
     sessions: Vec<[u8; 16]>,
+    /// The session whose ticket has signed URLs.
+    signed: Option<[u8; 16]>,
     junk: Junk,
     on_lost: Option<&'a dyn Fn(&HostError)>,
 }
@@ -63,8 +65,11 @@ impl<'a> Listen<'a> {
         if let Some(mailbox) = &mut mailbox {
             mailbox.start(Duration::ZERO, None).map_err(failed)?;
         }
+        let has_signed = mailbox.is_some() && !invitation.ticket().extras.presigned.is_empty();
+        // That of the ticket is the first; words carry no URLs.
+        let signed = sessions.first().copied().filter(|_| has_signed);
         let (asked, last, peer, junk) = (None, None, None, Junk::default());
-        Ok(Self { news, announced, listener, mailbox, asked, last, peer, sessions, junk, on_lost })
+        Ok(Self { news, announced, listener, mailbox, asked, last, peer, sessions, signed, junk, on_lost })
     }
 
     /// Whether a flight is one to look at: first ones of anybody, who else is told of being late; others of who was believed.
@@ -159,6 +164,7 @@ impl Channel for Listen<'_> {
                 let ways = [(Way::Tcp, self.listener.is_some()), (Way::Mail, self.mailbox.is_some())];
                 let mut ways = ways.into_iter().filter(|(_, there)| *there).map(|(way, _)| way);
                 ways.any(|way| self.sessions.iter().any(|session| is_open((way, *session), Step::Hello)))
+                    || self.signed.is_some_and(|session| is_open((Way::Signed, session), Step::Hello))
             }
         }
     }

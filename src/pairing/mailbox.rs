@@ -32,7 +32,7 @@ pub(super) struct Letter {
     pub(super) session_id: [u8; 16],
     name: ObjectName,
     /// Its sender has presigned URLs only.
-    presigned: bool,
+    pub(super) presigned: bool,
 }
 
 struct Shared {
@@ -230,10 +230,15 @@ impl Shared {
                 let ObjectName::Mail { n, .. } = object.name else { continue };
                 let Some(step) = Step::from_number(n) else { continue };
                 let presigned = object.name == session.presigned_name(step);
+                // Who is here has a credential, and so gets its answers elsewhere.
+                if presigned && self.side == Side::Joiner {
+                    continue;
+                }
                 // A sponsor always looks for first flights: whoever comes too late is told, where there is a place to tell it.
                 let late = self.side == Side::Sponsor && step == Step::Hello && !(presigned && self.is_taken(number));
-                // Of this session: who fills the mailbox of the ticket does not fill that of the words.
-                let of_step = |(name, _): &&(ObjectName, _)| matches!(name, ObjectName::Mail { session, n: other, .. } if *session == here && *other == n);
+                // Of this session and kind: who fills the mailbox of the ticket does not fill that of the words, and who has the
+                // presigned URLs and no credential fills nothing but their names.
+                let of_step = |(name, bytes): &&(ObjectName, Option<_>)| matches!(name, ObjectName::Mail { session, n: other, .. } if *session == here && *other == n && bytes.is_some() == presigned);
                 if (step != wanted && !late)
                     || object.size > limits::MAIL_STORED as u64
                     || seen.contains(&(object.name, None))
@@ -304,3 +309,75 @@ const LONG: Duration = Duration::from_secs(1);
 const LINGER: Duration = Duration::from_secs(8);
 /// Most that is deleted of a mailbox: more was not put there by the two.
 const CLEARED: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use crypto_backends::SecretBytes;
+    use crypto_backends::rustcrypto::provider;
+
+    use super::*;
+    use crate::store::{OpenMode, StoreOptions, StoreUrl};
+
+    fn sponsors(name: &str) -> (Shared, Receiver<News>) {
+        let url = StoreUrl::parse(&format!("memory://mailbox-{name}")).expect("a URL");
+        let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("a store");
+        let sessions = vec![Session::new(provider(), SecretBytes::new(vec![7; 32]), None)];
+        let (teller, news) = sync_channel(4 * limits::PAIR_CANDIDATES);
+        let mailbox = Mailbox::new(store, sessions, Side::Sponsor, teller);
+        (Arc::into_inner(mailbox.shared).expect("no thread yet"), news)
+    }
+
+    fn mail(content: u8) -> Bytes {
+        mail_object(provider().suite, &[content; 100]).expect("it fits").into()
+    }
+
+    /// Who came, and by which way.
+    fn came(news: &Receiver<News>) -> Vec<(Vec<u8>, Way)> {
+        let flight = |news| match news {
+            News::Flight { from, flight, .. } => (flight, from.way().0),
+            _ => panic!("no flight"),
+        };
+        news.try_iter().map(flight).collect()
+    }
+
+    const MANY: u8 = limits::PAIR_CANDIDATES as u8 + 6;
+
+    #[test]
+    fn junk_by_signed_urls_leaves_who_has_a_credential() {
+        let (shared, news) = sponsors("signed");
+        let session = &shared.sessions[0];
+        let mut seen = Seen::new();
+        for number in 0..MANY {
+            shared.store.put_over(&session.presigned_name(Step::Hello), mail(number)).expect("put");
+            shared.look(Step::Hello, &mut seen).expect("looked");
+        }
+        let junk = came(&news);
+        assert!(junk.len() == limits::PAIR_CANDIDATES && junk.iter().all(|(_, way)| *way == Way::Signed));
+        shared.store.put(&session.mail_name(Step::Hello, &mail(200)), mail(200)).expect("put");
+        shared.look(Step::Hello, &mut seen).expect("looked");
+        assert!(
+            came(&news) == [(vec![200; 100], Way::Mail)],
+            "the one with a credential is not seen, or shares a door"
+        );
+    }
+
+    #[test]
+    fn junk_with_a_credential_leaves_who_has_signed_urls() {
+        let (shared, news) = sponsors("ordinary");
+        let session = &shared.sessions[0];
+        let mut seen = Seen::new();
+        for number in 0..MANY {
+            shared.store.put(&session.mail_name(Step::Hello, &mail(number)), mail(number)).expect("put");
+        }
+        shared.look(Step::Hello, &mut seen).expect("looked");
+        assert_eq!(came(&news).len(), limits::PAIR_CANDIDATES);
+        shared.store.put_over(&session.presigned_name(Step::Hello), mail(200)).expect("put");
+        shared.look(Step::Hello, &mut seen).expect("looked");
+        assert!(
+            came(&news) == [(vec![200; 100], Way::Signed)],
+            "the one with signed URLs is not seen, or shares a door"
+        );
+    }
+}

@@ -51,6 +51,7 @@ impl Source {
     pub(super) fn way(&self) -> (Way, [u8; 16]) {
         match self {
             Self::Tcp { session, .. } => (Way::Tcp, *session),
+            Self::Mail(letter) if letter.presigned => (Way::Signed, letter.session_id),
             Self::Mail(letter) => (Way::Mail, letter.session_id),
             Self::Signed(session) => (Way::Signed, *session),
         }

@@ -3,7 +3,7 @@
 use super::cloud::CredentialError;
 use super::options::OptionError;
 use super::transport::CallError;
-use super::transport::reply::{Failure, Reply};
+use super::transport::reply::{ENDLESS, Failure, Reply};
 use crate::Trouble;
 use std::{error::Error, fmt, io};
 use vault_format::name::ObjectName;
@@ -146,6 +146,14 @@ pub enum StoreError {
         /// The most it may have.
         limit: u64,
     },
+    /// What it lists is no listing: it does not end.
+    #[error("{at}: the listing does not end: {what}")]
+    Listing {
+        /// Where.
+        at: String,
+        /// How that was seen.
+        what: &'static str,
+    },
     /// A delta was to be stored that names a pack of which the store has not confirmed that it has it.
     #[error("{at}: names a pack that is not stored")]
     OutOfOrder {
@@ -190,7 +198,7 @@ impl StoreError {
     /// What kind of trouble this is.
     pub fn trouble(&self) -> Trouble {
         match self {
-            Self::Damaged { .. } | Self::TooLarge { .. } => Trouble::Integrity,
+            Self::Damaged { .. } | Self::TooLarge { .. } | Self::Listing { .. } => Trouble::Integrity,
             Self::OutOfOrder { .. } => Trouble::Failed,
             Self::Option { .. } => Trouble::Usage,
             Self::PermissionDenied { .. } => Trouble::NotAllowed,
@@ -223,6 +231,9 @@ impl StoreError {
             }
             Self::NoSpace { .. } => "make room; what was stored so far is found again by the next push",
             Self::Credential { source, .. } => return source.hints(),
+            Self::Listing { .. } => {
+                "do not trust this store with a vault, and look at what lies between it and this machine"
+            }
             Self::Damaged { .. } => "'zvault check' tells what else is damaged and which files suffer",
             _ => return Vec::new(),
         };
@@ -318,6 +329,7 @@ impl StoreError {
             Failure::ProxyLogin => Self::ProxyLogin { at },
             Failure::PlainHttp => Self::PlainHttp { at },
             Failure::NoMetadata => Self::WrongCredentials { at, source: Said(reply).to_string().into() },
+            Failure::Endless => Self::Listing { at, what: ENDLESS },
             Failure::Garbled | Failure::Other => Self::Other { at, source: Said(reply).to_string().into() },
             Failure::Dns
             | Failure::Refused

@@ -13,19 +13,28 @@ pub(super) struct Folder {
     root: PathBuf,
     /// Device and inode: an unmounted disk leaves another, empty folder in the same place.
     identity: (u64, u64),
+    /// What opening it has made, the innermost folder first.
+    made: Vec<PathBuf>,
 }
 
 impl Folder {
     /// Opens the folder; with `create`, makes it and the folder of objects in it, which nobody but the owner may enter.
     pub(super) fn open(root: &Path, create: bool) -> io::Result<Self> {
+        let mut made = Vec::new();
         if create {
             let objects = root.join(vault_format::name::prefix());
+            made.extend(objects.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned));
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&objects)?;
         }
         let root = root.canonicalize()?;
         let identity = identity(&root)?;
         fs::read_dir(&root)?;
-        Ok(Self { root, identity })
+        Ok(Self { root, identity, made })
+    }
+
+    /// Takes back what opening it has made, as far as nothing is in it.
+    pub(super) fn unmake(&self) {
+        let _ = self.made.iter().try_for_each(fs::remove_dir);
     }
 
     pub(super) fn root(&self) -> &Path {

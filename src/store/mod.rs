@@ -181,6 +181,14 @@ impl Store {
         }
     }
 
+    /// Takes back the empty folders that opening the store has made: nothing came of what it was opened for, and it is not
+    /// to be used again.
+    pub fn unmake(&self) {
+        if let Some(folder) = &self.0.folder {
+            folder.unmake();
+        }
+    }
+
     /// Names beside the vault's prefix in a store that is to belong to one vault; a few are enough.
     pub fn strangers(&self) -> Result<Vec<String>, StoreError> {
         if self.0.remote.is_some() {

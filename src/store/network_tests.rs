@@ -2,7 +2,7 @@
 
 use super::faults::Faults;
 use super::retry::Pace;
-use super::scripted::{Act, Server};
+use super::scripted::{Act, Endless, Server};
 use super::transport::traffic::Kind;
 use super::transport::{Times, Transport, TransportOptions, UploadCheck};
 use super::*;
@@ -579,6 +579,43 @@ fn a_listing_of_places_without_an_end_is_given_up() {
         <CommonPrefixes><Prefix>v/a/</Prefix></CommonPrefixes></ListBucketResult>";
     server.always(Kind::List, Act::Say(200, vec![("content-type", "application/xml".into())], page));
     let error = store.places().expect_err("no end");
-    assert!(crate::chain(&error).contains("more names are here"), "{error:?}");
+    // Whichever notices first.
+    let noticed = crate::chain(&error).contains("more names are here") || matches!(error, StoreError::Listing { .. });
+    assert!(noticed, "{error:?}");
     assert!(store.traffic().list.requests > 64);
+}
+
+#[test]
+fn a_listing_without_an_end_is_no_listing() {
+    for (endless, says) in [
+        (Endless::Nothing, "always another page"),
+        (Endless::Same, "the same names come again and again"),
+        (Endless::Other, "more names than any vault"),
+    ] {
+        let server = Server::start();
+        let store = s3(&server);
+        for n in 0..3 {
+            let (name, bytes) = record(n);
+            store.put(&name, bytes).expect("put");
+        }
+        server.set_endless(endless);
+        let error = store.list(&name::prefix()).expect_err("no end");
+        assert!(matches!(error, StoreError::Listing { .. }) && crate::chain(&error).contains(says), "{error:?}");
+        assert!(error.trouble() == crate::Trouble::Integrity && !error.hints().is_empty());
+        let error = store.list_devices_with_logs().expect_err("no end");
+        assert!(matches!(error, StoreError::Listing { .. }), "{endless:?}: {error:?}");
+    }
+}
+
+/// Empty pages come where much was deleted, and names come twice where a store does not sort.
+#[test]
+fn a_long_listing_with_an_end_is_one() {
+    let server = Server::start();
+    let store = s3(&server);
+    let names: Vec<_> = (0..9000).map(record).map(|(name, bytes)| (name.to_path(), bytes.to_vec())).collect();
+    server.put_objects(names);
+    for (page, unsorted) in [(1000, false), (1000, true), (7, true)] {
+        server.set_pages(page, unsorted);
+        assert_eq!(store.list(&name::prefix()).expect("all of it").objects.len(), 9000, "{page} {unsorted}");
+    }
 }

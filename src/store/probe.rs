@@ -8,12 +8,13 @@ use super::request::{Failed, refuses_create};
 use super::transport::reply::Reply;
 use super::transport::traffic::Kind;
 use super::{Inner, Store, StoreError};
+use crate::sync::lock;
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::{Error as LibraryError, GetOptions, GetRange, ObjectStoreExt, PutMode, PutOptions, path::Path};
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 /// Scratch objects of one run. Dropping it leaves them where they are: [`Probe::clean`] is its end.
@@ -21,6 +22,8 @@ pub struct Probe {
     inner: Arc<Inner>,
     prefix: String,
     made: Mutex<BTreeSet<String>>,
+    /// Names that were written and never answered for: the store may do it later, even after they were deleted.
+    unsure: Mutex<BTreeSet<String>>,
 }
 
 /// How a create ended that was not to overwrite.
@@ -60,7 +63,7 @@ impl Store {
     /// Scratch objects in this store. `nonce` keeps runs apart.
     pub fn probe(&self, nonce: [u8; 8]) -> Probe {
         let prefix = format!("{PROBE_PREFIX}/{}", hex::encode(nonce));
-        Probe { inner: self.0.clone(), prefix, made: Mutex::default() }
+        Probe { inner: self.0.clone(), prefix, made: Mutex::default(), unsure: Mutex::default() }
     }
 
     /// Tries the store, and leaves nothing behind if it may delete.
@@ -117,7 +120,8 @@ impl Probe {
     /// The names that a listing shows.
     pub fn list(&self) -> Result<Vec<String>, StoreError> {
         let prefix = Path::from(self.prefix.as_str());
-        let metas = self.run(Kind::List, self.inner.objects.list(Some(&prefix)).try_collect::<Vec<_>>());
+        let listed = self.inner.objects.list(Some(&prefix)).take(MOST_LISTED).try_collect::<Vec<_>>();
+        let metas = self.run(Kind::List, listed);
         let metas = metas.map_err(|failed| self.sort("", failed))?;
         Ok(metas.iter().filter_map(|meta| meta.location.filename().map(str::to_owned)).collect())
     }
@@ -183,11 +187,32 @@ impl Probe {
     pub fn clean(self) -> Vec<(String, StoreError)> {
         let names: Vec<String> = self.made().iter().cloned().collect();
         let failed = |name: String| self.delete(&name).err().map(|error| (format!("{}/{name}", self.prefix), error));
-        let remain: Vec<_> = names.into_iter().filter_map(failed).collect();
+        let mut remain: Vec<_> = names.into_iter().filter_map(failed).collect();
+        if remain.is_empty() {
+            remain = self.clean_latecomers();
+        }
         if let Some(folder) = &self.inner.folder {
             // Those of this run, and the one above unless another run is at work. They are empty or they stay.
             let _ = std::fs::remove_dir(folder.root().join(&self.prefix));
             let _ = std::fs::remove_dir(folder.root().join(PROBE_PREFIX));
+        }
+        remain
+    }
+
+    /// A write that was given up may reach the store after its deletion: looks for those again, for a moment.
+    fn clean_latecomers(&self) -> Vec<(String, StoreError)> {
+        let unsure = std::mem::take(&mut *lock(&self.unsure));
+        let mut remain = Vec::new();
+        for pause in LATE.iter().filter(|_| !unsure.is_empty()) {
+            if self.inner.health.patience().is_over() {
+                break;
+            }
+            std::thread::sleep(*pause);
+            // A store that cannot list is told so elsewhere.
+            let late = self.list().unwrap_or_default().into_iter().filter(|name| unsure.contains(name));
+            let failed =
+                |name: String| self.delete(&name).err().map(|error| (format!("{}/{name}", self.prefix), error));
+            remain = late.filter_map(failed).collect();
         }
         remain
     }
@@ -233,6 +258,9 @@ impl Probe {
         if is_first && result.as_ref().is_err_and(|failed| matches!(failed.reply.status, Some(400 | 401 | 403 | 404))) {
             self.made().remove(name);
         }
+        if result.as_ref().is_err_and(|failed| failed.reply.may_be_applied()) {
+            lock(&self.unsure).insert(name.to_owned());
+        }
         result
     }
 
@@ -275,7 +303,7 @@ impl Probe {
     }
 
     fn made(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.made)
     }
 }
 
@@ -319,6 +347,10 @@ const LIST_ROUNDS: u32 = 5;
 /// Two suffice to lose; more at once lose sooner.
 const RACERS: usize = 4;
 const RACES: usize = 5;
+/// Far more than a probe makes.
+const MOST_LISTED: usize = 1024;
+/// When to look for writes that came too late: a server that lives takes no longer for a few bytes.
+const LATE: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1500)];
 
 #[cfg(test)]
 mod tests {
@@ -336,8 +368,17 @@ mod tests {
     /// A store whose conditional creates are not what they seem.
     #[derive(Debug)]
     struct Odd {
-        inner: InMemory,
+        inner: Arc<InMemory>,
         does: Conditional,
+        /// Writes of this name are not answered, and done when it was deleted.
+        late: Option<&'static str>,
+        under_way: Arc<Mutex<Vec<(Path, PutPayload)>>>,
+    }
+
+    impl Odd {
+        fn new(does: Conditional) -> Self {
+            Self { inner: Arc::default(), does, late: None, under_way: Arc::default() }
+        }
     }
 
     impl std::fmt::Display for Odd {
@@ -349,6 +390,10 @@ mod tests {
     #[async_trait]
     impl ObjectStore for Odd {
         async fn put_opts(&self, at: &Path, bytes: PutPayload, options: PutOptions) -> object_store::Result<PutResult> {
+            if self.late.is_some_and(|late| at.filename() == Some(late)) {
+                lock(&self.under_way).push((at.clone(), bytes));
+                return Err(LibraryError::Generic { store: "odd", source: "no answer".into() });
+            }
             let overwrite = PutOptions { mode: PutMode::Overwrite, ..options.clone() };
             match (self.does, &options.mode) {
                 (Conditional::Refused, PutMode::Create) => {
@@ -383,7 +428,17 @@ mod tests {
             &self,
             paths: BoxStream<'static, object_store::Result<Path>>,
         ) -> BoxStream<'static, object_store::Result<Path>> {
-            self.inner.delete_stream(paths)
+            let (inner, under_way) = (self.inner.clone(), self.under_way.clone());
+            let deleted = self.inner.delete_stream(paths).then(move |deleted| {
+                let (inner, late) = (inner.clone(), std::mem::take(&mut *lock(&under_way)));
+                async move {
+                    for (path, bytes) in late {
+                        inner.put(&path, bytes).await?;
+                    }
+                    deleted
+                }
+            });
+            deleted.boxed()
         }
 
         fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
@@ -403,7 +458,7 @@ mod tests {
     fn each_kind_of_conditional_create_is_told_apart() {
         use Conditional::{Honoured, Ignored, Racy, Refused};
         for (n, does) in [Honoured, Racy, Ignored, Refused].into_iter().enumerate() {
-            let odd = Arc::new(Odd { inner: InMemory::new(), does });
+            let odd = Arc::new(Odd::new(does));
             let store = Store::from_object_store(odd, "odd").expect("open");
             let verdict = store.verdict([7; 8]).expect("a verdict");
             assert_eq!(verdict, StoreVerdict { listed: (LIST_ROUNDS, LIST_ROUNDS), conditional: does });
@@ -439,6 +494,19 @@ mod tests {
         let late = StoreVerdict { listed: (4, 5), conditional: Conditional::Honoured };
         assert_eq!(late.bits() & 2, 0);
         assert!(late.warning().is_some_and(|text| text.contains("4 of 5")));
+    }
+
+    #[test]
+    fn a_write_that_comes_after_its_deletion_is_deleted_again() {
+        let odd = Odd { late: Some("x"), ..Odd::new(Conditional::Honoured) };
+        let under_way = odd.under_way.clone();
+        let store = Store::from_object_store(Arc::new(odd), "late").expect("open");
+        let probe = store.probe([5; 8]);
+        probe.put("x", Bytes::new()).expect_err("no answer");
+        probe.put("y", Bytes::new()).expect("put");
+        assert!(probe.clean().is_empty());
+        assert!(lock(&under_way).is_empty(), "it came in the end");
+        assert_eq!(store.probe([5; 8]).list().expect("list"), [""; 0]);
     }
 
     #[test]

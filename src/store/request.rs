@@ -3,7 +3,7 @@
 use super::error;
 use super::folder::Folder;
 use super::retry::Retry;
-use super::transport::reply::{CALL, Call, Failure, Reply};
+use super::transport::reply::{self, CALL, Call, Failure, Reply};
 use super::transport::traffic::Kind;
 use super::{FullPack, Inner, Listed, Listing, PROBE_PREFIX, StoreError, StoredPack};
 use bytes::Bytes;
@@ -168,14 +168,16 @@ impl Inner {
         let mut pages = Pages::after(offset.map(Path::from));
         let mut retry = self.health.retry();
         loop {
-            let before = pages.len();
-            let Err(failed) = self.once(Kind::List, self.list_on(&path, &mut pages)).await else {
-                return Ok(pages.listing);
+            let before = pages.seen;
+            let failed = match self.once(Kind::List, self.list_on(&path, &mut pages)).await {
+                Ok(Ok(())) => return Ok(pages.listing),
+                Ok(Err(what)) => return Err(StoreError::Listing { at: self.at_prefix(prefix), what }),
+                Err(failed) => failed,
             };
             let reply = failed.reply.clone();
             let error = self.sort_list(prefix, failed);
             match pages.sorted {
-                true if pages.len() > before => retry.progressed(),
+                true if pages.seen > before => retry.progressed(),
                 true => {}
                 // Nobody knows what was left out.
                 false => pages = Pages::after(pages.offset),
@@ -190,7 +192,7 @@ impl Inner {
     pub(super) async fn strangers(&self) -> Result<Vec<String>, StoreError> {
         let (prefix, probes) = (Path::from(name::prefix()), Path::from(PROBE_PREFIX));
         let first = || async {
-            let names = self.objects.list(None).map_ok(|meta| meta.location).try_take_while(|path| {
+            let names = self.objects.list(None).take(MOST_PROBED).map_ok(|meta| meta.location).try_take_while(|path| {
                 let stranger = !path.prefix_matches(&prefix);
                 futures::future::ready(Ok(stranger))
             });
@@ -348,16 +350,19 @@ impl Inner {
         size.map_err(|told| if told.reply.code.is_some() { told } else { failed })
     }
 
-    /// The pages from where the listing is now.
-    async fn list_on(&self, prefix: &Path, pages: &mut Pages) -> Result<(), LibraryError> {
+    /// The pages from where the listing is now, or why nobody waits for their end.
+    async fn list_on(&self, prefix: &Path, pages: &mut Pages) -> Result<Result<(), &'static str>, LibraryError> {
         let mut metas = match &pages.start() {
             Some(offset) => self.objects.list_with_offset(Some(prefix), offset),
             None => self.objects.list(Some(prefix)),
         };
         while let Some(meta) = metas.try_next().await? {
-            pages.add(meta);
+            reply::note_name();
+            if let Err(what) = pages.add(meta) {
+                return Ok(Err(what));
+            }
         }
-        Ok(())
+        Ok(Ok(()))
     }
 
     fn path(name: &ObjectName) -> Path {
@@ -405,7 +410,7 @@ impl Reply {
     }
 
     /// Whether the store may have done what was asked. Where nothing is known, it may.
-    fn may_be_applied(&self) -> bool {
+    pub(super) fn may_be_applied(&self) -> bool {
         let was_not_sent = matches!(self.failure, Some(Failure::Dns | Failure::Refused | Failure::ConnectTimeout));
         !was_not_sent && (self.failure.is_some() || !matches!(self.status, Some(300..=499 | 503)))
     }
@@ -419,11 +424,17 @@ struct Pages {
     last: Option<Path>,
     /// Whether paths ascended so far.
     sorted: bool,
+    /// Names that came, also those that came again.
+    seen: usize,
+    /// What is kept of them, in about the bytes of a name of the vault's.
+    weight: usize,
+    /// At how many kept names to look whether they are different ones.
+    look_at: usize,
 }
 
 impl Pages {
     fn after(offset: Option<Path>) -> Self {
-        Self { listing: Listing::default(), offset, last: None, sorted: true }
+        Self { listing: Listing::default(), offset, last: None, sorted: true, seen: 0, weight: 0, look_at: 2 * FEW }
     }
 
     fn len(&self) -> usize {
@@ -435,13 +446,33 @@ impl Pages {
         self.last.as_ref().filter(|_| self.sorted).or(self.offset.as_ref()).cloned()
     }
 
-    fn add(&mut self, meta: ObjectMeta) {
+    /// Takes a name. The error: why this is no listing of a vault, however it goes on.
+    fn add(&mut self, meta: ObjectMeta) -> Result<(), &'static str> {
         self.sorted &= self.last.as_ref().is_none_or(|last| *last <= meta.location);
+        self.seen += 1;
+        self.weight += 1;
         match ObjectName::parse(meta.location.as_ref()) {
             Some(name) => self.listing.objects.push(Listed { name, size: meta.size }),
-            None => self.listing.strange.push(meta.location.to_string()),
+            None => {
+                self.weight += meta.location.as_ref().len() / size_of::<Listed>();
+                self.listing.strange.push(meta.location.to_string());
+            }
         }
         self.last = Some(meta.location);
+        if self.weight > MOST_NAMES {
+            return Err("it has more names than any vault");
+        }
+        if self.len() < self.look_at {
+            return Ok(());
+        }
+        // A store need not sort, and may show a name twice. One that goes round in a circle never ends.
+        let before = self.len();
+        self.listing.objects.sort_unstable();
+        self.listing.objects.dedup_by_key(|object| object.name);
+        self.listing.strange.sort_unstable();
+        self.listing.strange.dedup();
+        self.look_at = 2 * self.len().max(FEW);
+        if self.len() <= before / 2 { Err("the same names come again and again") } else { Ok(()) }
     }
 }
 
@@ -455,5 +486,11 @@ pub(super) fn refuses_create(error: &LibraryError, reply: &Reply) -> bool {
             .is_some_and(|e| e.kind() == std::io::ErrorKind::Unsupported || e.raw_os_error() == Some(EPERM))
 }
 
+/// A vault of so many objects has 256 TiB. Tests have no time for them.
+const MOST_NAMES: usize = if cfg!(test) { 1 << 16 } else { 1 << 24 };
+/// Names of which it does not matter that some come again.
+const FEW: usize = 4096;
+/// Names of scratch objects that are looked past.
+const MOST_PROBED: usize = 1 << 16;
 /// Bytes from which on it is cheaper to ask whether an object is there than to send it again.
 const WORTH_A_LOOK: u64 = 64 << 10;

@@ -50,6 +50,19 @@ struct State {
     page: usize,
     /// Pages come in the wrong order, and some keys twice.
     unsorted: bool,
+    /// There is always another page.
+    endless: Option<Endless>,
+}
+
+/// What is on the pages of a listing that never ends, under a new token each.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Endless {
+    /// No name.
+    Nothing,
+    /// The same names.
+    Same,
+    /// Other names, ascending, of no objects.
+    Other,
 }
 
 /// A request as it came.
@@ -114,6 +127,15 @@ impl Server {
     pub(super) fn set_pages(&self, page: usize, unsorted: bool) {
         let mut state = self.state();
         (state.page, state.unsorted) = (page, unsorted);
+    }
+
+    /// Puts objects there as if somebody else had.
+    pub(super) fn put_objects(&self, objects: impl IntoIterator<Item = (String, Vec<u8>)>) {
+        self.state().objects.extend(objects);
+    }
+
+    pub(super) fn set_endless(&self, endless: Endless) {
+        self.state().endless = Some(endless);
     }
 
     pub(super) fn objects(&self) -> BTreeMap<String, Vec<u8>> {
@@ -254,6 +276,9 @@ impl State {
         let get = |name: &str| query.get(name).map_or("", String::as_str);
         let (prefix, delimiter) = (get("prefix"), get("delimiter"));
         let after = get("continuation-token").max(get("start-after")).to_owned();
+        if let Some(endless) = self.endless {
+            return self.endless_page(endless, prefix);
+        }
         let mut body = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?><ListBucketResult>");
         let below = self.objects.iter().filter(|(key, _)| key.starts_with(prefix) && **key > after);
         if !delimiter.is_empty() {
@@ -285,6 +310,25 @@ impl State {
             let _ = write!(body, "<NextContinuationToken>{next}</NextContinuationToken>");
         }
         xml(body + "</ListBucketResult>")
+    }
+}
+
+impl State {
+    fn endless_page(&self, endless: Endless, prefix: &str) -> Reply {
+        let page = self.counts.get("list").copied().unwrap_or(0);
+        let keys: Vec<String> = match endless {
+            Endless::Nothing => Vec::new(),
+            Endless::Same => self.objects.keys().filter(|key| key.starts_with(prefix)).cloned().collect(),
+            Endless::Other => (0..1000).map(|n| format!("{prefix}{page:08}-{n:04}")).collect(),
+        };
+        let mut body = String::from("<ListBucketResult><IsTruncated>true</IsTruncated>");
+        for key in keys {
+            let _ = write!(
+                body,
+                "<Contents><Key>{key}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>1</Size></Contents>"
+            );
+        }
+        xml(format!("{body}<NextContinuationToken>t{page}</NextContinuationToken></ListBucketResult>"))
     }
 }
 

@@ -155,7 +155,8 @@ impl Vault {
     /// Makes a vault. Two at one place at once: both are noticed, and this one is taken back (SPEC 11.3).
     pub fn init(options: InitOptions<'_>) -> Result<Initialised, VaultError> {
         let url = StoreUrl::parse(options.url)?;
-        Self::init_on(Store::open(&url, &options.store, OpenMode::Create)?, url.to_string(), options)
+        let store = Store::open(&url, &options.store, OpenMode::Create)?;
+        Self::init_on(store.clone(), url.to_string(), options).inspect_err(|_| store.unmake())
     }
 
     /// The same on a store that is open already.

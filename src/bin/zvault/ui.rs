@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use rustix::termios::{QueueSelector, tcflush};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -179,6 +180,7 @@ impl Ui {
         if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return None;
         }
+        forget_typed();
         let mut error = io::stderr().lock();
         let _ = write!(error, "{} [y/N] ", printable(question));
         let _ = error.flush();
@@ -230,6 +232,11 @@ impl Output {
     pub(crate) fn finish(mut self) -> Result<(), CommandError> {
         self.0.flush().map_err(|error| CommandError::output(&error))
     }
+}
+
+/// What was typed before there was a question is no answer to it.
+pub(crate) fn forget_typed() {
+    let _ = tcflush(io::stdin(), QueueSelector::IFlush);
 }
 
 /// The last line on standard error of a run with `--json` that failed.

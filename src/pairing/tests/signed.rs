@@ -149,11 +149,18 @@ fn pair(vault: &Vault, invitation: Invitation, invite: &Invite, server: &Server)
 
 /// With what is in the ticket, and nothing else.
 fn join_by(invite: &Invite, side: &mut JoinerSide) -> Result<Joined, PairError> {
-    let signed = signed_urls(invite, &StoreOptions::default())?;
+    let signed = signed_urls(invite, &plain_http())?;
     assert!(!format!("{signed:?} {:?}", invite.extras()).contains("c4n4ry"), "a signature is shown");
     let mut reach = Reach::new(invite.session()?, ReachOptions { signed, ..ReachOptions::default() });
     let options = JoinOptions { name: NAME, now: crate::now(), deadline: Instant::now() + Duration::from_secs(60) };
     join(invite, &options, &mut reach, side, &Watch::new())
+}
+
+/// Whose user lets plain HTTP be, which is what the server here speaks.
+fn plain_http() -> StoreOptions {
+    let mut options = StoreOptions::default();
+    options.settings.insert("allow-http".into(), "true".into());
+    options
 }
 
 fn said(error: &PairError) -> String {
@@ -172,6 +179,21 @@ fn presigned_mailbox_without_credentials() {
     let puts: Vec<u8> = asked.iter().filter(|(method, ..)| method == "PUT").map(|(_, step, _)| *step).collect();
     assert_eq!(puts, [0, 2, 4]);
     assert_eq!(server.store.list(&vault_format::name::prefix()).expect("a listing").objects, []);
+}
+
+/// Who has a credential for the bucket fills the mailbox before such a joiner comes.
+#[test]
+fn presigned_mailbox_beside_junk() {
+    let vault = Vault::new();
+    let server = Server::start("junk", as_asked());
+    let invitation = invite_by(&vault, &server);
+    let invite = by_ticket(&invitation);
+    let session = invite.session().expect("a session");
+    for number in 0..vault_format::limits::PAIR_CANDIDATES as u8 + 6 {
+        let junk = mail_object(provider().suite, &[number; 100]).expect("it fits");
+        server.store.put(&session.mail_name(Step::Hello, &junk), Bytes::from(junk)).expect("put");
+    }
+    pair(&vault, invitation, &invite, &server).assert_member(&vault);
 }
 
 /// Exchanges what is put, or is read for the first time, of every step but the last.
@@ -262,7 +284,7 @@ fn presigned_urls_exchanged_in_a_ticket() {
             let mut listen = Listen::start(&invitation, options).expect("it looks");
             super::sponsor(invitation, &mut listen, &mut host, stop)
         });
-        let signed = signed_urls(&invite, &StoreOptions::default()).expect("URLs");
+        let signed = signed_urls(&invite, &plain_http()).expect("URLs");
         let mut reach = Reach::new(invite.session().expect("one"), ReachOptions { signed, ..ReachOptions::default() });
         let options = JoinOptions { name: NAME, now: crate::now(), deadline: Instant::now() + Duration::from_secs(4) };
         let joiner = join(&invite, &options, &mut reach, &mut side, &Watch::new());
@@ -282,8 +304,7 @@ fn presigned_urls_that_lead_elsewhere() {
     let invitation = invite_by(&vault, &server);
     let ticket = invitation.ticket();
     type Change = fn(usize, &str) -> String;
-    let changes: [(&str, Change); 9] = [
-        ("plain", |_, url| url.replace("127.0.0.1", "storage.example")),
+    let changes: [(&str, Change); 8] = [
         ("another host", |n, url| if n == 3 { url.replace("127.0.0.1", "127.0.0.2") } else { url.to_owned() }),
         ("metadata", |_, url| url.replace("127.0.0.1", "169.254.169.254").replace("http:", "https:")),
         ("another object", |n, url| if n == 0 { url.replace("/00-", "/02-") } else { url.to_owned() }),
@@ -297,17 +318,30 @@ fn presigned_urls_that_lead_elsewhere() {
         let mut extras = ticket.extras.clone();
         extras.presigned = extras.presigned.iter().enumerate().map(|(n, url)| change(n, url)).collect();
         let invite = Invite::Ticket(Box::new(ticket.exchanged(extras)));
-        let error = signed_urls(&invite, &StoreOptions::default()).expect_err(what);
+        let error = signed_urls(&invite, &plain_http()).expect_err(what);
         assert!(matches!(error, PairError::Signed(SignedUrlError::Invalid { .. })), "{what}: {error:?}");
         assert!(!said(&error).contains("c4n4ry"), "{}", said(&error));
         assert_eq!(error.trouble(), crate::Trouble::Usage);
     }
-    let mut options = StoreOptions::default();
-    options.settings.insert("allow-http".into(), "true".into());
-    let mut extras = ticket.extras.clone();
-    extras.presigned.iter_mut().for_each(|url| *url = url.replace("127.0.0.1", "storage.example"));
-    let own = Invite::Ticket(Box::new(ticket.exchanged(extras)));
-    assert!(signed_urls(&own, &options).is_ok(), "whoever says so may");
+    assert_eq!(server.asked.lock().expect("no panics").len(), 0);
+}
+
+/// Whoever makes a ticket could have a new device ask whatever listens on it, without TLS: its user decides.
+#[test]
+fn presigned_urls_without_tls() {
+    let vault = Vault::new();
+    let server = Server::start("plain", as_asked());
+    let invitation = invite_by(&vault, &server);
+    let ticket = invitation.ticket();
+    for host in ["127.0.0.1", "localhost", "storage.localhost", "[::1]", "storage.example"] {
+        let mut extras = ticket.extras.clone();
+        extras.presigned.iter_mut().for_each(|url| *url = url.replace("127.0.0.1", host));
+        let invite = Invite::Ticket(Box::new(ticket.exchanged(extras)));
+        let error = signed_urls(&invite, &StoreOptions::default()).expect_err(host);
+        assert!(said(&error).contains("is not encrypted") && said(&error).contains("-o allow-http=true"), "{error:?}");
+        assert_eq!(error.trouble(), crate::Trouble::Usage);
+        assert!(signed_urls(&invite, &plain_http()).is_ok(), "{host}: whoever says so may");
+    }
     assert_eq!(server.asked.lock().expect("no panics").len(), 0);
 }
 

@@ -155,6 +155,9 @@ impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let kind = Kind::of(&request);
         reply::begin(kind).await;
+        if kind == Kind::List && reply::is_endless() {
+            return Err(failed(Failure::Endless, None));
+        }
         let (inner, times) = (&self.inner, &self.inner.options.times);
         let client = self.client(&request)?;
         let is_metadata = is_metadata(request.uri().host().unwrap_or_default());

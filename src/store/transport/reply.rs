@@ -62,6 +62,8 @@ pub(in crate::store) enum Failure {
     Checksum,
     /// What came makes no sense for a listing or a deletion.
     Garbled,
+    /// There is always another page, and nothing on it.
+    Endless,
     /// Anything else.
     Other,
 }
@@ -82,6 +84,7 @@ impl fmt::Display for Failure {
             Self::PlainHttp => "plain HTTP is not allowed",
             Self::Checksum => "the store got other bytes than were sent",
             Self::Garbled => "what it answered makes no sense",
+            Self::Endless => ENDLESS,
             Self::Other => "the request could not be made",
         })
     }
@@ -95,6 +98,8 @@ pub(in crate::store) struct Call(Arc<Mutex<State>>);
 struct State {
     reply: Reply,
     not_before: Option<Instant>,
+    /// Requests for pages of a listing since the last one that had a name on it.
+    pages: u32,
 }
 
 tokio::task_local! {
@@ -116,12 +121,23 @@ impl Call {
 pub(super) async fn begin(kind: Kind) {
     let not_before = with(|state| {
         let (throttled, is_of_credentials) = (state.reply.throttled, kind == Kind::Other);
+        state.pages += u32::from(kind == Kind::List);
         state.reply = Reply { throttled, is_of_credentials, ..Reply::default() };
         state.not_before.take()
     });
     if let Some(Some(at)) = not_before {
         tokio::time::sleep_until(at).await;
     }
+}
+
+/// A page of a listing had a name on it.
+pub(in crate::store) fn note_name() {
+    with(|state| state.pages = 0);
+}
+
+/// Whether this call asks for more pages than anybody waits for.
+pub(super) fn is_endless() -> bool {
+    with(|state| state.pages > MOST_PAGES).unwrap_or(false)
 }
 
 /// The head of a reply came.
@@ -215,6 +231,11 @@ fn region_of_endpoint(endpoint: &str) -> Option<String> {
 
 /// Servers may want more; then the run fails sooner than it waits.
 pub(in crate::store) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+pub(in crate::store) const ENDLESS: &str = "there is always another page, with no name on it";
+/// Pages may be empty where much was deleted. A library that collects folders tells of none before the end, and each of its
+/// pages has a thousand.
+const MOST_PAGES: u32 = if cfg!(test) { 512 } else { 4096 };
 
 #[cfg(test)]
 mod tests {

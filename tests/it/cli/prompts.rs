@@ -1,5 +1,7 @@
 //! Secrets that are typed on a terminal: never shown, and the terminal is afterwards as it was.
 
+use std::process::Command;
+
 use crate::runner::{World, run, tree};
 use crate::terminal::Terminal;
 
@@ -69,5 +71,26 @@ fn ctrl_c_at_a_prompt_leaves_the_terminal_as_it_was() {
         let (code, text) = terminal.end();
         assert!(code == Some(130) && text.contains("interrupted"), "{code:?} {text}");
         assert!(!text.contains("half") && !world.path("vault").exists(), "{text}");
+    }
+}
+
+/// Whoever types a line before they were asked has not read what it would be an answer to.
+#[test]
+fn what_was_typed_before_a_question_is_no_answer() {
+    let world = World::new();
+    world.run(["init", "--device-name", "desk"]).expect_code(0);
+    for (answer, said) in [("n\r", "nothing was done"), ("y\r", "has this already")] {
+        // What is typed is there before the program is.
+        let program = world.command(["devices", "grant", "desk", "prune"]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "read first; exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
+        shell.current_dir(world.path("")).env_clear();
+        shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut terminal = Terminal::start(&mut shell, 80);
+        terminal.type_in("go\ry\ry\r");
+        terminal.wait_for("Go on? [y/N] ");
+        terminal.type_in(answer);
+        let (_, text) = terminal.end();
+        assert!(text.contains(said), "{answer:?}: {text}");
     }
 }

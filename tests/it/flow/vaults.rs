@@ -203,6 +203,10 @@ fn another_vault_beside_those_that_are_there() {
     world.run(["init", place]).expect_code(1).expect_err("already").expect_err("--random-name");
     init(&world, "alice");
     ran(&world, "bob", &["init", "all"]).expect_code(1).expect_err("not empty").expect_err("--random-name");
+    assert!(!world.path("all/zv1").exists(), "a folder is left where no vault was made");
+    fs::create_dir(world.path("all/zv1")).expect("somebody's own");
+    ran(&world, "bob", &["init", "all"]).expect_code(1).expect_err("not empty");
+    fs::remove_dir(world.path("all/zv1")).expect("it is still there");
     // Below the vault of somebody else.
     let nested = ran(&world, "bob", &["init", place, "--random-name", "--json"]).expect_code(0).last_json();
     let found = ran(&world, "bob", &["vaults", place, "--json"]).expect_code(0).last_json();

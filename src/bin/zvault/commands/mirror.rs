@@ -130,7 +130,7 @@ fn copy(
         cache: cache.as_deref(),
     };
     ui.say(&format!("copying {} to {}\n", printable(from.label()), printable(to.label())))?;
-    job::run(ui, Job::Mirror, None, |watch| Ok(mirror(from, to, &options, watch)?))
+    job::run(ui, Job::Mirror, None, |watch| Ok(mirror(from, to, &options, watch).inspect_err(|_| to.unmake())?))
 }
 
 /// The vault that this machine knows at one of these places, if it is a device of any.

@@ -108,7 +108,7 @@ fn add(store: &StoreConfig, global: &Global, ui: &Ui) -> Result<Done, CommandErr
     // Nothing is written to a place that holds something else.
     let (from, to) = (open_store(vault.place(), OpenMode::Existing)?, open_store(store, OpenMode::Create)?);
     let options = MirrorOptions { vault: Some(vault.id()), dry_run: true, ..MirrorOptions::default() };
-    mirror(&from, &to, &options, &Watch::new())?;
+    mirror(&from, &to, &options, &Watch::new()).inspect_err(|_| to.unmake())?;
     let before = vault.stores().len();
     let id = vault.add_store(store)?;
     if vault.stores().len() == before {

@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use crypto_backends::SecretBytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::termios::{QueueSelector, tcflush, tcgetwinsize};
+use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use vault_format::ObjectName;
 use vault_format::roster::Capabilities;
 use zeroize::Zeroizing;
 
-use super::{Done, PairArgs, watched};
+use super::{Done, MetLine, PairArgs, PairedLine, watched};
 use crate::args::Global;
 use crate::error::CommandError;
 use crate::json;
 use crate::passphrase::Secrets;
-use crate::ui::{Ui, duration_text, printable};
+use crate::ui::{Ui, duration_text, forget_typed, printable};
 use zvault::pairing::{
     HostError, Invitation, JoinRequest, LIFETIME, Listen, ListenOptions, Places, Sponsored, Sponsoring, addresses,
     bind, invite, settings_to_tell, signing, sponsor,
@@ -216,13 +216,12 @@ fn tempfile_beside(path: &Path) -> Result<tempfile::NamedTempFile, CommandError>
 
 fn introduce(request: &JoinRequest, ui: &Ui) -> Result<(), CommandError> {
     if ui.json {
-        return ui.document(&Joiner {
+        return ui.document(&MetLine {
             message_type: "joiner",
             device_id: request.device.to_string(),
-            device_name: &request.name,
             fingerprint: &request.fingerprint,
             capabilities: capability_names(request.capabilities),
-            by_words: request.by_words,
+            more: Joiner { device_name: &request.name, by_words: request.by_words },
         });
     }
     // A question is asked also when quiet.
@@ -238,8 +237,7 @@ fn introduce(request: &JoinRequest, ui: &Ui) -> Result<(), CommandError> {
 /// Yes or no from the terminal; Ctrl-C is a no.
 fn ask(interrupted: &AtomicBool) -> bool {
     let stdin = io::stdin();
-    // What was typed before there was a question is no answer to it.
-    let _ = tcflush(&stdin, QueueSelector::IFlush);
+    forget_typed();
     let _ = io::Write::write_all(&mut io::stderr().lock(), b"Let it in? [y/N] ");
     let mut line = Vec::new();
     loop {
@@ -266,14 +264,13 @@ fn done(sponsored: &Sponsored, vault: &Vault, name: Option<&str>, ui: &Ui) -> Re
     let Sponsored { request, record, told } = sponsored;
     let name = name.unwrap_or(&request.name);
     if ui.json {
-        return ui.summary(&Paired {
+        return ui.summary(&PairedLine {
             message_type: "paired",
             vault_id: vault.id().to_string(),
             device_id: request.device.to_string(),
             device_name: name,
             capabilities: capability_names(request.capabilities),
-            record: record.to_string(),
-            told: *told,
+            more: Paired { record: record.to_string(), told: *told },
         });
     }
     ui.say(&format!(
@@ -321,21 +318,12 @@ struct Waiting {
 
 #[derive(Serialize)]
 struct Joiner<'a> {
-    message_type: &'static str,
-    device_id: String,
     device_name: &'a str,
-    fingerprint: &'a str,
-    capabilities: String,
     by_words: bool,
 }
 
 #[derive(Serialize)]
-struct Paired<'a> {
-    message_type: &'static str,
-    vault_id: String,
-    device_id: String,
-    device_name: &'a str,
-    capabilities: String,
+struct Paired {
     record: String,
     told: bool,
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Done, PairArgs, watched};
+use super::{Done, MetLine, PairArgs, PairedLine, watched};
 use crate::args::Global;
 use crate::error::CommandError;
 use crate::job::at_prompt;
@@ -213,13 +213,12 @@ fn resolve(address: &str) -> Result<Vec<SocketAddr>, CommandError> {
 
 fn introduce(meeting: &Meeting, ui: &Ui) -> Result<(), CommandError> {
     if ui.json {
-        return ui.document(&Joiner {
+        return ui.document(&MetLine {
             message_type: "joiner",
-            vault_id: meeting.vault.to_string(),
             device_id: meeting.device.to_string(),
-            sponsor_id: meeting.sponsor.to_string(),
             fingerprint: &meeting.fingerprint,
             capabilities: capability_names(meeting.capabilities),
+            more: Joiner { vault_id: meeting.vault.to_string(), sponsor_id: meeting.sponsor.to_string() },
         });
     }
     // Also when quiet: with words the fingerprint tells whose vault this is.
@@ -233,14 +232,13 @@ fn introduce(meeting: &Meeting, ui: &Ui) -> Result<(), CommandError> {
 
 fn tell(finished: &Finished, ui: &Ui) -> Result<(), CommandError> {
     if ui.json {
-        return ui.summary(&Paired {
+        return ui.summary(&PairedLine {
             message_type: "paired",
             vault_id: finished.vault.to_string(),
             device_id: finished.device.to_string(),
             device_name: &finished.name,
             capabilities: capability_names(finished.capabilities),
-            repository: &finished.url,
-            credentials: finished.has_credentials,
+            more: Paired { repository: &finished.url, credentials: finished.has_credentials },
         });
     }
     ui.say(&format!(
@@ -263,22 +261,13 @@ struct Waiting {
 }
 
 #[derive(Serialize)]
-struct Joiner<'a> {
-    message_type: &'static str,
+struct Joiner {
     vault_id: String,
-    device_id: String,
     sponsor_id: String,
-    fingerprint: &'a str,
-    capabilities: String,
 }
 
 #[derive(Serialize)]
 struct Paired<'a> {
-    message_type: &'static str,
-    vault_id: String,
-    device_id: String,
-    device_name: &'a str,
-    capabilities: String,
     repository: &'a str,
     credentials: bool,
 }

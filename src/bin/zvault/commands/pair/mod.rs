@@ -8,6 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 use vault_format::roster::Capabilities;
 
 pub(super) use join::finish_earlier;
@@ -158,6 +159,29 @@ fn watched<T>(ui: &Ui, run: impl FnOnce(&Watch<'_>, &AtomicBool) -> T) -> Result
         drop(ended);
         result
     }))
+}
+
+/// A line for the other device having come, and what one side alone says of that.
+#[derive(Serialize)]
+struct MetLine<'a, More> {
+    message_type: &'static str,
+    device_id: String,
+    fingerprint: &'a str,
+    capabilities: String,
+    #[serde(flatten)]
+    more: More,
+}
+
+/// The last line: a device of the vault, and what one side alone says of that.
+#[derive(Serialize)]
+struct PairedLine<'a, More> {
+    message_type: &'static str,
+    vault_id: String,
+    device_id: String,
+    device_name: &'a str,
+    capabilities: String,
+    #[serde(flatten)]
+    more: More,
 }
 
 impl From<PairError> for CommandError {
