@@ -72,7 +72,8 @@ mod tests {
         };
         let (identity, object) = (Identity(id), ObjectHash(id));
         let domain = Domain::SHARED;
-        LogEntry { device, domain, seq, identity, prev, object, body, first_seen: Time::default(), fault: None }
+        let (raw, seal, first_seen) = (None, crate::log::testing::seal(0), Time::default());
+        LogEntry { device, domain, seq, identity, prev, object, body, raw, seal, first_seen, fault: None }
     }
 
     #[test]

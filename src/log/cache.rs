@@ -1,31 +1,45 @@
 //! A verified entry as bytes, for the local copy.
 //!
 //! ```text
-//! (device 16 | seq u64 | identity 32 | object 32 | first seen i64 | is_own_domain u8 | fault u8 | prev_count u8 | prev 32... |
-//!  body_len u32 | body)...
+//! (device 16 | seq u64 | identity 32 | object 32 | first seen i64 | mode u8 | epoch 16 | salt 32 | nonce 24 |
+//!  stored_len u32 | is_own_domain u8 | fault u8 | prev_count u8 | prev 32... | holds u8 | body_len u32 | body)...
 //! ```
+//!
+//! `holds`: 0 no body, 1 one that encodes to its bytes, 2 any bytes.
 
 use std::sync::Arc;
 
+use vault_format::header::Mode;
 use vault_format::log::Body;
-use vault_format::{DeviceId, Domain, Identity, ObjectHash, Time};
+use vault_format::{DeviceId, Domain, EpochId, Identity, ObjectHash, Time};
 
-use super::{Fault, LogEntry};
+use super::{EntrySeal, Fault, LogEntry};
 
-/// Adds an entry to `out`. One that cannot be opened is kept without its body; one of a kind that this version does not know
-/// is left out, and read again next time.
+/// Adds an entry to `out`. One that could not be opened is kept without its body, and one that this version does not know, or
+/// not all of, with the bytes that it has.
 pub(super) fn pack_one(entry: &LogEntry, out: &mut Vec<u8>) {
-    let body = if entry.is_sealed() { Ok(Vec::new()) } else { entry.body.encode() };
-    let Ok(body) = body else { return };
+    let EntrySeal { mode, epoch, salt, nonce, stored_len } = &entry.seal;
     out.extend_from_slice(&entry.device.0);
     out.extend_from_slice(&entry.seq.to_le_bytes());
     out.extend_from_slice(&entry.identity.0);
     out.extend_from_slice(&entry.object.0);
     out.extend_from_slice(&entry.first_seen.secs.to_le_bytes());
+    out.push(*mode as u8);
+    out.extend_from_slice(&epoch.0);
+    out.extend_from_slice(salt);
+    out.extend_from_slice(nonce);
+    out.extend_from_slice(&stored_len.to_le_bytes());
     out.push(u8::from(!entry.domain.is_shared()));
     out.push(entry.fault.map_or(0, Fault::number));
     out.push(entry.prev.len() as u8);
     entry.prev.iter().for_each(|prev| out.extend_from_slice(&prev.0));
+    let body = entry.body_bytes();
+    out.push(match (&body, &entry.raw) {
+        (None, _) => NOTHING,
+        (Some(_), None) => KNOWN,
+        (Some(_), Some(_)) => RAW,
+    });
+    let body = body.unwrap_or_default();
     out.extend_from_slice(&(body.len() as u32).to_le_bytes());
     out.extend_from_slice(&body);
 }
@@ -45,6 +59,10 @@ fn unpack_one(rest: &mut &[u8]) -> Option<LogEntry> {
     let identity = Identity(take(rest)?);
     let object = ObjectHash(take(rest)?);
     let first_seen = Time { secs: i64::from_le_bytes(take(rest)?), nanos: 0 };
+    let [mode] = take(rest)?;
+    let mode = Mode::from_byte(mode)?;
+    let (epoch, salt, nonce) = (EpochId(take(rest)?), take(rest)?, take(rest)?);
+    let seal = EntrySeal { mode, epoch, salt, nonce, stored_len: u32::from_le_bytes(take(rest)?) };
     let domain = match take(rest)? {
         [0] => Domain::SHARED,
         [_] => device.into(),
@@ -55,15 +73,74 @@ fn unpack_one(rest: &mut &[u8]) -> Option<LogEntry> {
     };
     let [count] = take(rest)?;
     let prev = (0..count).map(|_| take(rest).map(Identity)).collect::<Option<_>>()?;
+    let [holds] = take(rest)?;
     let len = u32::from_le_bytes(take(rest)?) as usize;
-    let (body, after) = rest.split_at_checked(len)?;
+    let (bytes, after) = rest.split_at_checked(len)?;
     *rest = after;
-    let body = if body.is_empty() { LogEntry::sealed_body() } else { Body::parse(body).ok()? };
-    Some(LogEntry { device, seq, identity, prev, object, domain, body, first_seen, fault })
+    let raw = (holds == RAW).then(|| bytes.into());
+    let body = match holds {
+        NOTHING => LogEntry::sealed_body(),
+        RAW if fault == Some(Fault::Unreadable) => LogEntry::sealed_body(),
+        KNOWN | RAW => Body::parse(bytes).ok()?,
+        _ => return None,
+    };
+    Some(LogEntry { device, seq, identity, prev, object, domain, body, raw, seal, first_seen, fault })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (head, after) = rest.split_first_chunk()?;
     *rest = after;
     Some(*head)
+}
+
+const NOTHING: u8 = 0;
+const KNOWN: u8 = 1;
+const RAW: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::testing::entry;
+    use vault_format::log::Payload;
+
+    /// A body's bytes with one more field, which this version does not know.
+    fn with_field(mut bytes: Vec<u8>, key: u8) -> Vec<u8> {
+        bytes[0] += 1;
+        bytes.extend([0x18, key, 0x07]);
+        bytes
+    }
+
+    fn read(n: u64, bytes: &[u8]) -> LogEntry {
+        let body = Body::parse(bytes).ok();
+        let raw = LogEntry::raw_of(body.as_ref(), bytes);
+        let fault = body.is_none().then_some(Fault::Unreadable);
+        LogEntry { body: body.unwrap_or_else(LogEntry::sealed_body), raw, fault, ..entry(1, n, n, Payload::Merge) }
+    }
+
+    #[test]
+    fn every_body_comes_back_with_the_bytes_that_its_writer_sealed() {
+        let plain = entry(1, 1, 1, Payload::Progress).body.encode().expect("encoded");
+        let mut newer_kind = plain.clone();
+        // The map's head, key 0, and the kind as one byte more.
+        newer_kind.splice(2..3, [0x18, 200]);
+        let bodies = [
+            (plain.clone(), false),
+            (with_field(plain.clone(), 99), true),
+            (newer_kind.clone(), true),
+            (with_field(newer_kind, 98), true),
+            (with_field(plain, 98), true),
+            (Vec::new(), true),
+        ];
+        let entries: Vec<LogEntry> = (1..).zip(&bodies).map(|(n, (bytes, _))| read(n, bytes)).collect();
+        assert_eq!(entries.iter().filter(|entry| entry.is_sealed()).count(), 2, "an even field is refused");
+        let mut packed = Vec::new();
+        entries.iter().for_each(|entry| pack_one(entry, &mut packed));
+        let again = unpack(&packed).expect("unpacked");
+        assert!(again.iter().map(|entry| &**entry).eq(&entries));
+        for (entry, (bytes, is_raw)) in again.iter().zip(&bodies) {
+            assert_eq!(entry.raw.is_some(), *is_raw);
+            assert_eq!(entry.body_bytes().as_deref(), Some(&bytes[..]));
+        }
+        assert!((1..packed.len()).all(|at| unpack(&packed[..at]).is_none_or(|some| some.len() < entries.len())));
+    }
 }

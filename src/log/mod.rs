@@ -9,13 +9,16 @@ mod refused;
 mod snapshots;
 mod trust;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use thiserror::Error;
-use vault_format::log::{Accepted, Body, EntryRef, Heads, Payload};
+use vault_format::frame::Frame;
+use vault_format::header::Mode;
+use vault_format::log::{Accepted, Body, EntryContent, EntryObject, EntryRef, Heads, Payload};
 use vault_format::name::PackName;
-use vault_format::{DeviceId, Domain, FormatError, Identity, ObjectHash, Time};
+use vault_format::{DeviceId, Domain, EpochId, FormatError, Header, Identity, ObjectHash, Time};
 
 use ids::IdMap;
 pub(crate) use parts::Saved;
@@ -46,10 +49,43 @@ pub struct LogEntry {
     pub domain: Domain,
     /// What it says.
     pub body: Body,
+    /// The bytes of its body where `body` does not encode to them: a newer version has written what this one does not know.
+    pub raw: Option<Box<[u8]>>,
+    /// How it was stored.
+    pub seal: EntrySeal,
     /// When this device read it first, in whole seconds of its own clock: never compared with what devices claim.
     pub first_seen: Time,
     /// What it says against its writer.
     pub fault: Option<Fault>,
+}
+
+/// How an entry was stored: together with its body all of its bytes before the signature, if the body is compressed alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntrySeal {
+    /// The mode of its header.
+    pub mode: Mode,
+    /// The epoch that it is sealed under.
+    pub epoch: EpochId,
+    /// The salt of its header.
+    pub salt: [u8; 32],
+    /// The nonce of its frame, and zeros after a shorter one; an entry in clear has none.
+    pub nonce: [u8; 24],
+    /// Bytes, padding and signature included.
+    pub stored_len: u32,
+}
+
+impl EntrySeal {
+    /// That of a stored entry.
+    pub(crate) fn of(object: &EntryObject, stored: &[u8]) -> Self {
+        let Header { mode, epoch, salt, suite, .. } = object.header;
+        let mut nonce = [0; 24];
+        if let EntryContent::Sealed { frame, .. } = &object.content
+            && let Some(Ok(frame)) = stored.get(frame.clone()).map(|frame| Frame::split(suite, frame))
+        {
+            nonce.iter_mut().zip(frame.nonce).for_each(|(to, from)| *to = *from);
+        }
+        Self { mode, epoch, salt, nonce, stored_len: stored.len() as u32 }
+    }
 }
 
 impl LogEntry {
@@ -63,6 +99,21 @@ impl LogEntry {
             deltas: Vec::new(),
             parts: BTreeMap::new(),
             payload: Payload::Unknown(SEALED),
+        }
+    }
+
+    /// The bytes of a body, if `read` does not encode to them: as most do, they need not be kept.
+    pub(crate) fn raw_of(read: Option<&Body>, bytes: &[u8]) -> Option<Box<[u8]>> {
+        let again = read.and_then(|body| body.encode().ok());
+        (again.as_deref() != Some(bytes)).then(|| bytes.into())
+    }
+
+    /// The bytes of its body, which are what its writer has sealed. None: this device could not open it.
+    pub(crate) fn body_bytes(&self) -> Option<Cow<'_, [u8]>> {
+        match &self.raw {
+            Some(raw) => Some(Cow::Borrowed(raw)),
+            None if self.is_sealed() => None,
+            None => self.body.encode().ok().map(Cow::Owned),
         }
     }
 
@@ -348,6 +399,14 @@ pub(super) mod testing {
         let (identity, object) = (Identity(identity), ObjectHash(identity));
         let (device, domain, prev) = (DeviceId([device; 16]), Domain::SHARED, Vec::new());
         let first_seen = Time::default();
-        LogEntry { device, seq, identity, prev, object, domain, body, first_seen, fault: None }
+        let (raw, seal) = (None, seal(n));
+        LogEntry { device, seq, identity, prev, object, domain, body, raw, seal, first_seen, fault: None }
+    }
+
+    /// How it might have been stored.
+    pub(in crate::log) fn seal(n: u64) -> EntrySeal {
+        let mut salt = [3; 32];
+        salt[..8].copy_from_slice(&n.to_be_bytes());
+        EntrySeal { mode: Mode::Symmetric, epoch: EpochId([5; 16]), salt, nonce: [n as u8; 24], stored_len: 1024 }
     }
 }

@@ -4,7 +4,7 @@
 //! not write all of them again. A part is, compressed,
 //!
 //! ```text
-//! "LOGS" 3 | entries (`cache.rs`)...
+//! "LOGS" 4 | entries (`cache.rs`)...
 //! ```
 //!
 //! and sealed under the state key. One that cannot be read costs a fresh look at the store and nothing else.
@@ -137,7 +137,7 @@ fn open_part(stored: &[u8]) -> Option<(usize, Vec<Arc<LogEntry>>)> {
     Some((plain.len(), unpack(plain.strip_prefix(MAGIC)?)?))
 }
 
-const MAGIC: &[u8] = b"LOGS\x03";
+const MAGIC: &[u8] = b"LOGS\x04";
 /// A push writes half a megabyte at most where entries are as small as usual.
 const PART_ENTRIES: usize = 2048;
 const PART_BYTES: usize = 8 << 20;

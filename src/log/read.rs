@@ -12,7 +12,7 @@ use vault_format::{DeviceId, Domain, FormatError, Header, Identity, ObjectHash, 
 
 use super::ids::IdMap;
 use super::past::Ends;
-use super::{Fault, Junk, Log, LogEntry, LogError, Missing, Refused};
+use super::{EntrySeal, Fault, Junk, Log, LogEntry, LogError, Missing, Refused};
 use crate::parallel;
 use crate::store::{Listed, Store, StoreError};
 
@@ -167,6 +167,8 @@ pub(crate) struct Opened {
     pub(crate) domain: Domain,
     /// None: its writer has signed something that is none.
     pub(crate) body: Option<Body>,
+    /// The bytes of its body, if it was opened and does not encode to them.
+    pub(crate) raw: Option<Box<[u8]>>,
 }
 
 /// Why an object is no entry.
@@ -381,11 +383,12 @@ fn fetch(
         if object.seq != seq {
             return Err(Refusal::for_ever("its number is not that of its name"));
         }
-        let Opened { identity, domain, body } = reader.open_entry(device, &object, &stored)?;
+        let Opened { identity, domain, body, raw } = reader.open_entry(device, &object, &stored)?;
         let fault = body.is_none().then_some(Fault::Unreadable);
         let body = body.unwrap_or_else(LogEntry::sealed_body);
         let (prev, first_seen) = (object.prev.clone(), Time { nanos: 0, ..crate::now() });
-        Ok(LogEntry { device, seq, identity, prev, object: hash, domain, body, first_seen, fault })
+        let seal = EntrySeal::of(&object, &stored);
+        Ok(LogEntry { device, seq, identity, prev, object: hash, domain, body, raw, seal, first_seen, fault })
     })())
 }
 

@@ -17,6 +17,7 @@ use vault_format::{ChunkId, Domain, EpochId, Header, Identity, Mode, ObjectHash,
 
 use super::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault};
 use crate::keys::Passphrase;
+use crate::log::{EntrySeal, LogEntry};
 use crate::parallel;
 use crate::state::Home;
 use crate::sync::lock;
@@ -241,12 +242,32 @@ fn the_local_copy_gives_what_the_store_gives() {
     let again = open(folder.path(), 1, Purpose::Read);
     assert!(lock(&again.saved).holds(fresh.log()));
     assert!(again.log().entries().eq(fresh.log().entries()));
+    again.log().entries().for_each(|entry| tells_how_it_was_stored(&again, entry));
     assert_eq!(again.snapshots(), fresh.snapshots());
     let newest = again.resolve("latest").expect("a snapshot").info;
     assert_eq!((newest.device, Some(newest.id)), (again.device_id(), logs.heads[1].map(|(head, _)| head)));
     // Sets cover all but the newest deltas.
     let deltas = again.tables(Domain::SHARED).deltas.len();
     assert!(deltas > 0 && deltas <= crate::index::MAX_DELTAS + 2, "{deltas}");
+}
+
+/// What is kept of an entry is what it was made of.
+fn tells_how_it_was_stored(vault: &Vault, entry: &LogEntry) {
+    let name = ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object };
+    let stored = vault.store().get(&name, &|bytes| vault.hash(bytes)).expect("an entry");
+    let EntrySeal { mode, epoch, salt, nonce, stored_len } = entry.seal;
+    let (suite, object_type) = (vault.provider().suite, ObjectType::Entry);
+    let header =
+        Header { suite, object_type, mode, vault: vault.id(), epoch, domain: entry.domain, writer: entry.device, salt };
+    let mut prefix = entry_prefix(&header, entry.seq, &entry.prev);
+    assert!(stored.starts_with(&prefix) && stored.len() == stored_len as usize);
+    let body = entry.body_bytes().expect("a body");
+    if mode == Mode::Clear {
+        assert!(stored.starts_with(&clear_object(prefix, &body, suite.signature_len())));
+    } else {
+        prefix.extend_from_slice(&stored[prefix.len()..][..64]);
+        assert!(stored[prefix.len()..].starts_with(&nonce), "after commitment and synthetic part");
+    }
 }
 
 /// Ten devices that push every hour for more than a year: `ZVAULT_LONG_LOGS=FOLDER CARGO_PROFILE_DEV_OPT_LEVEL=1 cargo test --lib

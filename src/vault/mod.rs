@@ -516,17 +516,21 @@ pub(crate) fn open_entry(
         EntryContent::Sealed { .. } => {
             let dek = match dek_of(domain) {
                 EntryDek::Is(dek) => dek,
-                EntryDek::NotForUs => return Ok(Opened { identity, domain, body: Some(LogEntry::sealed_body()) }),
+                EntryDek::NotForUs => {
+                    return Ok(Opened { identity, domain, body: Some(LogEntry::sealed_body()), raw: None });
+                }
                 EntryDek::Unknown => return Err(not_now("its epoch is unknown to this device")),
             };
             match open_object(provider, signed, object.prefix_len, &dek, vault_format::limits::ENTRY_BODY) {
                 Ok(opened) => plain = opened,
-                Err(_) => return Ok(Opened { identity, domain, body: None }),
+                Err(_) => return Ok(Opened { identity, domain, body: None, raw: None }),
             }
             &plain
         }
     };
-    Ok(Opened { identity, domain, body: object.body(body).ok() })
+    let read = object.body(body).ok();
+    let raw = LogEntry::raw_of(read.as_ref(), body);
+    Ok(Opened { identity, domain, body: read, raw })
 }
 
 /// What a reader of logs has for a sealed entry.

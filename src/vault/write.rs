@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use crypto_backends::SecretBytes;
 use vault_format::index::Table;
-use vault_format::log::{Body, Heads, IndexName, IndexSet, Payload, Snapshot, entry_prefix};
+use vault_format::log::{Body, EntryObject, Heads, IndexName, IndexSet, Payload, Snapshot, entry_prefix};
 use vault_format::name::{ObjectName, PackName, shards_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Domain, EpochId, Header, Identity, Mode, ObjectHash, ObjectType, Time, limits, sizes};
@@ -16,7 +16,7 @@ use super::now::PacksUnder;
 use super::{Vault, VaultError, access};
 use crate::Trouble;
 use crate::index::{Delta, MAX_DELTAS, MAX_DELTAS_OF_ANOTHER_SET, TableInfo, merge_plan, merge_tables};
-use crate::log::LogEntry;
+use crate::log::{EntrySeal, LogEntry};
 use crate::parallel;
 use crate::stage::{PackKeys, PackWriter};
 use crate::stage::{dek, seal_object};
@@ -461,9 +461,12 @@ impl Vault {
         let name = ObjectName::Log { device: self.device.id, seq, hash };
         // As everybody else reads it.
         let body = Body::parse(&plain)?;
+        let raw = LogEntry::raw_of(Some(&body), &plain);
+        let seal = EntrySeal::of(&EntryObject::parse(&bytes, self.provider.suite)?, &bytes);
         let first_seen = Time { nanos: 0, ..crate::now() };
         let (device, domain) = (self.device.id, self.domain.domain);
-        let entry = LogEntry { device, seq, identity, prev, object: hash, domain, body, first_seen, fault: None };
+        let entry =
+            LogEntry { device, seq, identity, prev, object: hash, domain, body, raw, seal, first_seen, fault: None };
         Ok(NewEntry { name, entry, bytes })
     }
 
