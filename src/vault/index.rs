@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 use vault_format::index::Table;
-use vault_format::log::{DeltaPart, Heads, IndexName, Payload};
+use vault_format::log::{DeltaPart, Heads, IndexName, IndexSet, Payload};
 use vault_format::name::ObjectName;
 use vault_format::pack::ChunkType;
 use vault_format::{ChunkId, DeviceId, Domain, Header, ObjectType, limits};
@@ -169,24 +169,26 @@ impl Vault {
         let collectors = self.collectors();
         let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| entry.domain == domain).collect();
         let void = self.log.void(&collectors);
+        let covered = |set: &IndexSet| self.log.past(set.frontier.values().flatten());
         let mut sets: Vec<_> = entries
             .iter()
             .filter_map(|entry| match &entry.body.payload {
                 Payload::Index(set) if domain.is_shared() && set.domain == domain && !void.has(entry) => {
-                    Some((self.log.past(set.frontier.values().flatten()), *entry, set))
+                    // Not what all of them cover: of logs with many forks that would not fit into memory.
+                    Some((covered(set).len(), *entry, set))
                 }
                 _ => None,
             })
             .collect();
-        sets.sort_by_key(|(covered, entry, _)| Reverse((covered.len(), entry.identity)));
+        sets.sort_by_key(|(len, entry, _)| Reverse((*len, entry.identity)));
         let unusable = lock(&self.unusable_tables);
         let (mut shards, mut merged_by, mut within) = (Vec::new(), None, Past::default());
-        for (covered, entry, set) in sets {
+        for (_, entry, set) in sets {
             let named = set.shards.iter().map(|hash| IndexName { shard: true, device: entry.device, hash: *hash });
             let (lost, left): (Vec<_>, Vec<_>) = named.partition(|name| unusable.contains(name));
             shards.extend(left);
             if lost.is_empty() {
-                (merged_by, within) = (Some(entry.device), covered);
+                (merged_by, within) = (Some(entry.device), covered(set));
                 break;
             }
         }
