@@ -73,7 +73,20 @@ mod tests {
         let (identity, object) = (Identity(id), ObjectHash(id));
         let domain = Domain::SHARED;
         let (raw, seal, first_seen) = (None, crate::log::testing::seal(0), Time::default());
-        LogEntry { device, domain, seq, identity, prev, object, body, raw, seal, first_seen, fault: None }
+        LogEntry {
+            device,
+            domain,
+            seq,
+            identity,
+            prev,
+            object,
+            body,
+            raw,
+            seal,
+            first_seen,
+            fault: None,
+            is_undecided: false,
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! (device 16 | seq u64 | identity 32 | object 32 | first seen i64 | mode u8 | epoch 16 | salt 32 | nonce 24 |
-//!  stored_len u32 | is_own_domain u8 | fault u8 | prev_count u8 | prev 32... | holds u8 | body_len u32 | body)...
+//!  stored_len u32 | is_own_domain u8 | fault u8 | is_undecided u8 | prev_count u8 | prev 32... | holds u8 | body_len u32 | body)...
 //! ```
 //!
 //! `holds`: 0 no body, 1 one that encodes to its bytes, 2 any bytes.
@@ -17,7 +17,7 @@ use super::{EntrySeal, Fault, LogEntry};
 
 /// Adds an entry to `out`. One that could not be opened is kept without its body, and one that this version does not know, or
 /// not all of, with the bytes that it has.
-pub(super) fn pack_one(entry: &LogEntry, out: &mut Vec<u8>) {
+pub(super) fn pack_one(entry: &LogEntry, is_undecided: bool, out: &mut Vec<u8>) {
     let EntrySeal { mode, epoch, salt, nonce, stored_len } = &entry.seal;
     out.extend_from_slice(&entry.device.0);
     out.extend_from_slice(&entry.seq.to_le_bytes());
@@ -31,6 +31,7 @@ pub(super) fn pack_one(entry: &LogEntry, out: &mut Vec<u8>) {
     out.extend_from_slice(&stored_len.to_le_bytes());
     out.push(u8::from(!entry.domain.is_shared()));
     out.push(entry.fault.map_or(0, Fault::number));
+    out.push(u8::from(is_undecided));
     out.push(entry.prev.len() as u8);
     entry.prev.iter().for_each(|prev| out.extend_from_slice(&prev.0));
     let body = entry.body_bytes();
@@ -71,6 +72,7 @@ fn unpack_one(rest: &mut &[u8]) -> Option<LogEntry> {
         [0] => None,
         [number] => Some(Fault::from_number(number)?),
     };
+    let is_undecided = take(rest)? != [0];
     let [count] = take(rest)?;
     let prev = (0..count).map(|_| take(rest).map(Identity)).collect::<Option<_>>()?;
     let [holds] = take(rest)?;
@@ -84,7 +86,7 @@ fn unpack_one(rest: &mut &[u8]) -> Option<LogEntry> {
         KNOWN | RAW => Body::parse(bytes).ok()?,
         _ => return None,
     };
-    Some(LogEntry { device, seq, identity, prev, object, domain, body, raw, seal, first_seen, fault })
+    Some(LogEntry { device, seq, identity, prev, object, domain, body, raw, seal, first_seen, fault, is_undecided })
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
@@ -134,7 +136,7 @@ mod tests {
         let entries: Vec<LogEntry> = (1..).zip(&bodies).map(|(n, (bytes, _))| read(n, bytes)).collect();
         assert_eq!(entries.iter().filter(|entry| entry.is_sealed()).count(), 2, "an even field is refused");
         let mut packed = Vec::new();
-        entries.iter().for_each(|entry| pack_one(entry, &mut packed));
+        entries.iter().for_each(|entry| pack_one(entry, entry.is_undecided, &mut packed));
         let again = unpack(&packed).expect("unpacked");
         assert!(again.iter().map(|entry| &**entry).eq(&entries));
         for (entry, (bytes, is_raw)) in again.iter().zip(&bodies) {

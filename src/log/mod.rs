@@ -57,6 +57,8 @@ pub struct LogEntry {
     pub first_seen: Time,
     /// What it says against its writer.
     pub fault: Option<Fault>,
+    /// It is of a copy, and could not be judged when it was read last: where the store lists it, it is judged again.
+    pub(crate) is_undecided: bool,
 }
 
 /// How an entry was stored: together with its body all of its bytes before the signature, if the body is compressed alike.
@@ -122,6 +124,13 @@ impl LogEntry {
         self.body.roster_heads.is_empty()
     }
 
+    /// An undecided one, as it was when it was read first.
+    pub(crate) fn into_unjudged(self) -> Self {
+        // Of what it says itself nothing but this is found without what it names.
+        let fault = self.fault.filter(|fault| *fault == Fault::Unreadable);
+        Self { fault, is_undecided: false, ..self }
+    }
+
     /// Whether it was not for this device to open: a push-only device knows of a reader's entries only where they stand.
     pub(crate) fn is_for_others(&self) -> bool {
         self.is_sealed() && self.fault != Some(Fault::Unreadable)
@@ -134,8 +143,8 @@ pub struct Log {
     entries: IdMap<Identity, Arc<LogEntry>>,
     /// Each device's entries, by (seq, identity).
     devices: BTreeMap<DeviceId, BTreeMap<(u64, Identity), Arc<LogEntry>>>,
-    /// Entries that cannot be judged yet, because the store does not show all that they name: they are not kept, and are judged
-    /// when they are read again.
+    /// Entries that cannot be judged yet, because the store does not show all that they name: they are kept as such, and judged
+    /// in each run.
     unjudged: HashSet<Identity>,
     /// Entries that are shown and do not count by the roster as it is now: they are not lost.
     unfounded: HashSet<Identity>,
@@ -164,6 +173,17 @@ pub struct Junk {
     pub reason: String,
     /// It will never be anything else: a later run need not look at it again.
     pub(crate) is_final: bool,
+    /// An entry but for the roster: a later run need not look at it again before that says otherwise.
+    pub(crate) unfounded: Option<Unfounded>,
+}
+
+/// What the roster is asked about an entry whose device may not write to its domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unfounded {
+    /// What it is known by.
+    pub(crate) identity: Identity,
+    /// Where it says that it belongs.
+    pub(crate) domain: Domain,
 }
 
 /// Something that should be in the store and is not: the store was rolled back, or somebody deleted it.
@@ -341,14 +361,18 @@ impl Log {
         self.entries.insert(entry.identity, entry);
     }
 
-    /// All entries that need not be looked at again.
+    /// All entries that have been judged.
     pub(crate) fn judged(&self) -> impl Iterator<Item = &Arc<LogEntry>> {
         self.devices.values().flat_map(BTreeMap::values).filter(|entry| !self.unjudged.contains(&entry.identity))
     }
 
-    /// These, to be read into another log.
+    /// All entries, to be read into another log.
     pub(crate) fn to_known(&self) -> Vec<Arc<LogEntry>> {
-        self.judged().cloned().collect()
+        let known = |entry: &Arc<LogEntry>| match self.unjudged.contains(&entry.identity) {
+            true => Arc::new(LogEntry { is_undecided: true, ..LogEntry::clone(entry) }),
+            false => Arc::clone(entry),
+        };
+        self.devices.values().flat_map(BTreeMap::values).map(known).collect()
     }
 
     pub(crate) fn remove(&mut self, identity: &Identity) {
@@ -400,7 +424,20 @@ pub(super) mod testing {
         let (device, domain, prev) = (DeviceId([device; 16]), Domain::SHARED, Vec::new());
         let first_seen = Time::default();
         let (raw, seal) = (None, seal(n));
-        LogEntry { device, seq, identity, prev, object, domain, body, raw, seal, first_seen, fault: None }
+        LogEntry {
+            device,
+            seq,
+            identity,
+            prev,
+            object,
+            domain,
+            body,
+            raw,
+            seal,
+            first_seen,
+            fault: None,
+            is_undecided: false,
+        }
     }
 
     /// How it might have been stored.

@@ -69,7 +69,9 @@ pub(crate) use stores::{Level, Other};
 pub use stores::{StoreConfig, StoreInfo, StoreTraffic, parse_store_id, store_id_text};
 
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
-use crate::log::{Log, LogEntry, LogReader, Opened, Refusal, Saved, SnapshotInfo, SnapshotRef, Unresolved, resolve};
+use crate::log::{
+    Log, LogEntry, LogReader, Opened, Refusal, Saved, SnapshotInfo, SnapshotRef, Unfounded, Unresolved, resolve,
+};
 use crate::manifest::TreeRoot;
 use crate::roster::Roster;
 use crate::stage::{dek, open_object};
@@ -486,8 +488,8 @@ pub(crate) fn open_entry(
     let domain = object.header.domain;
     if !access::may_write(roster, device, domain) {
         // Whoever names it is told that it is there: its hash says so, whoever wrote it.
-        let identity = Some(Identity(provider.hash.hash(&[&stored[..object.signed_len]])));
-        return Err(Refusal { identity, ..not_now("its device may not write to its domain") });
+        let identity = Identity(provider.hash.hash(&[&stored[..object.signed_len]]));
+        return Err(Refusal::unfounded(Unfounded { identity, domain }));
     }
     let expected = Expected {
         suite: provider.suite,

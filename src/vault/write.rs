@@ -465,8 +465,9 @@ impl Vault {
         let seal = EntrySeal::of(&EntryObject::parse(&bytes, self.provider.suite)?, &bytes);
         let first_seen = Time { nanos: 0, ..crate::now() };
         let (device, domain) = (self.device.id, self.domain.domain);
+        let (object, fault, is_undecided) = (hash, None, false);
         let entry =
-            LogEntry { device, seq, identity, prev, object: hash, domain, body, raw, seal, first_seen, fault: None };
+            LogEntry { device, seq, identity, prev, object, domain, body, raw, seal, first_seen, fault, is_undecided };
         Ok(NewEntry { name, entry, bytes })
     }
 
