@@ -72,7 +72,20 @@ mod tests {
         };
         let (identity, object) = (Identity(id), ObjectHash(id));
         let domain = Domain::SHARED;
-        LogEntry { device, domain, seq, identity, prev, object, body, first_seen: Time::default(), fault: None }
+        let (raw, first_seen) = (None, Time::default());
+        LogEntry {
+            device,
+            domain,
+            seq,
+            identity,
+            prev,
+            object,
+            body,
+            raw,
+            first_seen,
+            fault: None,
+            is_undecided: false,
+        }
     }
 
     #[test]

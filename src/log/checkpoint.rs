@@ -310,7 +310,8 @@ impl Search<'_> {
         let Unknown { device, seq, hash: object, .. } = record.of;
         let (identity, prev, domain) = (record.identity, parsed.prev, parsed.header.domain);
         let first_seen = Time { nanos: 0, ..crate::now() };
-        Some(LogEntry { device, seq, identity, prev, object, domain, body, first_seen, fault: None })
+        let (raw, fault, is_undecided) = (None, None, false);
+        Some(LogEntry { device, seq, identity, prev, object, domain, body, raw, first_seen, fault, is_undecided })
     }
 }
 

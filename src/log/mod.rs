@@ -10,6 +10,7 @@ mod refused;
 mod snapshots;
 mod trust;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
@@ -48,10 +49,14 @@ pub struct LogEntry {
     pub domain: Domain,
     /// What it says.
     pub body: Body,
+    /// The bytes of a body of a kind that this version does not know.
+    pub(crate) raw: Option<Box<[u8]>>,
     /// When this device read it first, in whole seconds of its own clock: never compared with what devices claim.
     pub first_seen: Time,
     /// What it says against its writer.
     pub fault: Option<Fault>,
+    /// It is of a copy, and could not be judged when it was read last: where the store lists it, it is judged again.
+    pub(crate) is_undecided: bool,
 }
 
 impl LogEntry {
@@ -73,9 +78,31 @@ impl LogEntry {
         ObjectName::Log { device: self.device, seq: self.seq, hash: self.object }
     }
 
+    /// The bytes of a body of a kind that this version does not know.
+    pub(crate) fn raw_of(body: &Body, bytes: &[u8]) -> Option<Box<[u8]>> {
+        // What could not be opened has none.
+        (matches!(body.payload, Payload::Unknown(_)) && !bytes.is_empty()).then(|| bytes.into())
+    }
+
+    /// The bytes of its body, but for fields that this version does not know. None: this device could not open it.
+    pub(crate) fn body_bytes(&self) -> Option<Cow<'_, [u8]>> {
+        match &self.raw {
+            Some(raw) => Some(Cow::Borrowed(raw)),
+            None if self.is_sealed() => None,
+            None => self.body.encode().ok().map(Cow::Owned),
+        }
+    }
+
     /// Whether it could not be opened: then all that is known of it is where it stands.
     pub fn is_sealed(&self) -> bool {
         self.body.roster_heads.is_empty()
+    }
+
+    /// An undecided one, as it was when it was read first.
+    pub(crate) fn into_unjudged(self) -> Self {
+        // Of what it says itself nothing but this is found without what it names.
+        let fault = self.fault.filter(|fault| *fault == Fault::Unreadable);
+        Self { fault, is_undecided: false, ..self }
     }
 
     /// Whether it was not for this device to open: a push-only device knows of a reader's entries only where they stand.
@@ -90,8 +117,8 @@ pub struct Log {
     entries: IdMap<Identity, Arc<LogEntry>>,
     /// Each device's entries, by (seq, identity).
     devices: BTreeMap<DeviceId, BTreeMap<(u64, Identity), Arc<LogEntry>>>,
-    /// Entries that cannot be judged yet, because the store does not show all that they name: they are not kept, and are judged
-    /// when they are read again.
+    /// Entries that cannot be judged yet, because the store does not show all that they name: they are kept as such, and judged
+    /// in each run.
     unjudged: HashSet<Identity>,
     /// Entries that are shown and do not count by the roster as it is now: they are not lost.
     unfounded: HashSet<Identity>,
@@ -120,6 +147,17 @@ pub struct Junk {
     pub reason: String,
     /// It will never be anything else: a later run need not look at it again.
     pub(crate) is_final: bool,
+    /// An entry but for the roster: a later run need not look at it again before that says otherwise.
+    pub(crate) unfounded: Option<Unfounded>,
+}
+
+/// What the roster is asked about an entry whose device may not write to its domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unfounded {
+    /// What it is known by.
+    pub(crate) identity: Identity,
+    /// Where it says that it belongs.
+    pub(crate) domain: Domain,
 }
 
 /// Something that should be in the store and is not: the store was rolled back, or somebody deleted it.
@@ -297,14 +335,18 @@ impl Log {
         self.entries.insert(entry.identity, entry);
     }
 
-    /// All entries that need not be looked at again.
+    /// All entries that have been judged.
     pub(crate) fn judged(&self) -> impl Iterator<Item = &Arc<LogEntry>> {
         self.devices.values().flat_map(BTreeMap::values).filter(|entry| !self.unjudged.contains(&entry.identity))
     }
 
-    /// These, to be read into another log.
+    /// All entries, to be read into another log.
     pub(crate) fn to_known(&self) -> Vec<Arc<LogEntry>> {
-        self.judged().cloned().collect()
+        let known = |entry: &Arc<LogEntry>| match self.unjudged.contains(&entry.identity) {
+            true => Arc::new(LogEntry { is_undecided: true, ..LogEntry::clone(entry) }),
+            false => Arc::clone(entry),
+        };
+        self.devices.values().flat_map(BTreeMap::values).map(known).collect()
     }
 
     pub(crate) fn remove(&mut self, identity: &Identity) {
@@ -355,6 +397,19 @@ pub(super) mod testing {
         let (identity, object) = (Identity(identity), ObjectHash(identity));
         let (device, domain, prev) = (DeviceId([device; 16]), Domain::SHARED, Vec::new());
         let first_seen = Time::default();
-        LogEntry { device, seq, identity, prev, object, domain, body, first_seen, fault: None }
+        let raw = None;
+        LogEntry {
+            device,
+            seq,
+            identity,
+            prev,
+            object,
+            domain,
+            body,
+            raw,
+            first_seen,
+            fault: None,
+            is_undecided: false,
+        }
     }
 }

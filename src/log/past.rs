@@ -1,19 +1,31 @@
 //! What lies in the past of an entry, without walking to it: a log is one chain, or a few where a device has forked it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex};
 
 use vault_format::log::{Final, Payload};
 use vault_format::{DeviceId, Identity};
 
 use super::ids::{IdMap, IdSet};
 use super::{Fault, Log, LogEntry};
+use crate::sync::lock;
 
 /// All entries as runs in which each follows the one before it and nothing else.
 pub(super) struct Chains {
     places: IdMap<Identity, Place>,
     before: Vec<Before>,
     heads: BTreeMap<DeviceId, Vec<Identity>>,
+    recent: Mutex<Recent>,
+    /// The last answer of [`Log::void`], and of which collectors it was.
+    void: Mutex<Option<(Vec<DeviceId>, Void)>>,
+}
+
+/// What lies before the chains that somebody has asked for: of a log that was forked it is asked again and again. As many as
+/// there are chains, each with all before it, would be the square of a log in which each entry follows two.
+#[derive(Default)]
+struct Recent {
+    pasts: HashMap<usize, Arc<Past>>,
+    cells: usize,
 }
 
 /// What the first entry of a chain follows.
@@ -21,8 +33,6 @@ struct Before {
     /// Whose entries the chain has: nobody else's.
     device: DeviceId,
     places: Vec<Place>,
-    /// And all that these follow, once somebody has asked: of a log that was forked it is asked again and again.
-    past: OnceLock<Past>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,18 +74,18 @@ impl Ends {
 /// Entries and all that they follow.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Past {
-    /// How many entries of each chain, from its beginning.
-    counts: HashMap<usize, usize>,
+    /// How many entries of each chain, from its beginning; of none that is not here.
+    counts: Vec<u32>,
 }
 
 impl Past {
     /// Number of entries.
     pub(crate) fn len(&self) -> usize {
-        self.counts.values().sum()
+        self.counts.iter().map(|count| *count as usize).sum()
     }
 
     fn holds(&self, place: Place) -> bool {
-        self.counts.get(&place.chain).is_some_and(|count| place.at < *count)
+        self.counts.get(place.chain).is_some_and(|count| place.at < *count as usize)
     }
 }
 
@@ -116,7 +126,7 @@ impl Chains {
         log.entries().for_each(|entry| ends.add(entry));
         let heads = ends.open().map(|(device, heads)| (device, heads.keys().copied().collect())).collect();
         let places = IdMap::with_capacity_and_hasher(log.len(), Default::default());
-        let mut chains = Self { places, before: Vec::new(), heads };
+        let mut chains = Self { places, before: Vec::new(), heads, recent: Mutex::default(), void: Mutex::default() };
         let mut lens: Vec<usize> = Vec::new();
         let mut open: Vec<&LogEntry> = Vec::new();
         for entry in log.entries() {
@@ -145,7 +155,7 @@ impl Chains {
                 Place { chain, at: at + 1 }
             }
             _ => {
-                self.before.push(Before { device: entry.device, places: prev, past: OnceLock::new() });
+                self.before.push(Before { device: entry.device, places: prev });
                 lens.push(0);
                 Place { chain: lens.len() - 1, at: 0 }
             }
@@ -155,79 +165,141 @@ impl Chains {
     }
 
     fn past(&self, mut open: Vec<Place>) -> Past {
-        let mut past = Past::default();
+        // A chain follows earlier ones only.
+        let mut counts = vec![0; open.iter().map(|place| place.chain + 1).max().unwrap_or(0)];
         while let Some(Place { chain, at }) = open.pop() {
-            let count = past.counts.entry(chain).or_insert(0);
-            if *count == 0 {
+            if counts[chain] == 0 {
                 open.extend(&self.before[chain].places);
             }
-            *count = (at + 1).max(*count);
+            counts[chain] = (at as u32 + 1).max(counts[chain]);
         }
-        past
+        Past { counts }
     }
 
     fn is_ancestor(&self, old: Place, new: Place) -> bool {
         if old.chain == new.chain {
             return old.at <= new.at;
         }
-        let Before { places, past, .. } = &self.before[new.chain];
-        past.get_or_init(|| self.past(places.clone())).holds(old)
+        old.chain < new.chain && self.past_of(new.chain).holds(old)
+    }
+
+    #[cfg(test)]
+    fn cells(&self) -> usize {
+        lock(&self.recent).cells
+    }
+
+    /// All that a chain follows.
+    fn past_of(&self, chain: usize) -> Arc<Past> {
+        let mut recent = lock(&self.recent);
+        if let Some(past) = recent.pasts.get(&chain) {
+            return Arc::clone(past);
+        }
+        let past = Arc::new(self.past(self.before[chain].places.clone()));
+        if recent.cells + past.counts.len() > RECENT_CELLS {
+            *recent = Recent::default();
+        }
+        recent.cells += past.counts.len();
+        recent.pasts.insert(chain, Arc::clone(&past));
+        past
+    }
+
+    /// From which place on the entries of each chain have an entry in their past.
+    fn future(&self, old: Place) -> Vec<Option<u32>> {
+        let mut from = vec![None; self.before.len()];
+        from[old.chain] = Some(old.at as u32);
+        for chain in old.chain + 1..from.len() {
+            let follows = |place: &Place| from[place.chain].is_some_and(|from| from <= place.at as u32);
+            if self.before[chain].places.iter().any(follows) {
+                from[chain] = Some(0);
+            }
+        }
+        from
     }
 }
 
-/// What one collector's finals make of entries (GC-6).
-struct Finals {
-    collector: DeviceId,
-    /// The condemn of each, if it is there, and what the final holds of each device.
-    finals: Vec<(Option<Place>, BTreeMap<DeviceId, Past>)>,
+/// Which entries are void: made once, asked for each entry.
+#[derive(Clone)]
+pub(crate) struct Void {
+    by_finals: Arc<IdSet<Identity>>,
 }
 
-/// Which entries are void: made once, asked for each entry.
-pub(crate) struct Void<'a> {
-    chains: &'a Chains,
-    finals: Vec<Finals>,
+/// An entry that may be void.
+struct Candidate<'a> {
+    entry: &'a LogEntry,
+    place: Place,
+    /// What it has seen of one collector's log.
+    seen: Vec<Place>,
 }
 
 impl Log {
     /// Which entries are void: by themselves, or by some final of a collector that does not know them (GC-6).
-    pub(crate) fn void(&self, collectors: &[DeviceId]) -> Void<'_> {
+    ///
+    /// Final by final: what all of them hold of a log with many forks would not fit into memory.
+    pub(crate) fn void(&self, collectors: &[DeviceId]) -> Void {
         let chains = self.chains();
-        let place = |identity: &Identity| chains.places.get(identity).copied();
-        let finals = collectors.iter().map(|collector| {
-            let ends = self.of(*collector).filter_map(|entry| match &entry.body.payload {
+        let mut known = lock(&chains.void);
+        if let Some((_, void)) = known.as_ref().filter(|(of, _)| of == collectors) {
+            return void.clone();
+        }
+        let mut void = IdSet::default();
+        for collector in collectors {
+            let finals = self.of(*collector).filter_map(|entry| match &entry.body.payload {
                 Payload::Final(end) => Some(end),
                 _ => None,
             });
-            let held = |end: &Final| end.frontier.iter().map(|(device, heads)| (*device, self.past(heads))).collect();
-            Finals { collector: *collector, finals: ends.map(|end| (place(&end.condemn), held(end))).collect() }
-        });
-        Void { chains, finals: finals.filter(|of| !of.finals.is_empty()).collect() }
+            let mut candidates = Vec::new();
+            for (n, end) in finals.enumerate() {
+                if n == 0 {
+                    candidates = chains.candidates(self, *collector);
+                }
+                self.void_by(end, &candidates, &mut void);
+            }
+        }
+        let void = Void { by_finals: Arc::new(void) };
+        *known = Some((collectors.to_vec(), void.clone()));
+        void
+    }
+
+    /// What is void by one final.
+    fn void_by(&self, end: &Final, candidates: &[Candidate<'_>], void: &mut IdSet<Identity>) {
+        let chains = self.chains();
+        let aware = chains.places.get(&end.condemn).map(|condemn| chains.future(*condemn));
+        let is_aware = |seen: &Place| {
+            let from = aware.as_ref().and_then(|aware| aware[seen.chain]);
+            from.is_some_and(|from| from <= seen.at as u32)
+        };
+        for candidates in candidates.chunk_by(|a, b| a.entry.device == b.entry.device) {
+            let Some(Candidate { entry: LogEntry { device, .. }, .. }) = candidates.first() else { continue };
+            let held = end.frontier.get(device).map(|heads| self.past(heads)).unwrap_or_default();
+            let new = candidates.iter().filter(|new| !held.holds(new.place) && !new.seen.iter().any(is_aware));
+            void.extend(new.map(|new| new.entry.identity));
+        }
     }
 }
 
-impl Void<'_> {
-    /// Whether it is.
-    pub(crate) fn has(&self, entry: &LogEntry) -> bool {
-        if entry.fault.is_some_and(Fault::is_void) {
-            return true;
-        }
-        let place = self.chains.places.get(&entry.identity).copied();
-        self.finals.iter().any(|Finals { collector, finals }| {
-            let seen = entry.body.seen.get(collector).into_iter().flatten();
-            // Heads of anybody else's log are no heads of this one, and could be made hard to look through.
-            let seen = seen.filter_map(|head| self.chains.places.get(head).copied());
-            let seen: Vec<Place> = seen.filter(|place| self.chains.before[place.chain].device == *collector).collect();
-            finals.iter().any(|(condemn, held)| {
-                let is_held = || {
-                    let past = held.get(&entry.device);
-                    place.zip(past).is_some_and(|(place, past)| past.holds(place))
-                };
-                let is_aware = |condemn| seen.iter().any(|seen| self.chains.is_ancestor(condemn, *seen));
-                !condemn.is_some_and(is_aware) && !is_held()
-            })
-        })
+impl Chains {
+    fn candidates<'a>(&self, log: &'a Log, collector: DeviceId) -> Vec<Candidate<'a>> {
+        let place = |identity: &Identity| self.places.get(identity).copied();
+        // Heads of anybody else's log are no heads of this one.
+        let is_of_it = |place: &Place| self.before[place.chain].device == collector;
+        let candidate = |entry: &'a LogEntry| {
+            let seen = entry.body.seen.get(&collector).into_iter().flatten();
+            let seen = seen.filter_map(place).filter(is_of_it).collect();
+            Some(Candidate { entry, place: place(&entry.identity)?, seen })
+        };
+        log.entries().filter_map(candidate).collect()
     }
 }
+
+impl Void {
+    /// Whether it is.
+    pub(crate) fn has(&self, entry: &LogEntry) -> bool {
+        entry.fault.is_some_and(Fault::is_void) || self.by_finals.contains(&entry.identity)
+    }
+}
+
+/// Four megabytes.
+const RECENT_CELLS: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -348,5 +420,37 @@ mod tests {
         assert_eq!(log.heads(DeviceId([1; 16])), [gone.identity]);
         log.remove(&gone.identity);
         assert_eq!(log.heads(DeviceId([1; 16])), [there.identity]);
+    }
+
+    #[test]
+    fn a_ladder_of_ten_thousand_entries_fits_in_memory() {
+        let (mut log, mut ladder) = (Log::default(), Vec::new());
+        for n in 0..10_000_u64 {
+            let mut rung = entry(1, n + 1, n, Payload::Progress);
+            rung.prev = ladder.iter().rev().take(2).copied().collect();
+            ladder.push(rung.identity);
+            log.insert(rung);
+        }
+        // The collector itself has written it, and the newest of each hundred rungs is named by a final and by an entry.
+        for (n, heads) in (0..).zip(ladder.chunks(100)) {
+            let frontier: vault_format::log::Heads = [(DeviceId([1; 16]), vec![heads[99]])].into();
+            let (condemn, packs, index, entries) = (heads[0], Vec::new(), Vec::new(), Vec::new());
+            let end = Final { condemn, frontier: frontier.clone(), packs, index, entries, parts: Vec::new() };
+            let mut end = entry(1, 20_000 + n, 20_000 + n, Payload::Final(end));
+            end.prev = vec![heads[99]];
+            log.insert(end);
+            let mut aware = entry(2, n + 1, 30_000 + n, Payload::Progress);
+            aware.body.seen = frontier;
+            log.insert(aware);
+        }
+        let is_small = || log.chains().cells() <= RECENT_CELLS;
+        for rung in &ladder {
+            assert!(log.is_ancestor(&ladder[0], rung) && is_small(), "{} cells", log.chains().cells());
+        }
+        let void = log.void(&[DeviceId([1; 16])]);
+        assert!(is_small());
+        let some = |device| log.of(DeviceId([device; 16])).filter(|entry| void.has(entry)).count();
+        // An entry knows of all condemns up to its own, and is in no frontier; of the rungs the first final holds a hundred.
+        assert_eq!((some(1), some(2)), (10_000 - 100 + 100, 99));
     }
 }

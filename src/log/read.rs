@@ -12,7 +12,7 @@ use vault_format::{DeviceId, Domain, FormatError, Header, Identity, ObjectHash, 
 use super::checkpoint::{self, CheckpointReader};
 use super::ids::IdMap;
 use super::past::Ends;
-use super::{Fault, Junk, Log, LogEntry, LogError, Missing, Refused};
+use super::{Fault, Junk, Log, LogEntry, LogError, Missing, Refused, Unfounded};
 use crate::parallel;
 use crate::store::{Listed, Store, StoreError};
 
@@ -32,10 +32,10 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// What these entries are.
+    /// What these entries are. Those that are undecided must be listed: they count for nothing here.
     pub(crate) fn of<'a>(entries: impl Iterator<Item = &'a LogEntry>) -> Self {
         let (mut count, mut ends) = (0, Ends::default());
-        for entry in entries {
+        for entry in entries.filter(|entry| !entry.is_undecided) {
             count += 1;
             ends.add(entry);
         }
@@ -130,13 +130,14 @@ pub(crate) trait LogReader {
 /// What a device brings along when it reads logs.
 #[derive(Default)]
 pub(crate) struct Local<'a> {
-    /// Entries that were verified in an earlier run: neither fetched nor verified again, but looked for.
+    /// Entries that were verified in an earlier run: neither fetched nor verified again, but looked for. Those that are undecided
+    /// only stand for what is listed.
     pub(crate) known: Vec<Arc<LogEntry>>,
     /// Entries of this run's own: not fetched where they are listed.
     pub(crate) written: &'a [LogEntry],
     /// The heads that this device has seen, in case what it knew was lost.
     pub(crate) pins: &'a [Missing],
-    /// Objects that an earlier run found to be no entries, for ever.
+    /// Objects that an earlier run found to be no entries, for ever or by the roster.
     pub(crate) refused: Refused,
     /// Go on without what is missing, and say what it is ([`Log::lost`]).
     pub(crate) accept: bool,
@@ -189,6 +190,8 @@ pub(crate) struct Opened {
     pub(crate) domain: Domain,
     /// None: its writer has signed something that is none.
     pub(crate) body: Option<Body>,
+    /// The bytes of its body, if it was opened and does not encode to them.
+    pub(crate) raw: Option<Box<[u8]>>,
 }
 
 /// Why an object is no entry.
@@ -196,19 +199,24 @@ pub(crate) struct Refusal {
     pub(crate) reason: String,
     /// Whatever becomes of the roster, it will never be one.
     pub(crate) is_final: bool,
-    /// What it would be known by, where nothing but the roster keeps it from being one: it is not withheld.
-    pub(crate) identity: Option<Identity>,
+    /// What it would be, where nothing but the roster keeps it from being an entry: it is not withheld.
+    pub(crate) unfounded: Option<Unfounded>,
 }
 
 impl Refusal {
     /// Its bytes say so.
     pub(crate) fn for_ever(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), is_final: true, identity: None }
+        Self { reason: reason.into(), is_final: true, unfounded: None }
     }
 
     /// A later roster or another answer of the store may say otherwise.
     pub(crate) fn for_now(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), is_final: false, identity: None }
+        Self { reason: reason.into(), is_final: false, unfounded: None }
+    }
+
+    /// The roster as it is now says so.
+    pub(crate) fn unfounded(entry: Unfounded) -> Self {
+        Self { unfounded: Some(entry), ..Self::for_now(NOT_ITS_DOMAIN) }
     }
 }
 
@@ -224,26 +232,37 @@ impl Log {
         let mut known: IdMap<ObjectHash, Arc<LogEntry>> =
             known.into_iter().map(|entry| (entry.object, entry)).collect();
         let mut log = Self::default();
-        let mut unknown = Vec::new();
+        let (mut unknown, mut fresh) = (Vec::new(), Vec::new());
         for Listed { name, size } in &listing.objects {
             let ObjectName::Log { device, seq, hash } = *name else { continue };
             let is_here = |entry: &LogEntry| entry.object == hash && entry.device == device && entry.seq == seq;
             if known.get(&hash).is_some_and(|entry| is_here(entry))
                 && let Some(entry) = known.remove(&hash)
             {
-                log.insert(entry);
+                if entry.is_undecided {
+                    fresh.push(entry.identity);
+                    log.insert(Arc::unwrap_or_clone(entry).into_unjudged());
+                } else {
+                    log.insert(entry);
+                }
             } else if let Some(entry) = written.iter().find(|entry| is_here(entry)) {
                 log.insert(entry.clone());
             } else if let Some(reason) = refused.reason(name) {
-                log.junk.push(Junk { path: name.to_path(), reason: reason.to_owned(), is_final: true });
+                let reason = reason.to_owned();
+                log.junk.push(Junk { path: name.to_path(), reason, is_final: true, unfounded: None });
+            } else if let Some(entry) = refused.unfounded(name).filter(|entry| !reader.may_write(device, entry.domain))
+            {
+                log.take_unfounded(name, *entry);
             } else if !reader.may_write(device, device.into()) {
                 // Anybody can plant these, and nothing but the roster can make entries of them.
                 let reason = "its device is not in the roster".to_owned();
-                log.junk.push(Junk { path: name.to_path(), reason, is_final: false });
+                log.junk.push(Junk { path: name.to_path(), reason, is_final: false, unfounded: None });
             } else {
                 unknown.push(Unknown { device, seq, hash, size: *size });
             }
         }
+        // What is not listed of these is as if it had never been read.
+        known.retain(|_, entry| !entry.is_undecided);
         let before: Vec<_> =
             known.values().filter(|entry| listing.is_before(entry)).map(|entry| entry.object).collect();
         for hash in before {
@@ -258,16 +277,15 @@ impl Log {
             }
             None => checkpoint::fetch_all(get, reader, unknown)?,
         };
-        let mut fresh = Vec::new();
         for (unknown, fetched) in fetched {
             match fetched {
                 Ok(entry) => {
                     fresh.push(entry.identity);
                     log.insert(entry);
                 }
-                Err(Refusal { reason, is_final, identity }) => {
-                    log.unfounded.extend(identity);
-                    log.junk.push(Junk { path: unknown.name().to_path(), reason, is_final });
+                Err(Refusal { unfounded: Some(entry), .. }) => log.take_unfounded(&unknown.name(), entry),
+                Err(Refusal { reason, is_final, unfounded: None }) => {
+                    log.junk.push(Junk { path: unknown.name().to_path(), reason, is_final, unfounded: None });
                 }
             }
         }
@@ -299,11 +317,13 @@ impl Log {
         pins: &[Missing],
     ) -> Result<(Self, u64), LogError> {
         let listed: HashSet<ObjectHash> = listing.objects.iter().map(|object| object.name.hash()).collect();
+        let (undecided, known): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| entry.is_undecided);
         let seen: HashMap<DeviceId, HashSet<Identity>> = known.iter().fold(HashMap::new(), |mut seen, entry| {
             seen.entry(entry.device).or_default().insert(entry.identity);
             seen
         });
-        let (here, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| listed.contains(&entry.object));
+        let (mut here, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| listed.contains(&entry.object));
+        here.extend(undecided);
         let log = Self::read(get, reader, listing, Local { known: here, lagging: Some(&gone), ..Local::default() })?;
         let lacking: Vec<&Missing> = pins.iter().filter(|pin| !log.entries.contains_key(&pin.identity)).collect();
         // Entries beside what this device has seen, of a log whose newest entry is not shown: another history.
@@ -326,16 +346,23 @@ impl Log {
     /// `read` by one, has written what nobody takes who comes later.
     fn drop_unfounded(&mut self, reader: &dyn LogReader) {
         let unfounded = self.entries().filter(|entry| !reader.may_write(entry.device, entry.domain));
-        let unfounded: Vec<(ObjectName, Identity)> = unfounded
-            .map(|entry| (ObjectName::Log { device: entry.device, seq: entry.seq, hash: entry.object }, entry.identity))
+        let unfounded: Vec<(ObjectName, Unfounded)> = unfounded
+            .map(|entry| {
+                let LogEntry { device, seq, object: hash, identity, domain, .. } = *entry;
+                (ObjectName::Log { device, seq, hash }, Unfounded { identity, domain })
+            })
             .collect();
-        for (name, identity) in unfounded {
-            self.remove(&identity);
-            self.unfounded.insert(identity);
+        for (name, entry) in unfounded {
+            self.remove(&entry.identity);
             self.lacks_unfounded = true;
-            let reason = "its device may not write to its domain".to_owned();
-            self.junk.push(Junk { path: name.to_path(), reason, is_final: false });
+            self.take_unfounded(&name, entry);
         }
+    }
+
+    fn take_unfounded(&mut self, name: &ObjectName, entry: Unfounded) {
+        self.unfounded.insert(entry.identity);
+        let (path, reason) = (name.to_path(), NOT_ITS_DOMAIN.to_owned());
+        self.junk.push(Junk { path, reason, is_final: false, unfounded: Some(entry) });
     }
 
     /// Entries of a revoked device that its revocation did not adopt are void. The way to those that it did leads over what is
@@ -403,14 +430,16 @@ pub(super) fn fetch(
         if object.seq != seq {
             return Err(Refusal::for_ever("its number is not that of its name"));
         }
-        let Opened { identity, domain, body } = reader.open_entry(device, &object, &stored)?;
+        let Opened { identity, domain, body, raw } = reader.open_entry(device, &object, &stored)?;
         let fault = body.is_none().then_some(Fault::Unreadable);
         let body = body.unwrap_or_else(LogEntry::sealed_body);
         let (prev, first_seen) = (object.prev.clone(), Time { nanos: 0, ..crate::now() });
-        Ok(LogEntry { device, seq, identity, prev, object: hash, domain, body, first_seen, fault })
+        let (object, is_undecided) = (hash, false);
+        Ok(LogEntry { device, seq, identity, prev, object, domain, body, raw, first_seen, fault, is_undecided })
     })())
 }
 
+const NOT_ITS_DOMAIN: &str = "its device may not write to its domain";
 /// Objects in a page of a listing, as most stores have it.
 const PAGE: usize = 1000;
 

@@ -147,7 +147,7 @@ impl Log {
                 _ => {}
             }
         }
-        // A log is kept up to one of these and no further: it is listed again from there on.
+        // A log counts as known up to one of these and no further: it is listed again from there on.
         let mut from: BTreeMap<DeviceId, u64> = BTreeMap::new();
         for entry in self.unjudged.iter().filter_map(|identity| self.get(identity)) {
             let first = from.entry(entry.device).or_insert(entry.seq);

@@ -190,6 +190,17 @@ impl Home {
         self.write(provider, vault, "journal", journal)
     }
 
+    /// Held while the local copy of the vault's logs is written, or all of its parts are read: runs that only read hold no other
+    /// lock. Waits for whoever holds it.
+    pub(crate) fn lock_copy(&self, vault: VaultId, is_writing: bool) -> Result<VaultLock, StateError> {
+        let path = self.folder(vault)?.join(".copy");
+        let failed = |source| StateError::Io { what: "lock", path: path.clone(), source };
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+        let how = if is_writing { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
+        rustix::io::retry_on_intr(|| flock(&file, how)).map_err(|error| failed(error.into()))?;
+        Ok(VaultLock { _file: file })
+    }
+
     /// Number of parts of the local copy of the vault's logs.
     pub(crate) fn log_parts(&self, vault: VaultId) -> usize {
         (0..).take_while(|n| self.place(vault, &log_part(*n)).path.exists()).count()
@@ -199,6 +210,12 @@ impl Home {
     /// again.
     pub(crate) fn log_part(&self, vault: VaultId, n: usize) -> Option<SecretBytes> {
         file::open(&self.key, &self.place(vault, &log_part(n))).ok().flatten().map(|(_, plain)| plain)
+    }
+
+    /// Which write made a part; none: there is no such part.
+    pub(crate) fn log_part_stamp(&self, vault: VaultId, n: usize) -> Option<PartStamp> {
+        let data = fs::metadata(self.place(vault, &log_part(n)).path).ok()?;
+        Some(PartStamp([data.ino() as i64, data.len() as i64, data.mtime(), data.mtime_nsec()]))
     }
 
     /// Keeps a part of the entries that were verified.
@@ -402,6 +419,10 @@ impl Home {
 fn log_part(n: usize) -> String {
     format!("logs-{n}")
 }
+
+/// Tells a part of the local copy from what another run has put in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PartStamp([i64; 4]);
 
 /// Held while a run writes to a vault.
 #[derive(Debug)]

@@ -35,6 +35,7 @@ pub(crate) use blocks::{BlockReader, BlockWriter};
 pub use claims::Claims;
 pub use cursors::{Cursor, Cursors};
 pub use device::DeviceState;
+pub(crate) use home::PartStamp;
 pub use home::{Home, VaultLock, cache_path, home_path};
 pub use pins::{LogPin, Pins};
 

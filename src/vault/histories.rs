@@ -35,6 +35,7 @@ mod forks;
 mod left_out;
 mod revoked_past;
 mod stores;
+mod undecided;
 
 /// A vault in memory, and homes of machines that know it.
 struct World {
@@ -152,9 +153,22 @@ impl World {
 
     fn forge_in(vault: &Vault, device: &DeviceKeys, seq: u64, prev: &[Identity], body: &[u8]) -> Forged {
         let is_push_only = vault.roster.devices[&device.id].capabilities.is_push_only();
+        let domain = if is_push_only { device.id.into() } else { Domain::SHARED };
+        Self::forge_of(vault, domain, device, seq, prev, body)
+    }
+
+    /// Of any domain, whatever its device may do.
+    fn forge_of(
+        vault: &Vault,
+        domain: Domain,
+        device: &DeviceKeys,
+        seq: u64,
+        prev: &[Identity],
+        body: &[u8],
+    ) -> Forged {
         let epoch = vault.reader_keys("test").expect("a reader").current_epoch().expect("an epoch");
         let pusher = epoch.pusher(device.id);
-        let (domain, key) = if is_push_only { (device.id.into(), &pusher.log) } else { (Domain::SHARED, &epoch.log) };
+        let key = if domain.is_shared() { &epoch.log } else { &pusher.log };
         let header = Header {
             suite: vault.suite(),
             object_type: ObjectType::Entry,

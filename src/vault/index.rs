@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use vault_format::index::Table;
-use vault_format::log::{DeltaPart, Heads, IndexName, Payload};
+use vault_format::log::{DeltaPart, Heads, IndexName, IndexSet, Payload};
 use vault_format::name::ObjectName;
 use vault_format::pack::ChunkType;
 use vault_format::{ChunkId, DeviceId, Domain, Header, ObjectType, limits};
@@ -175,6 +175,7 @@ impl Vault {
         let entries: Vec<&LogEntry> = self.log.entries().filter(|entry| entry.domain == domain).collect();
         let void = self.log.void(&collectors);
         let compromised = self.compromised();
+        let covered = |set: &IndexSet| self.log.past(set.frontier.values().flatten());
         let mut sets: Vec<_> = entries
             .iter()
             .filter_map(|entry| match &entry.body.payload {
@@ -184,21 +185,22 @@ impl Vault {
                         && !void.has(entry)
                         && !self.may_be_tainted(entry, &compromised) =>
                 {
-                    Some((self.log.past(set.frontier.values().flatten()), *entry, set))
+                    // Not what all of them cover: of logs with many forks that would not fit into memory.
+                    Some((covered(set).len(), *entry, set))
                 }
                 _ => None,
             })
             .collect();
-        sets.sort_by_key(|(covered, entry, _)| Reverse((covered.len(), entry.identity)));
+        sets.sort_by_key(|(len, entry, _)| Reverse((*len, entry.identity)));
         let unusable = lock(&self.unusable_tables);
         let (mut shards, mut set_shards, mut merged_by) = (Vec::new(), Vec::new(), None);
         let mut within = Past::default();
-        for (covered, entry, set) in sets {
+        for (_, entry, set) in sets {
             let named = set.shards.iter().map(|hash| IndexName { shard: true, device: entry.device, hash: *hash });
             let (lost, left): (Vec<_>, Vec<_>) = named.partition(|name| unusable.contains(name));
             shards.extend(&left);
             if lost.is_empty() {
-                (set_shards, merged_by, within) = (left, Some(entry.device), covered);
+                (set_shards, merged_by, within) = (left, Some(entry.device), covered(set));
                 break;
             }
         }

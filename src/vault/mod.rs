@@ -73,7 +73,8 @@ pub use stores::{StoreConfig, StoreInfo, StoreTraffic, parse_store_id, store_id_
 
 use crate::keys::{DeviceKeys, DomainKeys, verify_stored};
 use crate::log::{
-    CheckpointReader, Log, LogEntry, LogReader, Opened, Refusal, Saved, SnapshotInfo, SnapshotRef, Unresolved, resolve,
+    CheckpointReader, Log, LogEntry, LogReader, Opened, Refusal, Saved, SnapshotInfo, SnapshotRef, Unfounded,
+    Unresolved, resolve,
 };
 use crate::manifest::TreeRoot;
 use crate::roster::Roster;
@@ -531,8 +532,8 @@ pub(crate) fn open_entry(
     let domain = object.header.domain;
     if !access::may_write(roster, device, domain) {
         // Whoever names it is told that it is there: its hash says so, whoever wrote it.
-        let identity = Some(Identity(provider.hash.hash(&[&stored[..object.signed_len]])));
-        return Err(Refusal { identity, ..not_now("its device may not write to its domain") });
+        let identity = Identity(provider.hash.hash(&[&stored[..object.signed_len]]));
+        return Err(Refusal::unfounded(Unfounded { identity, domain }));
     }
     let expected = Expected {
         suite: provider.suite,
@@ -561,17 +562,21 @@ pub(crate) fn open_entry(
         EntryContent::Sealed { .. } => {
             let dek = match dek_of(domain) {
                 EntryDek::Is(dek) => dek,
-                EntryDek::NotForUs => return Ok(Opened { identity, domain, body: Some(LogEntry::sealed_body()) }),
+                EntryDek::NotForUs => {
+                    return Ok(Opened { identity, domain, body: Some(LogEntry::sealed_body()), raw: None });
+                }
                 EntryDek::Unknown => return Err(not_now("its epoch is unknown to this device")),
             };
             match open_object(provider, signed, object.prefix_len, &dek, vault_format::limits::ENTRY_BODY) {
                 Ok(opened) => plain = opened,
-                Err(_) => return Ok(Opened { identity, domain, body: None }),
+                Err(_) => return Ok(Opened { identity, domain, body: None, raw: None }),
             }
             &plain
         }
     };
-    Ok(Opened { identity, domain, body: object.body(body).ok() })
+    let read = object.body(body).ok();
+    let raw = read.as_ref().and_then(|read| LogEntry::raw_of(read, body));
+    Ok(Opened { identity, domain, body: read, raw })
 }
 
 /// What a reader of logs has for a sealed entry.

@@ -924,6 +924,8 @@ impl Vault {
         if is_new || is_news || self.log.devices().any(is_old) || self.home.roster_cache(self.id()).is_none() {
             seen.extend(self.log.devices().map(|device| (device, now)));
             let pins = Pins { roster_heads: self.roster.heads.clone(), logs, seen };
+            // Runs that only read hold no other lock.
+            let _lock = self.home.lock_copy(self.id(), true)?;
             // Noise that anybody can plant must not take the place of records.
             let ignored = &self.roster.ignored;
             let counts = |name: &ObjectName| !ignored.iter().any(|ignored| ignored.name == *name);

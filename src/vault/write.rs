@@ -461,9 +461,12 @@ impl Vault {
         let name = ObjectName::Log { device: self.device.id, seq, hash };
         // As everybody else reads it.
         let body = Body::parse(&plain)?;
+        let raw = LogEntry::raw_of(&body, &plain);
         let first_seen = Time { nanos: 0, ..crate::now() };
         let (device, domain) = (self.device.id, self.domain.domain);
-        let entry = LogEntry { device, seq, identity, prev, object: hash, domain, body, first_seen, fault: None };
+        let (object, fault, is_undecided) = (hash, None, false);
+        let entry =
+            LogEntry { device, seq, identity, prev, object, domain, body, raw, first_seen, fault, is_undecided };
         Ok(NewEntry { name, entry, bytes })
     }
 
