@@ -51,7 +51,8 @@ pub(crate) enum Act {
 pub enum Standing {
     /// All of it.
     Effective,
-    /// Its revocations, and nothing else: its signer left the vault without having seen it. A revocation is never undone.
+    /// Its revocations, and nothing else: its signer left the vault without having seen it, or leaves a vault to which nobody
+    /// who counts has added it. A revocation is never undone.
     RevocationsOnly,
     /// Nothing: the signer had no right to it, by what the record had seen.
     NoRight,
@@ -283,7 +284,8 @@ impl<'a> Judge<'a> {
         let (revokes, cuts) = (self.at(revocations), self.cuts(revocations));
         for (i, node) in self.nodes.iter().enumerate() {
             let as_admin = by_admin[i] && self.is_admin(node.signer, i, &effective);
-            let allowed = as_admin || self.is_departure(i) || self.within_pairing(i, &effective);
+            let allowed =
+                as_admin || self.is_departure_of_a_member(i, &effective) || self.within_pairing(i, &effective);
             let verdict = match (by_root[i], self.cut(i, &cuts)) {
                 (true, _) => Standing::Effective,
                 (false, false) if allowed => Standing::Effective,
@@ -327,6 +329,11 @@ impl<'a> Judge<'a> {
         let node = &self.nodes[i];
         !node.acts.is_empty()
             && node.acts.iter().all(|act| matches!(act, Act::Revoke(target) if *target == node.signer))
+    }
+
+    /// Otherwise whoever was revoked could add devices without end, and each that leaves would write a record that counts.
+    fn is_departure_of_a_member(&self, i: usize, ok: &[bool]) -> bool {
+        self.is_departure(i) && self.capabilities(self.nodes[i].signer, &|j| ok[j] && self.pasts.sees(i, j)).is_some()
     }
 
     fn is_admin(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
@@ -701,6 +708,25 @@ mod tests {
         let after = base.then("x", &["3"], "P", Act::Revoke(device("P"))).judge();
         assert!(before.has("D"));
         assert_eq!(before.members, after.members);
+    }
+
+    #[test]
+    fn who_was_never_added_leaves_and_that_is_all() {
+        // S is added by P beside P's revocation, and by A where it had not seen that.
+        let base = Script::vault()
+            .then("v", &["3"], "A", Act::Revoke(device("P")))
+            .then("s", &["3"], "P", Act::Add(device("S"), READ_PUSH))
+            .then("t", &["s"], "S", Act::Revoke(device("S")));
+        let o = base.clone().judge();
+        assert_eq!((o.is("s"), o.is("t")), (Standing::Revoked, Standing::RevocationsOnly));
+        let o = base.clone().then("w", &["v"], "A", Act::Add(device("S"), READ_PUSH)).judge();
+        assert!(!o.has("S") && o.is("w") == Standing::Effective, "who has left has left, whoever adds it");
+        // Had P been a member, it would count; a revocation that comes later takes the rest of it, and leaves S out.
+        let o = Script::vault()
+            .then("s", &["3"], "P", Act::Add(device("S"), READ_PUSH))
+            .then("t", &["s"], "S", Act::Revoke(device("S")))
+            .judge();
+        assert_eq!(o.is("t"), Standing::Effective);
     }
 
     #[test]

@@ -981,7 +981,8 @@ impl Vault {
     pub(super) fn refresh_roster(&mut self, listing: &Listing) -> Result<(), VaultError> {
         let records = Records::fetch(self.provider, &self.store, listing, &self.records)?;
         let roster = self.build_newer(&records)?;
-        if roster.heads != self.roster.heads {
+        // Who has left may say so in more records than the heads show.
+        if roster.heads != self.roster.heads || roster.void != self.roster.void {
             check_readable(&roster)?;
             let keys = Access::open(self.provider, &roster, &self.device)?;
             if keys.is_push_only() != self.keys.is_push_only() {

@@ -36,7 +36,7 @@ impl<'a> Author<'a> {
     /// An empty record in its place.
     pub(super) fn draft(&self) -> Result<Record, WriteError> {
         check_writable(self.roster)?;
-        let (parents, n) = self.roster.next_place();
+        let (parents, n) = self.roster.next_place(self.signer.id);
         let time = self.time;
         Ok(Record { genesis: None, time, parents, n, ops: Vec::new(), epoch: None, boxes: Vec::new(), private: None })
     }
