@@ -367,6 +367,55 @@ fn sixteen_backdated_heads_lock_no_admin_out() {
     every_order_agrees(&mut scene.vault);
 }
 
+#[test]
+fn a_reader_with_a_hundred_heads_is_revoked() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    many_heads(&mut scene, &base, 80, 1);
+    // Behind what it adds there are heads of others, too.
+    for _ in 0..20 {
+        let sock = fresh(scene.vault.id);
+        let added = scene.vault.write_after(&scene.p, base.clone(), |record| record.ops.push(add(&sock, caps(RPP))));
+        scene.vault.write_after(&sock, vec![added], |record| {
+            let another = fresh(sock.vault);
+            record.ops.push(add(&another, caps(3)));
+        });
+    }
+    let before = scene.vault.roster();
+    assert!(before.heads.len() == 100 && before.void.is_empty());
+    let revoked = with_author(&scene.vault, &scene.founder, |author| author.revoke(scene.p.id, None));
+    let revoked = revoked.expect("revoked");
+    scene.vault.store(revoked.record);
+    let roster = scene.vault.roster();
+    assert!(!roster.devices[&scene.p.id].is_member());
+    assert_eq!(roster.current_epoch, revoked.epoch);
+    assert!(scene.vault.epochs_of(&scene.victim).contains(&revoked.epoch.expect("one")));
+    // What the revocation had not seen is gone with it, and no key went there.
+    assert!(roster.heads.len() == 1 && roster.void.len() > 80);
+    let newest = roster.records().find(|(identity, ..)| *identity == roster.heads[0]).expect("the revocation").2;
+    assert!(newest.boxes.iter().all(|part| roster.devices.get(&part.device).is_some_and(|d| d.is_member())));
+    every_order_agrees(&mut scene.vault);
+}
+
+/// P adds a device that knows how to be sealed to, in a head that the revocation of P has not seen.
+#[test]
+fn a_device_that_goes_with_its_sponsor_gets_no_key() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let mut fork = scene.vault.fork();
+    let sock = fork.enroll(&scene.p, "sock", caps(RPP));
+    scene.vault.join(fork);
+    many_heads(&mut scene, &base, 20, 2);
+    assert!(scene.vault.roster().devices.contains_key(&sock.id));
+    let revoked = with_author(&scene.vault, &scene.founder, |author| author.revoke(scene.p.id, None));
+    let revoked = revoked.expect("revoked");
+    scene.vault.store(revoked.record);
+    let roster = scene.vault.roster();
+    assert!(!roster.devices.contains_key(&sock.id) && roster.current_epoch == revoked.epoch);
+    let boxed = roster.records().flat_map(|(.., record, _)| &record.boxes).filter(|part| part.device == sock.id);
+    assert!(boxed.filter(|part| Some(part.epoch) == revoked.epoch).count() == 0);
+}
+
 /// Two admins revoke P at once; one of them has seen the device that P had added, and seals to it, the other one has not.
 #[test]
 fn an_epoch_with_a_box_for_nobody_is_not_clean() {
