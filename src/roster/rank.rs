@@ -255,7 +255,9 @@ impl<'a> Judge<'a> {
         let named: Vec<(usize, KeyTag)> = (0..self.nodes.len()).filter_map(named).collect();
         for (i, node) in self.nodes.iter().enumerate() {
             ok[i] = by_root[i]
-                || (self.is_admin(node.signer, i, &ok) && !self.cut(i, &cuts) && self.within_admin(i, &named, &ok));
+                || (self.has_authority(node.signer, i, &ok)
+                    && !self.cut(i, &cuts)
+                    && self.within_admin(i, &named, &ok));
         }
         ok
     }
@@ -264,7 +266,7 @@ impl<'a> Judge<'a> {
     fn within_admin(&self, i: usize, named: &[(usize, KeyTag)], ok: &[bool]) -> bool {
         // Whoever signs may repeat an act without end: each device is looked at once.
         let targets: BTreeSet<DeviceId> = self.revoked_in(i).filter(|target| *target != self.nodes[i].signer).collect();
-        let reached = targets.iter().all(|target| !self.is_admin(*target, i, ok));
+        let reached = targets.iter().all(|target| !self.has_authority(*target, i, ok));
         self.new_roots[i].is_none() && reached && !self.has_root(&targets, i, named)
     }
 
@@ -341,6 +343,15 @@ impl<'a> Judge<'a> {
             || self
                 .capabilities(device, &|j| ok[j] && self.pasts.sees(i, j))
                 .is_some_and(|own| own.contains(Capabilities::ADMIN))
+    }
+
+    /// The same among records of admins and of root alone: a grant by one of them is as good as an add. Whoever was paired by a
+    /// device and made an admin later would else be none; that it is a member the last pass looks at.
+    fn has_authority(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
+        let given =
+            self.gifts.get(&device).into_iter().flatten().filter(|gift| ok[gift.at] && self.pasts.sees(i, gift.at));
+        let given = given.fold(Capabilities::NONE, |all, gift| all.union(gift.capabilities));
+        self.ground.founders.contains(&device) || given.contains(Capabilities::ADMIN)
     }
 
     /// Whether one of the devices is root, as record `i` has seen it.
@@ -727,6 +738,33 @@ mod tests {
             .then("t", &["s"], "S", Act::Revoke(device("S")))
             .judge();
         assert_eq!(o.is("t"), Standing::Effective);
+    }
+
+    /// Who came in by a passphrase and was made an admin later: an admin's word stands behind it.
+    #[test]
+    fn who_was_paired_and_then_made_an_admin_is_one() {
+        let base = Script::vault()
+            .then("4", &["3"], "P", Act::Add(device("D"), READ_PUSH))
+            .then("5", &["4"], "A", Act::Grant(device("D"), ADMIN))
+            .then("6", &["5"], "D", Act::Administer)
+            .then("7", &["6"], "D", Act::Revoke(device("C")));
+        let o = base.clone().then("8", &["7"], "B", Act::Revoke(device("D"))).judge();
+        assert_eq!((o.is("6"), o.is("7"), o.is("8")), (Standing::Effective, Standing::Effective, Standing::NoRight));
+        assert!(o.has("D") && !o.has("C"));
+        // Who paired it was revoked, and nobody had seen it: it goes, and whom it had revoked stays revoked.
+        let o = base.then("v", &["3"], "B", Act::Revoke(device("P"))).judge();
+        assert_eq!(
+            (o.is("4"), o.is("6"), o.is("7")),
+            (Standing::Revoked, Standing::NoRight, Standing::RevocationsOnly)
+        );
+        assert!(!o.has("D") && !o.has("C"));
+        // What P says of it makes nobody an admin.
+        let o = Script::vault()
+            .then("4", &["3"], "P", Act::Add(device("D"), READ_PUSH))
+            .then("5", &["4"], "P", Act::Grant(device("D"), ADMIN))
+            .then("6", &["5"], "D", Act::Administer)
+            .judge();
+        assert_eq!((o.is("5"), o.is("6")), (Standing::NoRight, Standing::NoRight));
     }
 
     #[test]
