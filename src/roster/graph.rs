@@ -3,7 +3,7 @@
 use super::rank::{Act, KeyTag, Node, Pasts};
 use crate::keys::{device_id, verify_stored};
 use crypto_backends::Provider;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use vault_format::{
     FormatError, ObjectName,
     genesis::{Genesis, vault_id_input},
@@ -177,10 +177,10 @@ impl Sieve {
         if self.vault.is_some_and(|wanted| wanted != vault) {
             return Err(IgnoredWhy::OtherVault(vault));
         }
-        if !self.builders.contains_key(&vault) {
-            self.builders.insert(vault, Builder::new(vault, verify_genesis(provider, &p)?));
-        }
-        let builder = self.builders.get_mut(&vault).ok_or(IgnoredWhy::Genesis)?;
+        let builder = match self.builders.entry(vault) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Builder::new(vault, verify_genesis(provider, &p)?)),
+        };
         builder.take(provider, p)
     }
 
