@@ -296,6 +296,7 @@ fn report_junk(vault: &Vault, report: &mut CheckReport, damages: &Damages<'_>) {
     let roster = vault.roster();
     let ignored = roster.ignored.iter().filter(|ignored| !matches!(ignored.why, IgnoredWhy::Hash));
     let mut junk: Vec<_> = ignored.map(|ignored| (ignored.name.to_path(), ignored.why.to_string())).collect();
+    junk.extend(vault.refused_records().map(|name| (name.to_path(), "it is no record of the vault".to_owned())));
     junk.extend(vault.log().junk().iter().map(|junk| (junk.path.clone(), junk.reason.clone())));
     junk.retain(|(path, _)| damages.find(path).is_none());
     report.junk.extend(junk.into_iter().map(|(path, reason)| format!("{path}: {reason}")));

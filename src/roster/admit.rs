@@ -78,7 +78,7 @@ pub fn admit(
     let seal_box = |epoch: &&EpochKeys| seal(provider, roster.vault, &to, epoch, &keys.domain_root);
     let secret = (id, *w.expose(), as_name(name));
     let private = Private(PrivatePart { devices: vec![secret], stores: Vec::new() });
-    let (parents, n) = roster.next_place();
+    let (parents, n) = roster.next_place(signer.id);
     let add =
         Op::Add { id, verify_key: verify_key.to_vec(), kem_key: kem_key.to_vec(), capabilities, slot: None, handshake };
     let record = Record {

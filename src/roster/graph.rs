@@ -3,7 +3,7 @@
 use super::rank::{Act, KeyTag, Node, Pasts};
 use crate::keys::{device_id, verify_stored};
 use crypto_backends::Provider;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use vault_format::{
     FormatError, ObjectName,
     genesis::{Genesis, vault_id_input},
@@ -156,6 +156,50 @@ pub(crate) fn verify(
         }
     }
     builder.map(|builder| builder.graph)
+}
+
+/// Tells records from noise one at a time, in the order of their names, so that noise need not be kept until all is read.
+pub(crate) struct Sieve {
+    vault: Option<VaultId>,
+    builders: BTreeMap<VaultId, Builder>,
+}
+
+impl Sieve {
+    /// For the records of a vault, or of any.
+    pub(crate) fn new(vault: Option<VaultId>) -> Self {
+        Self { vault, builders: BTreeMap::new() }
+    }
+
+    /// What is wrong with an object. Its parents were here before, or are not there.
+    pub(crate) fn take(&mut self, provider: &Provider, name: &ObjectName, stored: &[u8]) -> Result<(), IgnoredWhy> {
+        let p = parse_one(provider, name, stored)?;
+        let vault = p.object.header.vault;
+        if self.vault.is_some_and(|wanted| wanted != vault) {
+            return Err(IgnoredWhy::OtherVault(vault));
+        }
+        let builder = match self.builders.entry(vault) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Builder::new(vault, verify_genesis(provider, &p)?)),
+        };
+        builder.take(provider, p)
+    }
+
+    /// Whether a record has come.
+    pub(crate) fn knows(&self, record: &Identity) -> bool {
+        self.builders.values().any(|builder| builder.places.contains_key(record))
+    }
+}
+
+impl Ignored {
+    /// Whether no other record can make this one a record of the vault that it is ignored in.
+    pub(crate) fn is_final(&self) -> bool {
+        match (&self.why, self.name) {
+            (IgnoredWhy::Hash | IgnoredWhy::Parent(_), _) => false,
+            // Of others it only says that there is no beginning.
+            (IgnoredWhy::Genesis, ObjectName::Roster { n, .. }) => n == 0,
+            _ => true,
+        }
+    }
 }
 
 struct Builder {

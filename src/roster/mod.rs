@@ -8,8 +8,8 @@ mod unlock;
 mod write;
 
 pub use admit::{Addition, AdmitOptions, admit};
-pub(crate) use graph::weight;
 pub use graph::{Ignored, IgnoredWhy};
+pub(crate) use graph::{Sieve, weight};
 pub use rank::Standing;
 pub use state::{
     Device, Epoch, Features, FoundSlot, OpenError, PusherAccess, Rank, ReaderKeys, Revocation, Roster, RosterError,

@@ -51,7 +51,8 @@ pub(crate) enum Act {
 pub enum Standing {
     /// All of it.
     Effective,
-    /// Its revocations, and nothing else: its signer left the vault without having seen it. A revocation is never undone.
+    /// Its revocations, and nothing else: its signer left the vault without having seen it, or leaves a vault to which nobody
+    /// who counts has added it. A revocation is never undone.
     RevocationsOnly,
     /// Nothing: the signer had no right to it, by what the record had seen.
     NoRight,
@@ -254,7 +255,9 @@ impl<'a> Judge<'a> {
         let named: Vec<(usize, KeyTag)> = (0..self.nodes.len()).filter_map(named).collect();
         for (i, node) in self.nodes.iter().enumerate() {
             ok[i] = by_root[i]
-                || (self.is_admin(node.signer, i, &ok) && !self.cut(i, &cuts) && self.within_admin(i, &named, &ok));
+                || (self.has_authority(node.signer, i, &ok)
+                    && !self.cut(i, &cuts)
+                    && self.within_admin(i, &named, &ok));
         }
         ok
     }
@@ -263,7 +266,7 @@ impl<'a> Judge<'a> {
     fn within_admin(&self, i: usize, named: &[(usize, KeyTag)], ok: &[bool]) -> bool {
         // Whoever signs may repeat an act without end: each device is looked at once.
         let targets: BTreeSet<DeviceId> = self.revoked_in(i).filter(|target| *target != self.nodes[i].signer).collect();
-        let reached = targets.iter().all(|target| !self.is_admin(*target, i, ok));
+        let reached = targets.iter().all(|target| !self.has_authority(*target, i, ok));
         self.new_roots[i].is_none() && reached && !self.has_root(&targets, i, named)
     }
 
@@ -283,7 +286,8 @@ impl<'a> Judge<'a> {
         let (revokes, cuts) = (self.at(revocations), self.cuts(revocations));
         for (i, node) in self.nodes.iter().enumerate() {
             let as_admin = by_admin[i] && self.is_admin(node.signer, i, &effective);
-            let allowed = as_admin || self.is_departure(i) || self.within_pairing(i, &effective);
+            let allowed =
+                as_admin || self.is_departure_of_a_member(i, &effective) || self.within_pairing(i, &effective);
             let verdict = match (by_root[i], self.cut(i, &cuts)) {
                 (true, _) => Standing::Effective,
                 (false, false) if allowed => Standing::Effective,
@@ -329,11 +333,25 @@ impl<'a> Judge<'a> {
             && node.acts.iter().all(|act| matches!(act, Act::Revoke(target) if *target == node.signer))
     }
 
+    /// Otherwise whoever was revoked could add devices without end, and each that leaves would write a record that counts.
+    fn is_departure_of_a_member(&self, i: usize, ok: &[bool]) -> bool {
+        self.is_departure(i) && self.capabilities(self.nodes[i].signer, &|j| ok[j] && self.pasts.sees(i, j)).is_some()
+    }
+
     fn is_admin(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
         self.ground.founders.contains(&device)
             || self
                 .capabilities(device, &|j| ok[j] && self.pasts.sees(i, j))
                 .is_some_and(|own| own.contains(Capabilities::ADMIN))
+    }
+
+    /// The same among records of admins and of root alone: a grant by one of them is as good as an add. Whoever was paired by a
+    /// device and made an admin later would else be none; that it is a member the last pass looks at.
+    fn has_authority(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
+        let given =
+            self.gifts.get(&device).into_iter().flatten().filter(|gift| ok[gift.at] && self.pasts.sees(i, gift.at));
+        let given = given.fold(Capabilities::NONE, |all, gift| all.union(gift.capabilities));
+        self.ground.founders.contains(&device) || given.contains(Capabilities::ADMIN)
     }
 
     /// Whether one of the devices is root, as record `i` has seen it.
@@ -701,6 +719,52 @@ mod tests {
         let after = base.then("x", &["3"], "P", Act::Revoke(device("P"))).judge();
         assert!(before.has("D"));
         assert_eq!(before.members, after.members);
+    }
+
+    #[test]
+    fn who_was_never_added_leaves_and_that_is_all() {
+        // S is added by P beside P's revocation, and by A where it had not seen that.
+        let base = Script::vault()
+            .then("v", &["3"], "A", Act::Revoke(device("P")))
+            .then("s", &["3"], "P", Act::Add(device("S"), READ_PUSH))
+            .then("t", &["s"], "S", Act::Revoke(device("S")));
+        let o = base.clone().judge();
+        assert_eq!((o.is("s"), o.is("t")), (Standing::Revoked, Standing::RevocationsOnly));
+        let o = base.clone().then("w", &["v"], "A", Act::Add(device("S"), READ_PUSH)).judge();
+        assert!(!o.has("S") && o.is("w") == Standing::Effective, "who has left has left, whoever adds it");
+        // Had P been a member, it would count; a revocation that comes later takes the rest of it, and leaves S out.
+        let o = Script::vault()
+            .then("s", &["3"], "P", Act::Add(device("S"), READ_PUSH))
+            .then("t", &["s"], "S", Act::Revoke(device("S")))
+            .judge();
+        assert_eq!(o.is("t"), Standing::Effective);
+    }
+
+    /// Who came in by a passphrase and was made an admin later: an admin's word stands behind it.
+    #[test]
+    fn who_was_paired_and_then_made_an_admin_is_one() {
+        let base = Script::vault()
+            .then("4", &["3"], "P", Act::Add(device("D"), READ_PUSH))
+            .then("5", &["4"], "A", Act::Grant(device("D"), ADMIN))
+            .then("6", &["5"], "D", Act::Administer)
+            .then("7", &["6"], "D", Act::Revoke(device("C")));
+        let o = base.clone().then("8", &["7"], "B", Act::Revoke(device("D"))).judge();
+        assert_eq!((o.is("6"), o.is("7"), o.is("8")), (Standing::Effective, Standing::Effective, Standing::NoRight));
+        assert!(o.has("D") && !o.has("C"));
+        // Who paired it was revoked, and nobody had seen it: it goes, and whom it had revoked stays revoked.
+        let o = base.then("v", &["3"], "B", Act::Revoke(device("P"))).judge();
+        assert_eq!(
+            (o.is("4"), o.is("6"), o.is("7")),
+            (Standing::Revoked, Standing::NoRight, Standing::RevocationsOnly)
+        );
+        assert!(!o.has("D") && !o.has("C"));
+        // What P says of it makes nobody an admin.
+        let o = Script::vault()
+            .then("4", &["3"], "P", Act::Add(device("D"), READ_PUSH))
+            .then("5", &["4"], "P", Act::Grant(device("D"), ADMIN))
+            .then("6", &["5"], "D", Act::Administer)
+            .judge();
+        assert_eq!((o.is("5"), o.is("6")), (Standing::NoRight, Standing::NoRight));
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Vault {
 
     /// A record on top of all heads.
     fn write(&mut self, signer: &DeviceKeys, change: impl FnOnce(&mut Record)) -> Identity {
-        let (parents, _) = self.roster().next_place();
+        let (parents, _) = self.roster().next_place(signer.id);
         self.write_after(signer, parents, change)
     }
 

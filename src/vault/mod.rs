@@ -306,6 +306,11 @@ impl Vault {
         self.records.all()
     }
 
+    /// Objects below the roster's prefix that are no records, of which nothing was kept.
+    pub(crate) fn refused_records(&self) -> impl Iterator<Item = &ObjectName> {
+        self.records.refused()
+    }
+
     /// The key of one sealed entry.
     pub(crate) fn entry_dek(&self, object: &EntryObject, stored: &[u8]) -> Option<Key> {
         match entry_dek(self.provider, &self.keys, object.header.domain, object, stored) {

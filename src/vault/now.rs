@@ -110,8 +110,13 @@ impl Vault {
 
     /// The roster's heads as this run has seen them last.
     pub(super) fn heads_now(&self) -> Vec<Identity> {
+        self.with_roster_now(|roster| roster.heads.clone())
+    }
+
+    /// The roster as this run has seen it last.
+    pub(super) fn with_roster_now<T>(&self, read: impl FnOnce(&Roster) -> T) -> T {
         let newer = lock(&self.now).newer.clone();
-        newer.map_or_else(|| self.roster.heads.clone(), |newer| newer.roster.heads.clone())
+        read(newer.as_ref().map_or(&self.roster, |newer| &newer.roster))
     }
 
     /// Packs of this run that are sealed under an epoch that has ended since.

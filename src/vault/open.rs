@@ -428,6 +428,10 @@ impl Vault {
         let pins = options.home.pins(id)?;
         let provider = rustcrypto::provider();
         let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
+        let mut old = old.of(Some(id));
+        if options.purpose == Purpose::Check {
+            old.forget_refused();
+        }
         // Whose logs this device may list, the roster says. That of a reader does not change, so both are listed at once.
         let reads_all = old.claimed_capabilities(state.keys.id).is_some_and(|known| !known.is_push_only());
         // A folder is listed whole, whatever is known.
@@ -652,7 +656,8 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         let provider = rustcrypto::provider();
         let elsewhere = Elsewhere::new(&store, &others);
-        let mut records = Records::fetch(provider, &store, &store.list(&roster_prefix())?, &Records::default())?;
+        let mut records =
+            Records::fetch(provider, &store, &store.list(&roster_prefix())?, &Records::default().of(options.vault))?;
         records.mend(provider, &elsewhere);
         // Nobody is asked for a passphrase where there is no vault.
         match Roster::build(provider, records.all(), options.vault) {
@@ -819,7 +824,7 @@ impl Vault {
             notes.push("two recovery keys were made at the same moment, and neither of them counts as one".into());
         }
         // Noise that anybody can plant, or a snapshot that is lost: only a check tells them apart.
-        let unread = roster.ignored.len() + log.junk().len();
+        let unread = roster.ignored.len() + records.refused().len() + log.junk().len();
         if unread > 0 {
             let objects = if unread == 1 {
                 "object that is no record or entry"
@@ -912,7 +917,9 @@ impl Vault {
         let is_old = |device: DeviceId| {
             known.seen.get(&device).is_none_or(|time| !(0..AN_HOUR).contains(&(now.secs - time.secs)))
         };
-        let is_news = known.roster_heads != self.roster.heads || known.logs != logs;
+        let is_news = known.roster_heads != self.roster.heads
+            || known.logs != logs
+            || self.records.learns_from(&self.roster.ignored);
         let refused = Refused::of(&self.log);
         if self.home.refused(self.id()).map_or_else(Refused::default, |known| Refused::unpack(known.expose()))
             != refused
@@ -926,11 +933,10 @@ impl Vault {
             let pins = Pins { roster_heads: self.roster.heads.clone(), logs, seen };
             // Runs that only read hold no other lock.
             let _lock = self.home.lock_copy(self.id(), true)?;
-            // Noise that anybody can plant must not take the place of records.
-            let ignored = &self.roster.ignored;
-            let counts = |name: &ObjectName| !ignored.iter().any(|ignored| ignored.name == *name);
             // Pins come last: what is pinned is in these copies.
-            self.home.set_roster_cache(self.provider, self.id(), &self.records.pack(self.provider, &counts))?;
+            // Noise that anybody can plant must not take the place of records.
+            let records = self.records.pack(self.provider, &self.roster.ignored);
+            self.home.set_roster_cache(self.provider, self.id(), &records)?;
             if is_new {
                 saved.save(&self.home, self.provider, self.id(), &self.log)?;
             }
@@ -999,7 +1005,8 @@ impl Vault {
     pub(super) fn refresh_roster(&mut self, listing: &Listing) -> Result<(), VaultError> {
         let records = Records::fetch(self.provider, &self.store, listing, &self.records)?;
         let roster = self.build_newer(&records)?;
-        if roster.heads != self.roster.heads {
+        // Who has left may say so in more records than the heads show.
+        if roster.heads != self.roster.heads || roster.void != self.roster.void {
             check_readable(&roster)?;
             let keys = Access::open(self.provider, &roster, &self.device)?;
             if keys.is_push_only() != self.keys.is_push_only() {

@@ -36,7 +36,7 @@ impl Vault {
 
 /// The roster of a vault as a store shows it, for whoever has no more than its id.
 pub(crate) fn read_roster(provider: &'static Provider, store: &Store, vault: VaultId) -> Result<Roster, VaultError> {
-    let records = Records::fetch(provider, store, &store.list(&roster_prefix())?, &Records::default())?;
+    let records = Records::fetch(provider, store, &store.list(&roster_prefix())?, &Records::default().of(Some(vault)))?;
     let no_vault = |error: RosterError| VaultError::NoVault { url: store.label().to_owned(), error };
     Roster::build(provider, records.all(), Some(vault)).map_err(no_vault)
 }

@@ -44,7 +44,7 @@ impl World {
         Vault::init_on(world.store(), URL.into(), options).expect("a vault");
         world.revoked = world.open("other", false).expect("enrolled").device_id();
         let vault = world.open("home", false).expect("opens");
-        let (parents, n) = vault.roster().next_place();
+        let (parents, n) = vault.roster().next_place(vault.device_id());
         let ops = vec![Op::Revoke { id: world.revoked, last: None }];
         let record = Record {
             genesis: None,

@@ -408,7 +408,7 @@ impl Vault {
         let others = self.log.devices().filter(|device| *device != self.device.id && !self.is_push_only());
         let body = Body {
             time,
-            roster_heads: self.heads_now(),
+            roster_heads: self.roster_heads(),
             other_heads: others
                 .filter_map(|device| self.log.heads(device).first().map(|head| (device, *head)))
                 .filter(|(device, head)| self.last_reported(*device) != Some(*head))
@@ -423,6 +423,18 @@ impl Vault {
 
     /// What this device has read of collectors' logs, no less than what its next entry follows.
     fn seen(&self) -> Heads {
+        self.with_before(|before| self.log.seen(self.collectors(), before))
+    }
+
+    /// The roster's heads, or of too many as many as an entry may name, none of them older than those of the entries before.
+    fn roster_heads(&self) -> Vec<Identity> {
+        let named = |before: &[&LogEntry]| before.iter().flat_map(|entry| entry.body.roster_heads.clone()).collect();
+        let before: Vec<Identity> = self.with_before(named);
+        self.with_roster_now(|roster| roster.heads_to_name(&before, limits::ENTRY_HEADS))
+    }
+
+    /// The entries that this device's next one follows.
+    fn with_before<T>(&self, read: impl FnOnce(&[&LogEntry]) -> T) -> T {
         let written = lock(&self.written);
         let before: Vec<Identity> = match *lock(&self.own_end) {
             Some((identity, _)) => vec![identity],
@@ -430,7 +442,7 @@ impl Vault {
         };
         let entry = |id: &Identity| written.iter().find(|entry| entry.identity == *id).or_else(|| self.log.get(id));
         let before: Vec<&LogEntry> = before.iter().take(limits::ENTRY_PREV).filter_map(entry).collect();
-        self.log.seen(self.collectors(), &before)
+        read(&before)
     }
 
     pub(super) fn seal_entry(&self, body: &Body) -> Result<NewEntry, VaultError> {
@@ -533,3 +545,71 @@ const FRESH: Duration = Duration::from_secs(60);
 const TABLES: usize = 4;
 /// Packs of an interrupted push that are looked at at the same time; from a folder they are read whole.
 const FOUND_PACKS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
+    use object_store::ObjectStore;
+    use object_store::memory::InMemory;
+    use vault_format::roster::{Op, Record};
+
+    use super::*;
+    use crate::keys::{DeviceKeys, Passphrase};
+    use crate::roster::sign;
+    use crate::state::Home;
+    use crate::store::Store;
+    use crate::vault::{InitOptions, OpenOptions, UnlockSecret};
+
+    /// A device with `pair` that adds others beside each other without end: it fills nobody's entries.
+    #[test]
+    fn roster_heads_without_end_fill_no_entry() {
+        lower_kdf_floors_for_tests();
+        let folder = tempfile::tempdir().expect("a folder");
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let store = || Store::from_object_store(objects.clone(), URL).expect("a store");
+        let home = |name: &str| Arc::new(Home::open(&folder.path().join(name)).expect("a home"));
+        let open = |name: &str| {
+            let home = home(name);
+            let state = home.vaults().expect("listed").first().map(|id| home.device(*id).expect("read"));
+            let passphrase = || Passphrase::new("correct horse").map_err(|error| error.to_string());
+            let mut unlock = |_: &str| passphrase().map(UnlockSecret::Passphrase);
+            let options = OpenOptions::new(URL, &home, "attacker", &mut unlock);
+            Vault::open_on(store(), URL.into(), state, options).expect("opens")
+        };
+        let first = home("home");
+        let mut options = InitOptions::new(URL, &first, "one", Passphrase::new("correct horse").expect("a passphrase"));
+        options.words = true;
+        Vault::init_on(store(), URL.into(), options).expect("a vault");
+        let attacker = open("attacker");
+        let mut vault = open("home");
+        let (parents, n) = attacker.roster.next_place(attacker.device_id());
+        let mut last: Vec<Identity> = Vec::new();
+        for round in 0..3 {
+            for _ in 0..70 {
+                let DeviceKeys { id, verify_key, kem_key, .. } =
+                    DeviceKeys::generate(provider(), vault.id()).expect("keys");
+                let (capabilities, time) = (Capabilities::READ, crate::now());
+                let add = Op::Add { id, verify_key, kem_key, capabilities, slot: None, handshake: None };
+                let (parents, boxes) = (parents.clone(), Vec::new());
+                let record =
+                    Record { genesis: None, time, parents, n, ops: vec![add], epoch: None, boxes, private: None };
+                let record = sign(provider(), &attacker.device, &record).expect("signed");
+                store().put(&record.name, record.bytes.into()).expect("stored");
+            }
+            vault.refresh().expect("read again");
+            assert_eq!(vault.roster.heads.len(), 70 * (round + 1));
+            let entry = vault.append_progress_for_tests().expect("written");
+            vault.refresh().expect("read again");
+            let named = vault.log.get(&entry).expect("it is there").body.roster_heads.clone();
+            assert_eq!(named.len(), limits::ENTRY_HEADS);
+            assert!(!vault.roster.regresses(&last, &named));
+            last = named;
+        }
+        // Nor does anybody suspect who writes so.
+        assert!(vault.log.suspicions().is_empty() && open("home").log.suspicions().is_empty());
+    }
+
+    const URL: &str = "memory://heads";
+}

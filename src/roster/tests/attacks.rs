@@ -2,6 +2,7 @@
 
 use super::members::with_author;
 use super::*;
+use std::collections::BTreeSet;
 use vault_format::roster::{BoxPart, Slot};
 
 /// A vault with a device that may pair, and a reader that is to be its victim.
@@ -276,4 +277,224 @@ fn planted_slots_lock_out_neither_words_nor_passphrase() {
     assert!(scene.vault.roster().slots().len() > 2 + 10);
     assert_eq!(scene.vault.unlock_by_passphrase().id, passphrase);
     scene.vault.unlock_by_words();
+}
+
+/// P is revoked. With its old key it adds devices beside that, and lets each of them leave, more than once.
+#[test]
+fn socks_of_a_revoked_device_leave_no_heads() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    scene.vault.revoke_well(&scene.founder, scene.p.id).expect("an epoch");
+    let before = scene.vault.roster();
+    for _ in 0..20 {
+        let sock = fresh(scene.vault.id);
+        let added = scene.vault.write_after(&scene.p, base.clone(), |record| record.ops.push(add(&sock, caps(RPP))));
+        assert_eq!(scene.standing(added), Some(Standing::Revoked));
+        for _ in 0..2 {
+            let leave = |record: &mut Record| record.ops.push(Op::Revoke { id: sock.id, last: None });
+            let left = scene.vault.write_after(&sock, vec![added], leave);
+            assert_eq!(scene.standing(left), Some(Standing::RevocationsOnly));
+        }
+    }
+    // The same by P itself.
+    scene.vault.write_after(&scene.p, base, |record| record.ops.push(Op::Revoke { id: scene.p.id, last: None }));
+    let after = scene.vault.roster();
+    assert_eq!((&after.heads, after.heads.len()), (&before.heads, 1));
+    assert_eq!(after.devices.keys().collect::<Vec<_>>(), before.devices.keys().collect::<Vec<_>>());
+    every_order_agrees(&mut scene.vault);
+}
+
+/// Whoever has left may say so again and again: one of these records is a head, and a store cannot leave it out unnoticed.
+#[test]
+fn who_has_left_has_one_head() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let leave = |record: &mut Record| record.ops.push(Op::Revoke { id: scene.victim.id, last: None });
+    let mut left = BTreeSet::new();
+    for _ in 0..20 {
+        left.insert(scene.vault.write_after(&scene.victim, base.clone(), leave));
+        let roster = scene.vault.roster();
+        assert!(roster.heads.len() == 1 && left.contains(&roster.heads[0]));
+        assert!(!roster.devices[&scene.victim.id].is_member());
+    }
+    every_order_agrees(&mut scene.vault);
+}
+
+/// The same for an admin that has left: what it revokes with its old key stays so, and fills nobody's list of heads.
+#[test]
+fn an_admin_that_has_left_has_no_more_heads_than_it_revokes() {
+    let mut scene = Scene::new();
+    let admin = scene.vault.enroll(&scene.founder, "admin", Capabilities::ALL);
+    let base = scene.vault.roster().heads;
+    let revoked = with_author(&scene.vault, &admin, |author| author.revoke(admin.id, None)).expect("left");
+    scene.vault.store(revoked.record);
+    for n in 0..20 {
+        let id = if n % 2 == 0 { scene.victim.id } else { DeviceId([n; 16]) };
+        let record = scene.vault.write_after(&admin, base.clone(), |r| r.ops.push(Op::Revoke { id, last: None }));
+        assert_eq!(scene.standing(record), Some(Standing::RevocationsOnly));
+    }
+    let roster = scene.vault.roster();
+    assert_eq!(roster.heads.len(), 2, "that it left, and whom it revoked beside that");
+    assert!(!roster.devices[&scene.victim.id].is_member());
+    every_order_agrees(&mut scene.vault);
+}
+
+/// P writes beside the record that adds an admin, and longer chains than that one has seen.
+#[test]
+fn sixteen_backdated_heads_lock_no_admin_out() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let admin = scene.vault.enroll(&scene.founder, "admin", caps(3));
+    let grant = with_author(&scene.vault, &scene.founder, |a| a.grant(admin.id, Capabilities::ALL)).expect("granted");
+    scene.vault.store(grant);
+    many_heads(&mut scene, &base, 17, 3);
+    let roster = scene.vault.roster();
+    assert!(roster.heads.len() == 18 && roster.void.is_empty());
+    let set = with_author(&scene.vault, &admin, |author| author.set("keep", b"1")).expect("set");
+    scene.vault.store(set);
+    // As the only head that the admin's rights come from, and beside others.
+    many_heads(&mut scene, &base, 17, 5);
+    let late = scene.vault.enroll(&admin, "late", caps(RPP));
+    assert!(scene.vault.roster().devices[&late.id].is_member());
+    for device in [&late, &scene.founder.duplicate(), &admin] {
+        scene.vault.enroll(device, "another", caps(3));
+    }
+    let revoked = with_author(&scene.vault, &admin, |author| author.revoke(scene.p.id, None)).expect("revoked");
+    scene.vault.store(revoked.record);
+    let roster = scene.vault.roster();
+    assert!(!roster.devices[&scene.p.id].is_member() && roster.devices[&admin.id].is_member());
+    assert_eq!(roster.settings["keep"].value, b"1");
+    every_order_agrees(&mut scene.vault);
+}
+
+#[test]
+fn a_reader_with_a_hundred_heads_is_revoked() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    many_heads(&mut scene, &base, 80, 1);
+    // Behind what it adds there are heads of others, too.
+    for _ in 0..20 {
+        let sock = fresh(scene.vault.id);
+        let added = scene.vault.write_after(&scene.p, base.clone(), |record| record.ops.push(add(&sock, caps(RPP))));
+        scene.vault.write_after(&sock, vec![added], |record| {
+            let another = fresh(sock.vault);
+            record.ops.push(add(&another, caps(3)));
+        });
+    }
+    let before = scene.vault.roster();
+    assert!(before.heads.len() == 100 && before.void.is_empty());
+    let revoked = with_author(&scene.vault, &scene.founder, |author| author.revoke(scene.p.id, None));
+    let revoked = revoked.expect("revoked");
+    scene.vault.store(revoked.record);
+    let roster = scene.vault.roster();
+    assert!(!roster.devices[&scene.p.id].is_member());
+    assert_eq!(roster.current_epoch, revoked.epoch);
+    assert!(scene.vault.epochs_of(&scene.victim).contains(&revoked.epoch.expect("one")));
+    // What the revocation had not seen is gone with it, and no key went there.
+    assert!(roster.heads.len() == 1 && roster.void.len() > 80);
+    let newest = roster.records().find(|(identity, ..)| *identity == roster.heads[0]).expect("the revocation").2;
+    assert!(newest.boxes.iter().all(|part| roster.devices.get(&part.device).is_some_and(|d| d.is_member())));
+    every_order_agrees(&mut scene.vault);
+}
+
+/// P adds a device that knows how to be sealed to, in a head that the revocation of P has not seen.
+#[test]
+fn a_device_that_goes_with_its_sponsor_gets_no_key() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let mut fork = scene.vault.fork();
+    let sock = fork.enroll(&scene.p, "sock", caps(RPP));
+    scene.vault.join(fork);
+    many_heads(&mut scene, &base, 20, 2);
+    assert!(scene.vault.roster().devices.contains_key(&sock.id));
+    let revoked = with_author(&scene.vault, &scene.founder, |author| author.revoke(scene.p.id, None));
+    let revoked = revoked.expect("revoked");
+    scene.vault.store(revoked.record);
+    let roster = scene.vault.roster();
+    assert!(!roster.devices.contains_key(&sock.id) && roster.current_epoch == revoked.epoch);
+    let boxed = roster.records().flat_map(|(.., record, _)| &record.boxes).filter(|part| part.device == sock.id);
+    assert!(boxed.filter(|part| Some(part.epoch) == revoked.epoch).count() == 0);
+}
+
+/// Two admins revoke P at once; one of them has seen the device that P had added, and seals to it, the other one has not.
+#[test]
+fn an_epoch_with_a_box_for_nobody_is_not_clean() {
+    let mut scene = Scene::new();
+    let admin = scene.vault.enroll(&scene.founder, "admin", Capabilities::ALL);
+    let mut other = scene.vault.fork();
+    let sock = scene.vault.enroll(&scene.p, "sock", caps(3));
+    let sealed = scene.vault.revoke_well(&scene.founder, scene.p.id).expect("an epoch");
+    assert!(scene.vault.epochs_of(&sock).contains(&sealed), "it is a member as far as this admin knows");
+    other.revoke_well(&admin, scene.p.id).expect("an epoch");
+    scene.vault.join(other);
+    let roster = scene.vault.roster();
+    assert!(!roster.devices.contains_key(&sock.id));
+    assert_ne!(roster.current_epoch, Some(sealed));
+    assert!(roster.epochs.iter().any(|epoch| epoch.id == sealed && !epoch.is_clean));
+    every_order_agrees(&mut scene.vault);
+}
+
+#[test]
+fn an_entry_names_so_many_heads_and_none_is_older_than_before() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let mut before: Vec<Identity> = Vec::new();
+    for round in 1..4 {
+        many_heads(&mut scene, &base, 40, round);
+        let set = with_author(&scene.vault, &scene.founder, |author| author.set(&format!("{round}"), b"1"));
+        let admins = scene.vault.store(set.expect("set"));
+        if round % 2 == 0 {
+            // P follows it, and there are enough heads with greater numbers.
+            let sock = fresh(scene.vault.id);
+            scene.vault.write_after(&scene.p, vec![admins], |record| record.ops.push(add(&sock, caps(3))));
+            many_heads(&mut scene, &base, 17, 3 * round);
+        }
+        let roster = scene.vault.roster();
+        let named = roster.heads_to_name(&before, 20);
+        assert!(named.is_sorted() && named.iter().all(|head| roster.heads.contains(head)));
+        assert!((20..20 + round).contains(&named.len()), "{}", named.len());
+        assert!(!roster.regresses(&before, &named), "round {round}");
+        assert!(!roster.regresses(&[admins], &named), "P keeps nobody from telling what an admin wrote");
+        let next = roster.next_place(scene.founder.id).0;
+        assert!(!roster.regresses(&[admins], &next) && next.len() == vault_format::limits::RECORD_PARENTS);
+        scene.vault.objects.reverse();
+        assert_eq!(scene.vault.roster().heads_to_name(&before, 20), named);
+        // Some of what was named is followed by others.
+        for head in named.iter().take(10) {
+            let sock = fresh(scene.vault.id);
+            scene.vault.write_after(&scene.p, vec![*head], |record| record.ops.push(add(&sock, caps(3))));
+        }
+        before = named;
+    }
+    let all = scene.vault.roster();
+    assert_eq!(all.heads_to_name(&before, 10_000), all.heads);
+}
+
+/// P makes so many heads: chains of `length` records that add a device each.
+fn many_heads(scene: &mut Scene, base: &[Identity], count: usize, length: usize) {
+    for _ in 0..count {
+        let mut parents = base.to_vec();
+        for _ in 0..length {
+            let sock = fresh(scene.vault.id);
+            parents = vec![scene.vault.write_after(&scene.p, parents, |record| record.ops.push(add(&sock, caps(3))))];
+        }
+    }
+}
+
+/// Whatever comes first, everybody sees the same.
+fn every_order_agrees(vault: &mut Vault) {
+    let expected = vault.roster();
+    let summary = |roster: &Roster| {
+        let members: Vec<_> = roster.members().map(|(id, device)| (id, device.capabilities)).collect();
+        let void: Vec<_> = roster.void.clone();
+        (roster.heads.clone(), members, void, roster.current_epoch, roster.next_place(DeviceId([0; 16])))
+    };
+    for turn in 0..4 {
+        let middle = vault.objects.len() / 3;
+        vault.objects.rotate_left(middle);
+        if turn % 2 == 0 {
+            vault.objects.reverse();
+        }
+        assert_eq!(summary(&vault.roster()), summary(&expected));
+    }
 }

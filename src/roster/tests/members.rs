@@ -130,6 +130,21 @@ fn the_last_one_that_can_change_anything_stays() {
     assert!(matches!(refused, WriteError::LastSlot { .. }), "{refused}");
 }
 
+#[test]
+fn who_was_paired_and_then_made_an_admin_is_one() {
+    let mut vault = Vault::new();
+    let founder = vault.founder.duplicate();
+    let sponsor = vault.unlock_by_passphrase();
+    let (machine, other) = (vault.enroll(&sponsor, "machine", caps(RPP)), vault.enroll(&sponsor, "other", caps(3)));
+    let grant = with_author(&vault, &founder, |author| author.grant(machine.id, Capabilities::ALL)).expect("granted");
+    vault.store(grant);
+    let epoch = vault.revoke_well(&machine, other.id).expect("an epoch");
+    let roster = vault.roster();
+    assert!(roster.void.is_empty() && !roster.devices[&other.id].is_member());
+    assert_eq!(roster.current_epoch, Some(epoch));
+    assert!(vault.epochs_of(&founder).contains(&epoch));
+}
+
 /// Whatever two admins write at once, both changes survive, in every order of arrival.
 #[test]
 fn two_admins_at_once_lose_nothing() {

@@ -1,15 +1,15 @@
 //! Who writes a record, and what is checked before anybody else sees it.
 
-use super::{super::state::*, MEMBERS, NewRecord, WriteError, check_writable, sign};
+use super::{super::rank::Standing, super::state::*, MEMBERS, NewRecord, WriteError, check_writable, sign};
 use crate::keys::{DeviceKeys, boxes};
 use crypto_backends::{Key, Provider};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use vault_format::{
     ObjectName,
     entry::Time,
     ids::{DeviceId, Identity},
     limits,
-    roster::{PrivatePart, Record, RecordObject},
+    roster::{Op, PrivatePart, Record, RecordObject},
 };
 
 /// A member that writes the next record, on top of all heads.
@@ -36,7 +36,7 @@ impl<'a> Author<'a> {
     /// An empty record in its place.
     pub(super) fn draft(&self) -> Result<Record, WriteError> {
         check_writable(self.roster)?;
-        let (parents, n) = self.roster.next_place();
+        let (parents, n) = self.roster.next_place(self.signer.id);
         let time = self.time;
         Ok(Record { genesis: None, time, parents, n, ops: Vec::new(), epoch: None, boxes: Vec::new(), private: None })
     }
@@ -87,7 +87,7 @@ impl<'a> Author<'a> {
         let follows_all = record.parents.len() == self.roster.heads.len();
         let is_head = if follows_all { roster.heads == [identity] } else { roster.heads.contains(&identity) };
         let counts = roster.knows(identity) && !roster.void.iter().any(|void| void.identity == identity);
-        if !is_head || !counts || roster.void.len() != self.roster.void.len() {
+        if !is_head || !counts || self.voids_others(record, &roster) {
             return Err(WriteError::NoEffect);
         }
         // Somebody else may have added too many: whoever takes some away must not be stopped by that.
@@ -96,6 +96,43 @@ impl<'a> Author<'a> {
             return Err(WriteError::TooManyDevices);
         }
         Ok((written, roster))
+    }
+
+    /// Whether other records become void, and not because their signers are revoked here, or had their rights from records that
+    /// are void for that. Of more heads than a record can follow it has not seen all that who is revoked has written, and nobody
+    /// is to keep from being revoked by writing much.
+    fn voids_others(&self, record: &Record, roster: &Roster) -> bool {
+        let revoked = record.ops.iter().filter_map(|op| match op {
+            Op::Revoke { id, .. } => Some(*id),
+            _ => None,
+        });
+        let mut without: BTreeSet<DeviceId> = revoked.collect();
+        let known: BTreeSet<Identity> = self.roster.void.iter().map(|void| void.identity).collect();
+        // Parents come first.
+        for (identity, signer, record, standing) in roster.records() {
+            if standing == Standing::Effective || known.contains(&identity) {
+                continue;
+            }
+            if !without.contains(&signer) {
+                return true;
+            }
+            without.extend(record.ops.iter().filter_map(|op| match op {
+                Op::Add { id, .. } | Op::Grant { id, .. } => Some(*id),
+                _ => None,
+            }));
+        }
+        false
+    }
+
+    /// The members that there still are once `record` is stored: what the revoked have added in heads that it does not follow goes
+    /// with them.
+    pub(super) fn who_stays(&self, record: &Record) -> Result<Vec<DeviceId>, WriteError> {
+        let members = self.roster.members().map(|(id, _)| id);
+        if self.roster.heads.len() <= limits::RECORD_PARENTS {
+            return Ok(members.collect());
+        }
+        let (_, merged) = self.finish(record)?;
+        Ok(members.filter(|id| merged.devices.get(id).is_some_and(Device::is_member)).collect())
     }
 
     /// Keys of the head epochs that the signer has, oldest first.
@@ -110,9 +147,8 @@ impl<'a> Author<'a> {
     }
 
     /// Heads that a new slot vouches for: what it was made after, nobody can withhold from its owner.
-    pub(super) fn heads_for_slot(&self) -> &'a [Identity] {
-        let heads = &self.roster.heads;
-        &heads[..heads.len().min(limits::RECORD_PARENTS)]
+    pub(super) fn heads_for_slot(&self) -> Vec<Identity> {
+        self.roster.next_place(self.signer.id).0
     }
 
     /// The names of devices, for a private part.

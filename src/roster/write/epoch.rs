@@ -83,8 +83,8 @@ impl Author<'_> {
         if heads.any(|head| !self.keys.epochs.contains_key(&head.id)) {
             return Err(WriteError::HeadEpoch { signer: self.signer.id });
         }
-        let members = self.roster.members().map(|(id, _)| id).filter(|id| !leaving.contains(id));
-        let members: Vec<DeviceId> = members.collect();
+        let mut members = self.who_stays(record)?;
+        members.retain(|id| !leaving.contains(id));
         if members.len() + joining.len() > MEMBERS {
             return Err(WriteError::TooManyDevices);
         }

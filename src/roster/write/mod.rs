@@ -190,7 +190,7 @@ pub fn enroll(
     let seal = if push_only { boxes::seal_pusher_box } else { boxes::seal_reader_box };
     let seal_box = |epoch: &&EpochKeys| seal(provider, roster.vault, &device.recipient(), epoch, &keys.domain_root);
     let private = Private(PrivatePart { devices: vec![member.secret()], stores: Vec::new() });
-    let (parents, n) = roster.next_place();
+    let (parents, n) = roster.next_place(signer.id);
     let record = Record {
         genesis: None,
         time: options.time,
@@ -255,7 +255,7 @@ pub fn change_stores(
             Some(boxes::seal_private(provider, roster.vault, newest, &private.0)?)
         }
     };
-    let (parents, n) = roster.next_place();
+    let (parents, n) = roster.next_place(signer.id);
     let record = Record {
         genesis: None,
         time,

@@ -126,7 +126,7 @@ impl Author<'_> {
         capabilities: Capabilities,
         options: &SlotOptions<'n>,
     ) -> Result<Member<'n>, WriteError> {
-        let slot = seal_slot(self.provider, options.secret, keys, &self.roster.genesis, self.heads_for_slot())?;
+        let slot = seal_slot(self.provider, options.secret, keys, &self.roster.genesis, &self.heads_for_slot())?;
         Ok(Member::new(keys.duplicate(), capabilities, options.name, Some(slot)))
     }
 }

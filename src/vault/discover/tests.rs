@@ -128,7 +128,7 @@ fn foreign_with_slots(world: &World, place: &str, genuine: &Objects) -> VaultId 
     let (vault, _) = world.init("attacker", place, "the attacker's own");
     let genuine = Roster::build(provider(), genuine, None).expect("a roster");
     let shown = Roster::build(provider(), &world.roster(place), None).expect("a roster");
-    let (parents, n) = shown.next_place();
+    let (parents, n) = shown.next_place(vault.device_id());
     let ops = genuine.slots().into_iter().map(|found| Op::Add {
         id: device_id(provider(), vault.id(), found.verify_key, found.kem_key),
         verify_key: found.verify_key.to_vec(),
@@ -315,7 +315,7 @@ fn weak_and_giant_slots_are_refused_and_cost_nothing() {
         SlotKdf::Pbkdf2 { rounds: u32::MAX },
     ] {
         let shown = Roster::build(provider(), &world.roster("x"), None).expect("a roster");
-        let (parents, n) = shown.next_place();
+        let (parents, n) = shown.next_place(vault.device_id());
         let keys = crate::keys::DeviceKeys::generate(provider(), vault.id()).expect("keys");
         let slot = vault_format::roster::Slot { kdf, ..genuine.slot.clone() };
         let add = Op::Add {

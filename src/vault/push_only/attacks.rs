@@ -450,7 +450,7 @@ fn entries_for_others_refused() {
         put_clear(&hostile, &clear_header(&hostile, writer, domain), reader, Payload::Condemn(Vec::new()));
     }
     // A record that makes it a reader.
-    let (parents, n) = hostile.roster.next_place();
+    let (parents, n) = hostile.roster.next_place(hostile.device_id());
     let all = Capabilities::ALL;
     let ops = vec![Op::Grant { id: hostile.device_id(), capabilities: all }, Op::Revoke { id: reader, last: None }];
     let time = crate::now();

@@ -10,7 +10,7 @@ use super::*;
 fn chain(world: &World, place: &str, records: Vec<Vec<Op>>) {
     let (vault, _) = world.init("attacker", place, "the attacker's own");
     let shown = Roster::build(provider(), &world.roster(place), None).expect("a roster");
-    let (mut parents, mut n) = shown.next_place();
+    let (mut parents, mut n) = shown.next_place(vault.device_id());
     let mut objects = Vec::new();
     for ops in records {
         let signed = sign(provider(), vault.device_keys(), &record(parents, n, ops)).expect("signed");
@@ -90,7 +90,7 @@ fn what_a_record_repeats_is_merged_once() {
     let (vault, _) = world.init("attacker", "x", "the attacker's own");
     let keys = crate::keys::DeviceKeys::generate(provider(), vault.id()).expect("keys");
     let shown = Roster::build(provider(), &world.roster("x"), None).expect("a roster");
-    let (mut parents, mut n) = shown.next_place();
+    let (mut parents, mut n) = shown.next_place(vault.device_id());
     let revocations: Vec<Op> = (0..1024).map(|n| Op::Revoke { id: keys.id, last: last(n) }).collect();
     for ops in [vec![add(&keys)], revocations.clone(), revocations.clone(), revocations.clone(), revocations] {
         let signed = sign(provider(), vault.device_keys(), &record(parents, n, ops)).expect("signed");
