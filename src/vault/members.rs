@@ -85,7 +85,7 @@ pub struct RevokedDevice {
     pub left_out: Vec<DeviceId>,
     /// Members that it had added: they stay.
     pub added: Vec<DeviceId>,
-    /// Other stores that could not be told, and why.
+    /// Other stores that could not be told, and why; and what the keychain has kept of this machine, if it was revoked.
     pub not_told: Vec<String>,
 }
 
@@ -332,11 +332,18 @@ impl Vault {
             // From here on this machine is a stranger: it forgets keys that open nothing new.
             let bytes = Bytes::from(revoked.record.bytes);
             self.store.put(&revoked.record.name, bytes.clone())?;
-            self.home.forget(self.id())?;
-            self.tell_others(|store| {
+            let left = self.home.forget(self.id())?;
+            let mut not_told = self.tell_others(|store| {
                 store.put(&revoked.record.name, bytes.clone())?;
                 Ok(())
-            })
+            });
+            not_told.extend(left.map(|error| {
+                format!(
+                    "this machine's storage credentials could not be deleted from the keychain: {}",
+                    crate::chain(&error)
+                )
+            }));
+            not_told
         } else {
             let mut not_told = self.write_record(revoked.record)?;
             if self.roster.devices[&device].is_member() {

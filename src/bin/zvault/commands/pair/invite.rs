@@ -27,7 +27,7 @@ use zvault::pairing::{
 };
 use zvault::qr;
 use zvault::roster::capability_names;
-use zvault::store::{OpenMode, Store, StoreOptions, StoreUrl, shared_credentials};
+use zvault::store::{OpenMode, Store, StoreError, StoreOptions, StoreUrl, shared_credentials};
 use zvault::vault::{Purpose, Vault, VaultError};
 
 pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
@@ -287,7 +287,8 @@ fn done(sponsored: &Sponsored, vault: &Vault, name: Option<&str>, ui: &Ui) -> Re
 
 /// The credentials for this store. Those of others stay: who runs one store is not to learn the credential of another.
 fn gather(url: &StoreUrl, options: &StoreOptions) -> Result<Vec<(String, SecretBytes)>, CommandError> {
-    let found = shared_credentials(url, options);
+    let found = shared_credentials(url, options)
+        .map_err(|source| VaultError::from(StoreError::Credential { at: url.to_string(), source }))?;
     match found.is_empty() {
         false => Ok(found),
         true => Err(CommandError::usage("there is no credential that another machine could use").hint(
