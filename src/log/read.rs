@@ -71,7 +71,7 @@ impl LogListing {
     pub(crate) fn read_whole(store: &Store, only: Option<&BTreeSet<DeviceId>>) -> Result<Self, StoreError> {
         match only {
             Some(only) => Self::read_only(store, only, &Known::default()),
-            None => Ok(Self { objects: store.list(&logs_prefix())?.objects, from: BTreeMap::new() }),
+            None => Ok(Self { objects: list_whole(store)?, from: BTreeMap::new() }),
         }
     }
 
@@ -103,6 +103,23 @@ impl LogListing {
     fn is_before(&self, entry: &LogEntry) -> bool {
         self.from.get(&entry.device).is_some_and(|from| entry.seq < *from)
     }
+}
+
+/// All logs, in one listing while that takes few pages, and else log by log: pages come one after another, logs at once.
+fn list_whole(store: &Store) -> Result<Vec<Listed>, StoreError> {
+    if store.folder().is_none() {
+        let first = store.list_in("", &logs_prefix(), None, FEW_PAGES * PAGE)?;
+        if !first.more {
+            return Ok(first.objects);
+        }
+        let devices = store.list_devices_with_logs()?;
+        // Anybody can make folders of devices that there are not.
+        if devices.len() <= limits::MEMBERS {
+            let list = |device: &DeviceId| Ok::<_, StoreError>(store.list_log(*device, 0)?.objects);
+            return Ok(parallel::map(&devices, parallel::REQUESTS, list)?.into_iter().flatten().collect());
+        }
+    }
+    Ok(store.list(&logs_prefix())?.objects)
 }
 
 /// What reading logs needs to know of keys and roster; the vault answers.
@@ -442,6 +459,8 @@ pub(super) fn fetch(
 const NOT_ITS_DOMAIN: &str = "its device may not write to its domain";
 /// Objects in a page of a listing, as most stores have it.
 const PAGE: usize = 1000;
+/// Pages that are listed one after another before it is known that there are many.
+const FEW_PAGES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -473,6 +492,12 @@ mod tests {
         };
         assert_eq!(list(&known(0, &[])), (names.len(), 3), "first contact");
         assert_eq!(list(&known(900, &[(1, 900)])), (names.len(), 3), "one page, as far as is known");
+        let more: Vec<_> = (1..=2500)
+            .map(|seq| ObjectName::Log { device: DeviceId([4; 16]), seq, hash: ObjectHash([9; 32]) })
+            .collect();
+        more.iter().for_each(|name| store.put(name, vec![4].into()).expect("put"));
+        assert_eq!(list(&known(0, &[])), (names.len() + more.len(), 4 + 1 + 3 + 1 + 1 + 3), "many pages: log by log");
+        more.iter().for_each(|name| store.delete(name).expect("deleted"));
         // The end itself is listed too, and so is all of a device that is new.
         assert_eq!(list(&known(2490, &[(1, 2490)])), (11 + 3 + 7, 4));
         let known = known(5000, &[(1, 2499), (2, 3), (3, 8)]);
