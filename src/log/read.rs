@@ -495,7 +495,9 @@ mod tests {
         let more: Vec<_> = (1..=2500)
             .map(|seq| ObjectName::Log { device: DeviceId([4; 16]), seq, hash: ObjectHash([9; 32]) })
             .collect();
-        more.iter().for_each(|name| store.put(name, vec![4].into()).expect("put"));
+        for name in &more {
+            store.put(name, vec![4].into()).expect("put");
+        }
         assert_eq!(list(&known(0, &[])), (names.len() + more.len(), 4 + 1 + 3 + 1 + 1 + 3), "many pages: log by log");
         more.iter().for_each(|name| store.delete(name).expect("deleted"));
         // The end itself is listed too, and so is all of a device that is new.
