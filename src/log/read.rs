@@ -107,14 +107,17 @@ impl LogListing {
 
 /// All logs, in one listing while that takes few pages, and else log by log: pages come one after another, logs at once.
 fn list_whole(store: &Store) -> Result<Vec<Listed>, StoreError> {
-    if store.folder().is_none() {
-        let first = store.list_in("", &logs_prefix(), None, FEW_PAGES * PAGE)?;
+    // One that takes too long is tried in the way that goes on where it stopped.
+    if store.folder().is_none()
+        && let Ok(first) = store.list_in("", &logs_prefix(), None, FEW_PAGES * PAGE)
+    {
         if !first.more {
             return Ok(first.objects);
         }
         let devices = store.list_devices_with_logs()?;
-        // Anybody can make folders of devices that there are not.
-        if devices.len() <= limits::MEMBERS {
+        let shown = first.objects.iter().filter_map(|object| object.name.device());
+        // Anybody can make folders of devices that there are not, and not every store knows of folders.
+        if devices.len() <= limits::MEMBERS && shown.into_iter().all(|device| devices.binary_search(&device).is_ok()) {
             let list = |device: &DeviceId| Ok::<_, StoreError>(store.list_log(*device, 0)?.objects);
             return Ok(parallel::map(&devices, parallel::REQUESTS, list)?.into_iter().flatten().collect());
         }
@@ -278,6 +281,9 @@ impl Log {
                 unknown.push(Unknown { device, seq, hash, size: *size });
             }
         }
+        // What this device misses, no checkpoint says to be somewhere else.
+        let held: HashSet<Identity> =
+            known.values().map(|entry| entry.identity).chain(pins.iter().map(|pin| pin.identity)).collect();
         // What is not listed of these is as if it had never been read.
         known.retain(|_, entry| !entry.is_undecided);
         let before: Vec<_> =
@@ -287,11 +293,7 @@ impl Log {
         }
         log.drop_unfounded(reader);
         let fetched = match checkpoints {
-            Some(keys) => {
-                // What this device misses, no checkpoint says to be somewhere else.
-                let held = known.values().map(|entry| entry.identity).chain(pins.iter().map(|pin| pin.identity));
-                checkpoint::read(get, reader, keys, &log, &held.collect(), unknown)?
-            }
+            Some(keys) => checkpoint::read(get, reader, keys, &log, &held, unknown)?,
             None => checkpoint::fetch_all(get, reader, unknown)?,
         };
         for (unknown, fetched) in fetched {
