@@ -45,7 +45,7 @@ impl World {
     }
 
     /// Opened from nothing, with the number of objects that were fetched.
-    fn from_nothing(&self, home: &str) -> (Vault, u64) {
+    fn opened_from_nothing(&self, home: &str) -> (Vault, u64) {
         self.forget(home);
         self.meter.take();
         let vault = self.open(home);
@@ -163,11 +163,11 @@ fn all_made_up(world: &World, plain: &[u8]) -> Vec<u8> {
 #[test]
 fn who_has_nothing_reads_old_entries_out_of_a_checkpoint() {
     let world = World::long(60);
-    let (plain, all) = world.from_nothing("reader");
+    let (plain, all) = world.opened_from_nothing("reader");
     assert!(all > 60);
     let plain = entries(&plain);
     assert!(world.checkpoint("home") && !world.checkpoint("home"));
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert_eq!(entries(&vault).len(), plain.len() + 1, "and the checkpoint");
     assert!(plain.iter().all(|entry| vault.log.get(&entry.2).is_some_and(|read| read.body == entry.3)));
@@ -191,7 +191,7 @@ fn the_next_checkpoint_goes_on_where_the_last_one_ended() {
         (|parts: &[(CheckpointPart, Vec<u8>)]| parts.iter().map(|(part, _)| part.entries).sum::<u32>(), world.parts());
     assert!(count(&first) >= 30 && count(&parts) > count(&first) + 30, "{} {}", count(&first), count(&parts));
     assert_eq!(parts.len(), 1, "small parts are written again");
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert_eq!(entries(&vault), world.one_by_one());
     assert_eq!(vault.snapshots().len(), 1);
@@ -218,17 +218,17 @@ fn a_part_that_is_missing_or_damaged_costs_requests_and_nothing_else() {
     let stored = world.bytes(&name);
     let expected = world.one_by_one();
     world.store().delete(&name).expect("deleted");
-    let (vault, many) = world.from_nothing("reader");
+    let (vault, many) = world.opened_from_nothing("reader");
     assert!(many > 40 && entries(&vault) == expected);
     let mut damaged = stored;
     damaged[500] ^= 1;
     world.store().put(&name, damaged.into()).expect("stored");
-    assert!(entries(&world.from_nothing("reader").0) == expected);
+    assert!(entries(&world.opened_from_nothing("reader").0) == expected);
     // Sealed well, and no part.
     world.put_checkpoint(&plain[..plain.len() - 1]);
     world.put_checkpoint(b"");
     let expected = world.one_by_one();
-    assert!(entries(&world.from_nothing("reader").0) == expected);
+    assert!(entries(&world.opened_from_nothing("reader").0) == expected);
 }
 
 /// Who may write checkpoints gives others' entries another content, with tags that are right.
@@ -241,7 +241,7 @@ fn checkpoint_forged_root_not_restored() {
     let (_, plain) = world.parts().remove(0);
     world.put_checkpoint(&all_made_up(&world, &plain));
     let expected = world.one_by_one();
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert!(entries(&vault) == expected && vault.snapshots().len() == 1);
 }
 
@@ -253,7 +253,7 @@ fn made_up_records_are_not_in_the_way_of_right_ones() {
     let (_, plain) = world.parts().remove(0);
     world.admin("other");
     world.put_checkpoint_of("other", &[&all_made_up(&world, &plain)]);
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 40, "{few}");
     assert!(entries(&vault) == world.one_by_one());
 }
@@ -273,7 +273,7 @@ fn checkpoint_hides_no_snapshot() {
     let mut left = Vec::new();
     records.iter().filter(|record| record.seq != seq).for_each(|record| record.write(&mut left));
     world.put_checkpoint(&left);
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert_eq!(vault.resolve("latest").expect("a snapshot").info.id, hidden);
     assert!(entries(&vault) == world.one_by_one());
@@ -300,7 +300,7 @@ fn a_record_counts_only_if_its_writer_vouches_for_it() {
     for name in &names {
         world.store().put(name, Bytes::from(junk.clone())).expect("stored");
     }
-    let (read, _) = world.from_nothing("reader");
+    let (read, _) = world.opened_from_nothing("reader");
     for name in &names {
         assert!(read.log.junk().iter().any(|junk| junk.path == name.to_path()));
     }
@@ -331,7 +331,7 @@ fn a_name_with_anothers_hash_hides_no_entry() {
         let name = ObjectName::Log { device, seq: 9, hash: victim };
         world.store().put(&name, Bytes::from(vec![1; 4096])).expect("stored");
         world.put_checkpoint_of("other", &[&[plain, made].concat()]);
-        let (vault, _) = world.from_nothing("reader");
+        let (vault, _) = world.opened_from_nothing("reader");
         assert!(entries(&vault) == world.one_by_one(), "{is_head}");
     }
 }
@@ -350,7 +350,7 @@ fn a_late_fork_below_the_frontier_is_seen() {
     world.show(early);
     world.progress("clone", 3);
     world.show(hidden);
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     let device = world.open("home").device_id();
     assert_eq!(vault.log.heads(device).len(), 2);
     assert!(entries(&vault) == world.one_by_one());
@@ -379,7 +379,7 @@ fn two_objects_in_one_place_are_both_looked_at() {
         }
     });
     world.put_checkpoint(&forged);
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert_eq!(vault.log.of(world.open("home").device_id()).filter(|entry| entry.seq == seq).count(), 2);
     assert!(entries(&vault) == world.one_by_one());
 }
@@ -401,7 +401,7 @@ fn check_finds_an_object_that_a_checkpoint_calls_whole() {
     }));
     world.hide(&[victim]);
     world.store().put(&ObjectName::Log { device, seq: 9, hash }, junk.into()).expect("stored");
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     let report = check(&vault, &CheckOptions::default(), &Watch::new()).expect("checked");
     let found = report.damaged.iter().any(|damage| damage.object.contains(&hash.to_string()));
     assert!(found, "{:?}", report.damaged);
@@ -427,7 +427,7 @@ fn checkpoints_of_who_may_not_prune_are_not_read() {
     let body = world.body(|body| body.payload = payload());
     let forged = world.forge(&world.device(Capabilities::PUSH), 1, &[], &body);
     world.put(&forged);
-    let (vault, many) = world.from_nothing("reader");
+    let (vault, many) = world.opened_from_nothing("reader");
     assert!(many > 40, "{many}");
     assert_eq!(vault.log.entries().filter(|entry| entry.body.payload == payload()).count(), 2);
 }
@@ -447,7 +447,7 @@ fn a_checkpoint_that_holds_nothing_keeps_nobody_from_writing_one() {
     assert!(world.checkpoint("home"), "four times as many");
     let held: u32 = world.newest("home").parts.iter().map(|part| part.entries).sum();
     assert!(held > 40, "{held}");
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert!(entries(&vault) == world.one_by_one());
 }
@@ -484,7 +484,7 @@ fn forked_logs_get_into_checkpoints_too() {
     assert!(vault.write_checkpoint_after(10).expect("written"));
     drop(vault);
     // Where the two have written beside each other, all is fetched all the same.
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert!(entries(&vault) == world.one_by_one());
 }
 
@@ -498,7 +498,7 @@ fn lost_parts_are_replaced() {
     world.store().delete(&ObjectName::Checkpoint { device, hash: part.hash }).expect("deleted");
     world.progress("home", 20);
     assert!(world.checkpoint("home"));
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert!(entries(&vault) == world.one_by_one());
 }
@@ -518,7 +518,7 @@ fn a_wrong_record_costs_one_request() {
         }
     });
     world.put_checkpoint_of("other", &[&forged]);
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 30, "{few}");
     assert!(entries(&vault) == world.one_by_one());
 }
@@ -532,7 +532,7 @@ fn repeated_records_and_parts_are_looked_at_once() {
     world.put_checkpoint_of("home", &[&plain.repeat(20), &plain, &plain.repeat(3)]);
     let vault = world.open("home");
     let expected = world.one_by_one();
-    let (read, _) = world.from_nothing("reader");
+    let (read, _) = world.opened_from_nothing("reader");
     assert!(entries(&read) == expected && read.log.len() == vault.log.len());
 }
 
@@ -546,7 +546,7 @@ fn parts_that_are_larger_than_what_they_spare_are_not_fetched() {
         vault.append(Payload::Checkpoint(Checkpoint { parts, frontier: Heads::new() })).expect("stored");
     }
     drop(vault);
-    let (_, all) = world.from_nothing("reader");
+    let (_, all) = world.opened_from_nothing("reader");
     assert!((40..70).contains(&all), "{all}");
 }
 
@@ -589,7 +589,7 @@ fn an_entry_with_a_wrong_tag_is_unreadable_for_everybody() {
     EntryRecord { object: name.hash(), header, seq: object.seq, prev, signed_len, content }.write(&mut plain);
     drop(vault);
     world.put_checkpoint(&plain);
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert_eq!(vault.log.get(&forged.identity).expect("there").fault, Some(Fault::Unreadable));
     assert!(vault.log.is_suspect(forged.device));
 }
@@ -645,7 +645,7 @@ fn a_log_that_cannot_be_cut_is_left_alone() {
     drop(vault);
     assert!(world.checkpoint("home"));
     assert!(!world.checkpoint("home") && !world.checkpoint("home"));
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert!(entries(&vault) == world.one_by_one());
 }
 
@@ -673,7 +673,7 @@ fn entries_of_newer_kinds_are_passed_over() {
     assert!(next.len() < 70, "{}", next.len());
     assert!(vault.write_checkpoint_after(10).expect("written"));
     drop(vault);
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert!(entries(&vault) == world.one_by_one());
 }
 
@@ -712,7 +712,7 @@ fn entries_in_clear_come_out_of_checkpoints_too() {
     let clear = records.iter().find(|record| record.header.mode == Mode::Clear).expect("in clear");
     let mut again = EntryAgain::new(vault.provider);
     assert_eq!(Identity(vault.hash(again.signed(clear, None).expect("made"))), identity);
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert!(vault.log.get(&identity).is_some() && entries(&vault) == world.one_by_one());
 }
