@@ -145,39 +145,45 @@ impl<'a> Search<'a> {
     fn run(&mut self) -> Result<(), LogError> {
         let others = std::mem::take(&mut self.others);
         self.fetch(others)?;
-        let (mut round, mut again, mut known) = (1, 1, self.known());
+        let (mut round, mut again) = (1, 1);
+        let (mut checkpoints, mut known) = (Vec::new(), self.known());
         loop {
+            // What these hold is known too, unless a part of the local copy was lost.
+            if !self.left.keys().any(|device| self.may_write(*device)) {
+                checkpoints.append(&mut known);
+            }
+            // The newest of those that were met last first.
+            while self.lacking() > ENOUGH
+                && let Some((device, parts)) = checkpoints.pop()
+            {
+                self.open(device, parts)?;
+            }
             let lacking = self.lacking();
             let batch = if lacking > ENOUGH {
-                let batch = self.newest(
-                    |search, place| !search.found.contains(place),
-                    |search, device| {
-                        if search.may_write(device) { FIRST_ROUND * round } else { round }
-                    },
-                );
                 round *= 2;
-                batch
+                self.newest(
+                    |search, place| !search.found.contains(place),
+                    |search, device| if search.may_write(device) { FIRST_ROUND * round / 2 } else { round / 2 },
+                )
             } else if lacking > 0 {
                 self.newest(|search, place| !search.found.contains(place), |_, _| usize::MAX)
             } else {
-                // Nobody vouches for these but who wrote the checkpoint. The newest of them may lead to the others.
-                let batch = self.newest(|_, _| true, |_, _| again);
+                // Nobody vouches for what is left but who wrote the checkpoint. The newest of it may lead to the rest, and another
+                // checkpoint may be right.
                 again *= 2;
-                batch
+                self.newest(|_, _| true, |_, _| again / 2)
             };
             if batch.is_empty() {
                 return Ok(());
             }
             let from = self.fetch(batch)?;
-            let new: Vec<_> =
-                self.fetched[from..].iter().filter_map(|(_, entry)| self.parts_named(entry.as_ref().ok()?)).collect();
-            // Of those that are known already everything is, unless a part of the local copy was lost: these come last.
-            let is_over = new.is_empty() && !self.left.keys().any(|device| self.may_write(*device));
-            let last = if is_over { std::mem::take(&mut known) } else { Vec::new() };
-            for (device, parts) in new.into_iter().chain(last) {
-                if self.lacking() > ENOUGH {
-                    self.open(device, parts)?;
-                }
+            let new = self.fetched[from..].iter().rev();
+            checkpoints.extend(new.filter_map(|(_, entry)| self.parts_named(entry.as_ref().ok()?)));
+            if lacking == 0
+                && again > 2
+                && let Some((device, parts)) = checkpoints.pop()
+            {
+                self.open(device, parts)?;
             }
         }
     }
