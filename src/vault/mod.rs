@@ -133,6 +133,8 @@ pub struct Vault {
     index: OnceLock<Arc<index::Loaded>>,
     /// Of other domains, each when it is first needed.
     other_indexes: Mutex<BTreeMap<Domain, Arc<index::Loaded>>>,
+    /// What readers look through where these leave a chunk out.
+    beyond: Mutex<index::Beyond>,
     /// Tables that entries of the log name, by their hashes, once they are needed.
     named_by_hash: OnceLock<Vec<IndexName>>,
     /// How often all of them were gathered.

@@ -880,6 +880,7 @@ impl Vault {
             listed: None,
             index: OnceLock::new(),
             other_indexes: Mutex::default(),
+            beyond: Mutex::default(),
             named_by_hash: OnceLock::new(),
             #[cfg(test)]
             named_tables_made: Default::default(),
