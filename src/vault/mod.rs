@@ -79,7 +79,7 @@ use crate::log::{
 use crate::manifest::TreeRoot;
 use crate::roster::Roster;
 use crate::stage::{dek, open_object};
-use crate::state::{Claims, Home, LogPin, VaultLock};
+use crate::state::{Claims, Home, LogPin, Pins, VaultLock};
 use crate::store::Store;
 use access::Access;
 
@@ -127,6 +127,8 @@ pub struct Vault {
     lock: Option<VaultLock>,
     cache: Option<PathBuf>,
     log: Log,
+    /// What this machine had seen when this run began: it is in roster and log, or is given up.
+    pinned: Pins,
     /// When roster and logs were listed last, if this run held the vault then and has not pushed since.
     listed: Option<Instant>,
     /// Of the domain that this device pushes to.
