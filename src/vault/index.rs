@@ -534,7 +534,10 @@ impl Vault {
         let pending = self.named_tables(|entry| entry.domain == domain).into_iter().filter(|name| {
             let is_there = listed.as_ref().is_none_or(|listed| listed.contains(&ObjectName::from(*name)));
             // Who may not read merges for nobody.
-            is_there && (!name.shard || domain.is_shared()) && !counting.contains(name) && !known.contains(name)
+            is_there
+                && (!name.shard || domain.is_shared())
+                && !counting.contains(name)
+                && !known.contains(name)
                 && !unusable.contains(name)
         });
         let pending = pending.map(|name| if name.shard { Pending::shard(name) } else { Pending::delta(name, &parts) });
