@@ -334,6 +334,7 @@ impl Log {
         listing: LogListing,
         known: Vec<Arc<LogEntry>>,
         pins: &[Missing],
+        refused: Refused,
     ) -> Result<(Self, u64), LogError> {
         let listed: HashSet<ObjectHash> = listing.objects.iter().map(|object| object.name.hash()).collect();
         let (undecided, known): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| entry.is_undecided);
@@ -343,7 +344,8 @@ impl Log {
         });
         let (mut here, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| listed.contains(&entry.object));
         here.extend(undecided);
-        let log = Self::read(get, reader, listing, Local { known: here, lagging: Some(&gone), ..Local::default() })?;
+        let local = Local { known: here, refused, lagging: Some(&gone), ..Local::default() };
+        let log = Self::read(get, reader, listing, local)?;
         let lacking: Vec<&Missing> = pins.iter().filter(|pin| !log.entries.contains_key(&pin.identity)).collect();
         // Entries beside what this device has seen, of a log whose newest entry is not shown: another history.
         let forked = |pin: &&&Missing| {

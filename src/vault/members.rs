@@ -502,7 +502,7 @@ impl Vault {
     }
 
     /// Members that a device has added, and those that they have added.
-    fn added_by(&self, device: DeviceId) -> Vec<DeviceId> {
+    pub(super) fn added_by(&self, device: DeviceId) -> Vec<DeviceId> {
         let (mut found, mut open) = (BTreeSet::new(), vec![device]);
         while let Some(sponsor) = open.pop() {
             for (id, member) in self.roster.members() {

@@ -21,6 +21,7 @@ use crate::roster::WriteError;
 use crate::stage::testing::random_bytes;
 use crate::state::Home;
 use crate::store::Store;
+use crate::store::faults::{Fault, Faults, Operation};
 use crate::sync::lock;
 use crate::watch::{Event, Watch};
 
@@ -380,6 +381,75 @@ fn a_device_is_ended_with_those_that_it_added() {
     assert_eq!((&revoked.with[..], revoked.added.len()), (&[fourth][..], 0));
     let is_member = |id: DeviceId| first.roster().devices[&id].is_member();
     assert!(!is_member(fourth) && is_member(second) && first.roster().current_epoch == revoked.epoch);
+}
+
+/// Whatever the moment in which it is stopped: nobody is revoked and relied on.
+#[test]
+fn devices_are_marked_before_they_are_revoked() {
+    for stopped_at in 1.. {
+        let (world, first) = World::new();
+        drop(first);
+        let second = world.open("second").device_id();
+        let third = world.open("third").device_id();
+        let faults = Faults::new();
+        let store = Store::from_object_store(faults.wrap(world.objects.clone()), URL).expect("a store");
+        let home = Arc::new(Home::open(&world.folder.path().join("first")).expect("a home"));
+        let state = home.device(home.vaults().expect("listed")[0]).expect("read");
+        let mut known = Known::Passphrase(FIRST);
+        let options = OpenOptions::new(URL, &home, "first", &mut known);
+        let mut first = Vault::open_on(store, URL.into(), Some(state), options).expect("opens");
+        let is_passphrase = |device: &super::DeviceInfo| device.kind == super::DeviceKind::Passphrase;
+        let old = first.devices().into_iter().find(is_passphrase).expect("one").id;
+        assert!(first.compromised().is_empty());
+        faults.reset();
+        faults.at(Operation::Put, stopped_at, Fault::KillAfter);
+        let result = first.revoke_compromised(old, true, None);
+        let after = world.open("first");
+        let is_revoked = |id: &DeviceId| !after.roster().devices[id].is_member();
+        let revoked: Vec<DeviceId> = [old, second, third].into_iter().filter(is_revoked).collect();
+        let marked = after.compromised();
+        assert!(revoked.iter().all(|id| marked.contains_key(id)), "stopped at {stopped_at}: {revoked:?}");
+        assert_eq!(marked.len(), revoked.len(), "who is a member is relied on");
+        if result.is_ok() && faults.count(Operation::Put) < stopped_at {
+            assert_eq!(revoked.len(), 3);
+            return;
+        }
+    }
+}
+
+/// Who leaves with admin says of itself what it can say; the mark is there for everybody.
+#[test]
+fn an_admin_that_leaves_says_that_it_was_in_other_hands() {
+    let (world, first) = World::new();
+    drop(first);
+    let mut second = world.try_open("second", world.words()).expect("an admin");
+    let id = second.device_id();
+    second.revoke_compromised(id, false, None).expect("left");
+    assert!(world.open("first").compromised().contains_key(&id));
+    let mut third = world.open("third");
+    let id = third.device_id();
+    third.revoke_compromised(id, false, None).expect("left");
+    let mut first = world.open("first");
+    assert!(!first.compromised().contains_key(&id));
+    first.mark_compromised(id, None).expect("said later");
+    assert!(first.compromised().contains_key(&id));
+}
+
+/// It has left, and what is written with its key goes on revoking devices, until root has ended it.
+#[test]
+fn root_ends_an_admin_that_has_left() {
+    let (world, mut first) = World::new();
+    let mut second = world.try_open("second", world.words()).expect("an admin");
+    let id = second.device_id();
+    second.revoke(id, None).expect("left");
+    first.refresh().expect("read again");
+    let refused = first.revoke(id, None).expect_err("an admin is not enough");
+    assert_eq!(refused.trouble(), Trouble::NotAllowed);
+    let by_words = world.words().secret();
+    first.revoke(id, Some(&by_words)).expect("the words reach it");
+    assert_eq!(first.roster().devices[&id].revocations.len(), 2);
+    let again = first.revoke(id, Some(&by_words)).expect_err("once is enough");
+    assert!(matches!(again, VaultError::Write(WriteError::NotAMember { .. })), "{again}");
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! another version say nothing. The file is sealed under the state key, and what is in it is compared with its name like anything
 //! from the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crypto_backends::{Provider, SecretBytes};
 use vault_format::name::{ObjectName, roster_prefix};
@@ -21,7 +21,7 @@ use super::VaultError;
 use super::elsewhere::Elsewhere;
 use crate::log::Log;
 use crate::parallel;
-use crate::roster::{Ignored, IgnoredWhy, Sieve};
+use crate::roster::{Ignored, IgnoredWhy, Roster, Sieve};
 use crate::store::{Listed, Listing, Store, StoreError};
 
 /// The records of a vault, in the order of their names.
@@ -188,8 +188,9 @@ impl Records {
             && self.records.iter().all(|(name, bytes)| is_sound(provider, name, bytes))
     }
 
-    /// The sound ones, for the local state, but for what the roster of them `ignored`: of that the names.
-    pub(super) fn pack(&self, provider: &Provider, ignored: &[Ignored]) -> SecretBytes {
+    /// The sound ones, for the local state, but for what the roster of them `ignored`: of that the names. First, and whatever
+    /// room they take, those that are `needed` to know what counts: whoever had a key once can write void ones without end.
+    pub(super) fn pack(&self, provider: &Provider, ignored: &[Ignored], needed: &[Identity]) -> SecretBytes {
         let mut none = Self { refused: self.refused.clone(), ..Self::default() };
         ignored.iter().for_each(|one| none.refuse(one));
         let mut out = MAGIC.to_vec();
@@ -204,10 +205,23 @@ impl Records {
             out.push(u8::from(parent.is_some()));
             out.extend_from_slice(&parent.map_or([0; 32], |parent| parent.0));
         }
-        for (name, bytes) in &self.records {
+        let identity = |bytes: &[u8]| {
+            let signed = RecordObject::parse(bytes).ok()?.signed_len;
+            Some(Identity(provider.hash.hash(&[&bytes[..signed]])))
+        };
+        let places: HashMap<&Identity, usize> = needed.iter().zip(0..).collect();
+        let place = |bytes: &[u8]| identity(bytes).and_then(|identity| places.get(&identity).copied());
+        let is_ignored: HashSet<&ObjectName> = ignored.iter().map(|one| &one.name).collect();
+        let sound = self.records.iter().filter(|(name, bytes)| is_sound(provider, name, bytes));
+        let mut records: Vec<_> = sound
+            .filter(|(name, _)| !is_ignored.contains(name))
+            .map(|(name, bytes)| (place(bytes).unwrap_or(usize::MAX), name, bytes))
+            .collect();
+        records.sort_by_key(|(place, ..)| *place);
+        for (place, name, bytes) in records {
             let ObjectName::Roster { n, hash } = name else { continue };
-            let counts = !ignored.iter().any(|ignored| ignored.name == *name);
-            if counts && is_sound(provider, name, bytes) && out.len() + bytes.len() < MAX_LEN {
+            let most = if place < usize::MAX { MAX_NEEDED } else { MAX_LEN };
+            if out.len() + bytes.len() < most {
                 out.extend_from_slice(&n.to_le_bytes());
                 out.extend_from_slice(&hash.0);
                 out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
@@ -215,6 +229,20 @@ impl Records {
             }
         }
         SecretBytes::new(out)
+    }
+
+    /// The same of a roster, together with records that another run has `kept` and this one does not know.
+    pub(super) fn pack_with(&self, provider: &'static Provider, roster: &Roster, kept: Option<Self>) -> SecretBytes {
+        match kept {
+            None => self.pack(provider, &roster.ignored, &roster.needed()),
+            Some(mut all) => {
+                all.add(provider, self);
+                all.refused = self.refused.clone();
+                let of_all = Roster::build(provider, &all.records, Some(roster.vault));
+                let needed = of_all.map_or_else(|_| roster.needed(), |of_all| of_all.needed());
+                all.pack(provider, &roster.ignored, &needed)
+            }
+        }
     }
 
     /// What `pack` wrote; none if it is anything else.
@@ -293,6 +321,8 @@ const AT_ONCE: u64 = 16 << 20;
 /// Whoever plants more makes others fetch more: bounded by what the store lets him write.
 const MOST_REFUSED: usize = 10_000;
 const MAX_LEN: usize = 16 << 20;
+/// Of what it takes to know what counts: what a file of the local state has room for.
+const MAX_NEEDED: usize = 60 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -320,7 +350,7 @@ mod tests {
             Ignored { name: record(5, b"5").0, why: IgnoredWhy::Signature },
             Ignored { name: record(6, b"6").0, why: IgnoredWhy::Hash },
         ];
-        let packed = records.pack(provider(), &ignored);
+        let packed = records.pack(provider(), &ignored, &[]);
         let again = Records::unpack(packed.expose());
         assert_eq!(again.records, records.records);
         records.refused.insert(record(5, b"5").0, None);
@@ -334,7 +364,7 @@ mod tests {
         assert!(newer.records == records.records && newer.refused.is_empty());
         let mut damaged = of(vec![record(0, b"first")]);
         damaged.records[0].1[0] ^= 1;
-        assert!(Records::unpack(damaged.pack(provider(), &[]).expose()).records.is_empty());
+        assert!(Records::unpack(damaged.pack(provider(), &[], &[]).expose()).records.is_empty());
         assert!(damaged.find(provider(), &damaged.records[0].0).is_none());
     }
 

@@ -120,6 +120,29 @@ impl Roster {
         before.iter().filter_map(place).filter(counts).any(|old| !is_past(old))
     }
 
+    /// The names of the records that it takes to know all that counts, the first ones first: each after what it follows. What is
+    /// void is among them only as something that others follow.
+    pub(crate) fn needed(&self) -> Vec<Identity> {
+        let place: BTreeMap<Identity, usize> =
+            self.graph.records.iter().enumerate().map(|(i, record)| (record.identity, i)).collect();
+        let counting = (0..self.standing.len()).filter(|i| self.standing[*i] == Standing::Effective);
+        let heads = self.heads.iter().filter_map(|head| place.get(head).copied());
+        let (mut needed, mut taken) = (Vec::new(), vec![false; self.standing.len()]);
+        for end in counting.chain(heads) {
+            let (mut past, mut open) = (Vec::new(), vec![end]);
+            while let Some(i) = open.pop() {
+                if !std::mem::replace(&mut taken[i], true) {
+                    past.push(i);
+                    let parents = &self.graph.records[i].record.parents;
+                    open.extend(parents.iter().filter_map(|parent| place.get(parent).copied()));
+                }
+            }
+            past.sort_unstable();
+            needed.extend(past.into_iter().map(|i| self.graph.records[i].identity));
+        }
+        needed
+    }
+
     /// All well-formed records, parents first: identity, signer, what it says, and how far it counts.
     pub(crate) fn records(
         &self,

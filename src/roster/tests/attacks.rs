@@ -434,6 +434,55 @@ fn an_epoch_with_a_box_for_nobody_is_not_clean() {
     every_order_agrees(&mut scene.vault);
 }
 
+/// What is written with its key, and root's revocation has not seen, reaches nobody any more.
+#[test]
+fn an_admin_that_has_left_reaches_nobody_once_root_has_ended_it() {
+    let mut scene = Scene::new();
+    let admin = scene.vault.enroll(&scene.founder, "admin", Capabilities::ALL);
+    let other = scene.vault.enroll(&scene.founder, "other", caps(3));
+    let base = scene.vault.roster().heads;
+    let left = with_author(&scene.vault, &admin, |author| author.revoke(admin.id, None)).expect("left");
+    scene.vault.store(left.record);
+    // What it did before that is seen stays.
+    let before = scene.vault.write_after(&admin, base.clone(), |record| {
+        record.ops.push(Op::Revoke { id: other.id, last: None });
+    });
+    let refused =
+        with_author(&scene.vault, &scene.founder, |author| author.revoke(admin.id, None)).expect_err("refused");
+    assert!(matches!(refused, WriteError::NeedsRoot { .. }), "{refused}");
+    let root = scene.vault.unlock_by_words();
+    let ended = with_author(&scene.vault, &root, |author| author.revoke(admin.id, None)).expect("root reaches it");
+    assert!(ended.epoch.is_none() && !ended.wants_epoch, "it reads nothing new since it has left");
+    scene.vault.store(ended.record);
+    let later = scene.vault.write_after(&admin, base, |record| {
+        record.ops.push(Op::Revoke { id: scene.victim.id, last: None });
+    });
+    assert_eq!(scene.standing(before), Some(Standing::RevocationsOnly));
+    assert_eq!(scene.standing(later), Some(Standing::Revoked));
+    let roster = scene.vault.roster();
+    assert!(roster.devices[&scene.victim.id].is_member() && !roster.devices[&other.id].is_member());
+    every_order_agrees(&mut scene.vault);
+}
+
+/// Whoever may pair, and grinds the identities of what it writes, takes no place from what admins wrote.
+#[test]
+fn needed_records_come_before_what_is_void() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    scene.vault.revoke_well(&scene.founder, scene.p.id).expect("an epoch");
+    let mut parents = base;
+    for _ in 0..5 {
+        let sock = fresh(scene.vault.id);
+        parents = vec![scene.vault.write_after(&scene.p, parents, |record| record.ops.push(add(&sock, caps(3))))];
+    }
+    let roster = scene.vault.roster();
+    let needed = roster.needed();
+    let counting: Vec<_> =
+        roster.records().filter(|(.., standing)| *standing == Standing::Effective).map(|(id, ..)| id).collect();
+    assert_eq!(needed, counting);
+    assert_eq!(roster.void.len(), 5);
+}
+
 #[test]
 fn an_entry_names_so_many_heads_and_none_is_older_than_before() {
     let mut scene = Scene::new();

@@ -47,6 +47,14 @@ impl<'a> Author<'a> {
         known.ok_or(WriteError::NotAMember { device })
     }
 
+    /// A member, or an admin that has left by itself: until root has ended it, its key can go on revoking devices.
+    pub(super) fn revocable(&self, device: DeviceId) -> Result<&'a Device, WriteError> {
+        match self.roster.devices.get(&device) {
+            Some(known) if known.has_left(device) && known.rank == Rank::Admin => Ok(known),
+            _ => self.member(device),
+        }
+    }
+
     /// The signer's rank, if it is that of an admin at least.
     pub(super) fn admin_rank(&self) -> Result<Rank, WriteError> {
         let signer = self.signer.id;

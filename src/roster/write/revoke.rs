@@ -34,6 +34,7 @@ impl Author<'_> {
     ///
     /// Admins reach devices, root reaches admins, and everybody may leave. What the device has read stays read; of what is
     /// pushed from now on it reads nothing, for which a new epoch starts. A push-only device reads nothing anyway.
+    /// An admin that has left root revokes once more: what it writes with its old key, and this has not seen, counts for nothing.
     pub fn revoke(&self, device: DeviceId, last: Option<Identity>) -> Result<Revoked, WriteError> {
         self.revoke_with(device, last, &[])
     }
@@ -46,7 +47,7 @@ impl Author<'_> {
         last: Option<Identity>,
         others: &[(DeviceId, Option<Identity>)],
     ) -> Result<Revoked, WriteError> {
-        self.member(device)?;
+        self.revocable(device)?;
         let mut record = self.draft()?;
         let mut leaving = BTreeSet::from([device]);
         record.ops.push(Op::Revoke { id: device, last });
@@ -91,7 +92,7 @@ impl Author<'_> {
 
     /// Whether the signer's rank reaches a device.
     pub(super) fn check_reaches(&self, device: DeviceId) -> Result<(), WriteError> {
-        match (self.member(device)?.rank, self.admin_rank()?) {
+        match (self.revocable(device)?.rank, self.admin_rank()?) {
             (Rank::Root, _) => Err(WriteError::IsRoot { device }),
             (Rank::Admin, Rank::Root) | (Rank::Device, _) => Ok(()),
             (Rank::Admin, _) => Err(WriteError::NeedsRoot { device }),

@@ -134,7 +134,9 @@ impl Vault {
             ..Local::default()
         };
         let mut first = Log::read(&get, &reading, logs, local(known, accept));
-        if first.as_ref().is_err_and(LogError::may_be_new) && !follows {
+        // What a push-only device lacks of its own log stops nobody, and would make it doubt itself.
+        let lacks_own = |log: &Log| only.is_some() && !log.gaps(own).is_empty();
+        if first.as_ref().map_or_else(LogError::may_be_new, lacks_own) && !follows {
             let logs = LogListing::read_whole(&store, only.as_ref())?;
             first = Log::read(&get, &reading, logs, local(known_again(), accept));
         }
@@ -146,6 +148,7 @@ impl Vault {
                     LogListing::read_whole(&store, only.as_ref())?,
                     known_again(),
                     &pinned,
+                    refused.clone(),
                 )?;
                 (log, Some(behind))
             }
@@ -226,6 +229,7 @@ impl Vault {
             });
         }
         (vault.place, vault.others, vault.behind) = (place, others, behind);
+        vault.pinned = pins.clone();
         // What another store than the primary has does not count as the primary's.
         vault.is_borrowed = AtomicBool::new(follows);
         vault.tell_trust(&pins);

@@ -25,7 +25,7 @@ use super::{Other, StoreConfig, Vault, VaultError};
 use crate::keys::{DeviceKeys, Passphrase, Words};
 use crate::log::Log;
 use crate::roster::Roster;
-use crate::state::{DeviceState, Home};
+use crate::state::{DeviceState, Home, Pins};
 use crate::store::{Store, StoreOptions};
 
 /// How a vault is opened.
@@ -220,6 +220,8 @@ impl Vault {
             listed: None,
             index: OnceLock::new(),
             other_indexes: Mutex::default(),
+            beyond: Mutex::default(),
+            pinned: Pins::default(),
             named_by_hash: OnceLock::new(),
             #[cfg(test)]
             named_tables_made: Default::default(),

@@ -9,13 +9,23 @@ use crate::log::{Missing, Refused};
 use crate::state::{LogPin, Pins};
 use crate::sync::lock;
 use crate::vault::access::logs_of;
+use crate::vault::records::Records;
 use crate::vault::{Vault, VaultError};
 
 impl Vault {
     /// Remembers what this device has seen: the store cannot show it less from now on.
     pub(in crate::vault) fn pin(&self) -> Result<(), VaultError> {
+        if self.ephemeral {
+            return Ok(());
+        }
+        let refused = Refused::of(&self.log);
+        if self.home.refused(self.id()).map_or_else(Refused::default, |known| Refused::unpack(known.expose()))
+            != refused
+        {
+            self.home.set_refused(self.provider, self.id(), &SecretBytes::new(refused.pack()))?;
+        }
         // A store that is behind does not make this machine forget what it has seen.
-        if self.ephemeral || self.behind.is_some() {
+        if self.behind.is_some() {
             return Ok(());
         }
         let mut logs = self.log_pins();
@@ -34,22 +44,23 @@ impl Vault {
         let is_news = known.roster_heads != self.roster.heads
             || known.logs != logs
             || self.records.learns_from(&self.roster.ignored);
-        let refused = Refused::of(&self.log);
-        if self.home.refused(self.id()).map_or_else(Refused::default, |known| Refused::unpack(known.expose()))
-            != refused
-        {
-            self.home.set_refused(self.provider, self.id(), &SecretBytes::new(refused.pack()))?;
-        }
         let mut saved = lock(&self.saved);
         let is_new = !saved.holds(&self.log);
         if is_new || is_news || self.log.devices().any(is_old) || self.home.roster_cache(self.id()).is_none() {
             seen.extend(self.log.devices().map(|device| (device, now)));
-            let pins = Pins { roster_heads: self.roster.heads.clone(), logs, seen };
+            let mut pins = Pins { roster_heads: self.roster.heads.clone(), logs, seen };
             // Runs that only read hold no other lock.
             let _lock = self.home.lock_copy(self.id(), true)?;
+            // A run that has listed later may have been faster: what it has seen stays.
+            let later = self.home.pins(self.id())?.without(&self.pinned);
+            pins.keep(&later, |record| self.roster.knows(*record), |entry| self.log.get(entry).is_some());
+            let kept = match later.roster_heads.iter().all(|head| self.roster.knows(*head)) {
+                true => None,
+                false => self.home.roster_cache(self.id()).map(|plain| Records::unpack(plain.expose())),
+            };
             // Pins come last: what is pinned is in these copies.
             // Noise that anybody can plant must not take the place of records.
-            let records = self.records.pack(self.provider, &self.roster.ignored);
+            let records = self.records.pack_with(self.provider, &self.roster, kept);
             self.home.set_roster_cache(self.provider, self.id(), &records)?;
             if is_new {
                 saved.save(&self.home, self.provider, self.id(), &self.log)?;
