@@ -36,6 +36,11 @@ impl Device {
     pub fn is_member(&self) -> bool {
         self.revocations.is_empty()
     }
+
+    /// Whether the device that has this `id` is no member any more, and nobody but itself says so.
+    pub fn has_left(&self, id: DeviceId) -> bool {
+        !self.is_member() && self.revocations.iter().all(|revocation| revocation.by == id)
+    }
 }
 
 /// Ranks in ascending order.

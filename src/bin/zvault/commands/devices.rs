@@ -92,8 +92,10 @@ pub(crate) fn run(args: DevicesArgs, global: &Global, ui: &Ui) -> Result<Done, C
                 ui.confirm(&format!("{}{what} is ended for ever. Go on?", shown(&known)))?;
             }
             let mut signer = super::signer(global, &secrets)?;
-            if signer.is_none() && known.rank == Rank::Admin && !known.is_this && known.revoked.is_none() {
-                // An admin is reached by the recovery key alone.
+            let only_marks = compromised && known.revoked.is_some();
+            let is_ended = vault.roster().is_ended(known.id);
+            if signer.is_none() && known.rank == Rank::Admin && !known.is_this && !only_marks && !is_ended {
+                // An admin is reached by the recovery key alone, and also when it has left: its key can revoke devices yet.
                 signer = Some(secrets.root()?);
             }
             // First, so that whoever is stopped in between can say it again. Of this device another one has to say it.
