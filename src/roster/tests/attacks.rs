@@ -597,6 +597,24 @@ fn an_entry_names_so_many_heads_and_none_is_older_than_before() {
     assert_eq!(all.heads_to_name(&before, 10_000), all.heads);
 }
 
+/// The passphrase, or whoever has what it opens, leaves with a past of its choice.
+#[test]
+fn who_leaves_takes_nobody_along_whom_an_admin_has_seen() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let laptop = scene.vault.enroll(&scene.p, "laptop", caps(RPP));
+    let granted = with_author(&scene.vault, &scene.founder, |a| a.grant(laptop.id, Capabilities::ALL));
+    scene.vault.store(granted.expect("granted"));
+    let epoch = scene.vault.revoke_well(&laptop, scene.victim.id).expect("an epoch");
+    scene.vault.write_after(&scene.p, base, |r| r.ops.push(Op::Revoke { id: scene.p.id, last: None }));
+    let roster = scene.vault.roster();
+    assert!(!roster.devices[&scene.p.id].is_member());
+    let laptops = roster.devices.get(&laptop.id).expect("it is a device");
+    assert!(laptops.is_member() && laptops.rank == Rank::Admin);
+    assert!(roster.void.is_empty() && roster.epochs.iter().any(|known| known.id == epoch));
+    every_order_agrees(&mut scene.vault);
+}
+
 /// P makes so many heads: chains of `length` records that add a device each.
 fn many_heads(scene: &mut Scene, base: &[Identity], count: usize, length: usize) {
     for _ in 0..count {
