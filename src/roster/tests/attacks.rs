@@ -615,6 +615,26 @@ fn who_leaves_takes_nobody_along_whom_an_admin_has_seen() {
     every_order_agrees(&mut scene.vault);
 }
 
+/// An admin's rank rests on no record of a device with `pair`: who paired it is revoked, by somebody who has not seen that.
+#[test]
+fn who_is_made_an_admin_stays_one_without_who_paired_it() {
+    let mut scene = Scene::new();
+    let by = scene.vault.enroll(&scene.founder, "by", Capabilities::ALL);
+    let mut other = scene.vault.fork();
+    let laptop = scene.vault.enroll(&scene.p, "laptop", caps(RPP));
+    let granted = with_author(&scene.vault, &scene.founder, |a| a.grant(laptop.id, Capabilities::ALL));
+    scene.vault.store(granted.expect("granted"));
+    other.revoke_well(&by, scene.p.id).expect("an epoch");
+    scene.vault.join(other);
+    let roster = scene.vault.roster();
+    let known = roster.devices.get(&laptop.id).expect("it is a device");
+    assert!(known.is_member() && known.rank == Rank::Admin && known.added_by == scene.founder.id);
+    let keys = roster.open_as(provider(), &scene.founder).map_err(|e| e.to_string()).expect("opens");
+    assert!(keys.secrets[&laptop.id].ct_eq(&laptop.w) && keys.device_names[&laptop.id] == "laptop");
+    assert!(!scene.vault.epochs_of(&laptop).is_empty());
+    every_order_agrees(&mut scene.vault);
+}
+
 /// P makes so many heads: chains of `length` records that add a device each.
 fn many_heads(scene: &mut Scene, base: &[Identity], count: usize, length: usize) {
     for _ in 0..count {
