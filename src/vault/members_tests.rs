@@ -4,20 +4,20 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
+use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
 use object_store::memory::InMemory;
 use vault_format::name::{ObjectName, prefix};
-use vault_format::roster::Capabilities;
+use vault_format::roster::{Capabilities, Op, Record};
 use vault_format::{DeviceId, EpochId, Header};
 
 use super::access::Access;
 use super::{InitOptions, NewWords, OpenOptions, Purpose, Unlock, UnlockSecret, Vault, VaultError};
 use crate::Trouble;
 use crate::check::{CheckOptions, ReadData, check};
-use crate::keys::{Passphrase, Words};
+use crate::keys::{DeviceKeys, Passphrase, Words};
 use crate::push::{PushError, PushOptions, PushReport, push};
 use crate::restore::{RestoreOptions, restore};
-use crate::roster::WriteError;
+use crate::roster::{WriteError, sign};
 use crate::stage::testing::random_bytes;
 use crate::state::Home;
 use crate::store::Store;
@@ -433,6 +433,52 @@ fn an_admin_that_leaves_says_that_it_was_in_other_hands() {
     assert!(!first.compromised().contains_key(&id));
     first.mark_compromised(id, None).expect("said later");
     assert!(first.compromised().contains_key(&id));
+}
+
+/// A machine with `pair` makes a hundred heads, each of which adds a device.
+#[test]
+fn a_device_with_a_hundred_heads_is_ended_alone_and_with_all_it_added() {
+    for with_added in [false, true] {
+        let (world, mut first) = World::new();
+        let second = world.open("second");
+        let (parents, n) = second.roster().next_place(second.device_id());
+        for _ in 0..100 {
+            let sock = DeviceKeys::generate(provider(), second.id()).expect("a device");
+            let add = Op::Add {
+                id: sock.id,
+                verify_key: sock.verify_key.clone(),
+                kem_key: sock.kem_key.clone(),
+                capabilities: Capabilities::READ,
+                slot: None,
+                handshake: None,
+            };
+            let record = Record {
+                genesis: None,
+                time: crate::now(),
+                parents: parents.clone(),
+                n,
+                ops: vec![add],
+                epoch: None,
+                boxes: Vec::new(),
+                private: None,
+            };
+            let record = sign(provider(), second.device_keys(), &record).expect("signed");
+            world.store().put(&record.name, record.bytes.into()).expect("put");
+        }
+        first.refresh().expect("read again");
+        assert_eq!(first.roster().heads.len(), 100);
+        let id = second.device_id();
+        let revoked = match with_added {
+            true => first.revoke_with_added(id, None),
+            false => first.revoke(id, None),
+        };
+        let revoked = revoked.expect("revoked");
+        let roster = first.roster();
+        assert!(!roster.devices[&id].is_member() && roster.current_epoch == revoked.epoch);
+        let stay: Vec<DeviceId> = roster.members().filter(|(_, d)| d.added_by == id).map(|(id, _)| id).collect();
+        assert_eq!(revoked.added, stay, "who stays is told, and nobody else");
+        assert_eq!(stay.is_empty(), with_added);
+    }
 }
 
 /// It has left, and what is written with its key goes on revoking devices, until root has ended it.

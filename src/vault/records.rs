@@ -57,6 +57,25 @@ impl Records {
         self.refused.keys()
     }
 
+    /// All objects of a listing of the roster's prefix, and what is damaged from another store that has it whole.
+    pub(super) fn fetch_whole(
+        provider: &Provider,
+        store: &Store,
+        listing: &Listing,
+        known: &Self,
+        elsewhere: &Elsewhere<'_>,
+    ) -> Result<Self, VaultError> {
+        let mut found = Self::fetch(provider, store, listing, known)?;
+        if found.mend(provider, elsewhere) {
+            // What follows a damaged record was taken for none.
+            let mut again = Self::fetch(provider, store, listing, &found)?;
+            again.mend(provider, elsewhere);
+            again.has_learned |= found.has_learned;
+            return Ok(again);
+        }
+        Ok(found)
+    }
+
     /// All objects of a listing of the roster's prefix. Those that are in `known` are taken from there.
     ///
     /// Who cannot sign fills nobody's memory: as soon as there is much that is new, each record is verified as it comes, and what
@@ -131,15 +150,18 @@ impl Records {
         self.has_learned || self.refused.len() < MOST_REFUSED && ignored.iter().any(is_new)
     }
 
-    /// Takes what is damaged from another store that has it whole.
-    pub(super) fn mend(&mut self, provider: &Provider, elsewhere: &Elsewhere<'_>) {
+    /// Takes what is damaged from another store that has it whole. Whether there was something.
+    fn mend(&mut self, provider: &Provider, elsewhere: &Elsewhere<'_>) -> bool {
+        let mut is_mended = false;
         for (name, bytes) in &mut self.records {
             if !is_sound(provider, name, bytes)
                 && let Some(whole) = elsewhere.get_from_others(name, &|bytes| provider.hash.hash(&[bytes]))
             {
                 *bytes = whole.to_vec();
+                is_mended = true;
             }
         }
+        is_mended
     }
 
     /// Adds the sound records that others are.
@@ -331,10 +353,10 @@ mod tests {
 
     use super::*;
     use crate::keys::{DeviceKeys, Passphrase};
-    use crate::roster::sign;
+    use crate::roster::{Roster, sign};
     use crate::state::Home;
     use crate::store::faults::Meter;
-    use crate::vault::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault};
+    use crate::vault::{InitOptions, OpenOptions, Other, Purpose, StoreConfig, UnlockSecret, Vault};
     use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
     use object_store::memory::InMemory;
 
@@ -438,6 +460,61 @@ mod tests {
             open(Purpose::Read);
             assert_eq!(meter.take().gets, 0);
         }
+    }
+
+    /// An orphan that anybody with an old key has planted makes everybody look at each record as it comes, and one whose parent is
+    /// damaged is none: until another store has mended that.
+    #[test]
+    fn what_follows_a_mended_record_is_a_record() {
+        lower_kdf_floors_for_tests();
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = |objects: &Arc<InMemory>| Store::from_object_store(objects.clone(), URL).expect("a store");
+        let objects = [Arc::new(InMemory::new()), Arc::new(InMemory::new())];
+        let home = Arc::new(Home::open(folder.path()).expect("a home"));
+        let passphrase = Passphrase::new("correct horse").expect("a passphrase");
+        let options = InitOptions::new(URL, &home, "one", passphrase);
+        let vault = Vault::init_on(store(&objects[0]), URL.into(), options).expect("a vault").vault;
+        let write = |parents: Vec<Identity>, n| {
+            let (time, boxes) = (crate::now(), Vec::new());
+            let ops = vec![Op::Setting { key: format!("{n}"), value: Vec::new() }];
+            let record = Record { genesis: None, time, parents, n, ops, epoch: None, boxes, private: None };
+            let record = sign(provider(), vault.device_keys(), &record).expect("signed");
+            let signed_len = RecordObject::parse(&record.bytes).expect("a record").signed_len;
+            let identity = Identity(provider().hash.hash(&[&record.bytes[..signed_len]]));
+            (record, identity)
+        };
+        let (parents, n) = vault.roster().next_place(vault.device_id());
+        let (parent, its_identity) = write(parents, n);
+        let (child, last) = write(vec![its_identity], n + 1);
+        let (grandchild, newest) = write(vec![last], n + 2);
+        let (orphan, _) = write(vec![Identity([7; 32])], 9);
+        let put =
+            |at: usize, name: &ObjectName, bytes: Vec<u8>| store(&objects[at]).put(name, bytes.into()).expect("put");
+        let mut damaged = parent.bytes.clone();
+        damaged[200] ^= 1;
+        put(0, &parent.name, damaged);
+        put(1, &parent.name, parent.bytes.clone());
+        let mut child_damaged = child.bytes.clone();
+        child_damaged[200] ^= 1;
+        put(0, &child.name, child_damaged);
+        put(1, &child.name, child.bytes.clone());
+        for record in [&grandchild, &orphan] {
+            put(0, &record.name, record.bytes.clone());
+        }
+        let mut known = Records::default().of(Some(vault.id()));
+        known.refused.insert(orphan.name, Some(Identity([7; 32])));
+        let first = store(&objects[0]);
+        let listing = first.list(&roster_prefix()).expect("listed");
+        let others = [Other::opened(StoreConfig::unnamed(URL), store(&objects[1]))];
+        let elsewhere = Elsewhere::new(&first, &others);
+        let mut once = Records::fetch(provider(), &first, &listing, &known).expect("fetched");
+        assert!(once.mend(provider(), &elsewhere));
+        let roster = Roster::build(provider(), once.all(), Some(vault.id())).expect("a roster");
+        assert!(roster.knows(last) && !roster.knows(newest), "looking once is not enough");
+        let records = Records::fetch_whole(provider(), &first, &listing, &known, &elsewhere).expect("fetched");
+        let roster = Roster::build(provider(), records.all(), Some(vault.id())).expect("a roster");
+        assert_eq!(roster.heads, [newest]);
+        assert_eq!(records.refused().collect::<Vec<_>>(), [&orphan.name]);
     }
 
     const URL: &str = "memory://records";

@@ -31,6 +31,12 @@ pub(super) struct Gift {
 /// Where whoever was revoked, was: founders are one.
 struct Cuts(BTreeMap<DeviceId, Vec<usize>>);
 
+/// Departures of devices below admin, and which records they do not cut.
+struct Departures {
+    cuts: Cuts,
+    kept: Vec<bool>,
+}
+
 impl<'a> Judge<'a> {
     pub(super) fn new(ground: &'a Ground, nodes: &'a [Node], pasts: &'a Pasts) -> Self {
         let mut gifts: BTreeMap<DeviceId, Vec<Gift>> = BTreeMap::new();
@@ -121,43 +127,119 @@ impl<'a> Judge<'a> {
             ok[i] = by_root[i]
                 || (self.has_authority(node.signer, i, &ok)
                     && !self.cut(i, &cuts)
-                    && self.within_admin(i, &named, &ok));
+                    && self.within_admin(i, &named, by_root, &ok));
         }
         ok
     }
 
     /// Whether record `i` does only what an admin may: no new root, no revocation of another admin or of root.
-    fn within_admin(&self, i: usize, named: &[(usize, KeyTag)], ok: &[bool]) -> bool {
+    ///
+    /// Who is one is judged by all that counts in the past of `i`, revocations and departures included: otherwise whoever has
+    /// left, or was revoked, could make anybody an admin that nobody reaches. Whoever signs is judged by `ok`, without regard
+    /// to those, so that no revocation is undone.
+    fn within_admin(&self, i: usize, named: &[(usize, KeyTag)], by_root: &[bool], ok: &[bool]) -> bool {
         // Whoever signs may repeat an act without end: each device is looked at once.
         let targets: BTreeSet<DeviceId> = self.revoked_in(i).filter(|target| *target != self.nodes[i].signer).collect();
-        let reached = targets.iter().all(|target| !self.has_authority(*target, i, ok));
-        self.new_roots[i].is_none() && reached && !self.has_root(&targets, i, named)
+        if self.new_roots[i].is_some() || self.has_root(&targets, i, named) {
+            return false;
+        }
+        let doubtful: Vec<DeviceId> = targets.into_iter().filter(|target| self.has_authority(*target, i, ok)).collect();
+        if doubtful.is_empty() || doubtful.iter().any(|target| self.ground.founders.contains(target)) {
+            return doubtful.is_empty();
+        }
+        let seen = |marks: &[bool]| (0..i).map(|j| marks[j] && self.pasts.sees(i, j)).collect::<Vec<bool>>();
+        let (standing, _) = self.passes_within(i, &seen(by_root), &seen(ok));
+        let effective: Vec<bool> = standing.iter().map(|s| *s == Standing::Effective).collect();
+        !doubtful.iter().any(|target| self.has_authority(*target, i, &effective))
+    }
+
+    /// What counts of all records, and the revocations that do, once it is known which have root or admins behind them.
+    pub(super) fn all_passes(&self, by_root: &[bool], by_admin: &[bool]) -> (Vec<Standing>, Vec<(DeviceId, usize)>) {
+        self.passes(by_root, by_admin, &vec![true; self.nodes.len()])
+    }
+
+    /// The same of the past of record `i` alone.
+    fn passes_within(&self, i: usize, by_root: &[bool], by_admin: &[bool]) -> (Vec<Standing>, Vec<(DeviceId, usize)>) {
+        self.passes(by_root, by_admin, &(0..i).map(|j| self.pasts.sees(i, j)).collect::<Vec<bool>>())
+    }
+
+    fn passes(&self, by_root: &[bool], by_admin: &[bool], known: &[bool]) -> (Vec<Standing>, Vec<(DeviceId, usize)>) {
+        // A revocation by an admin stays, even when another admin's departure voids the rest of its record.
+        let mut revocations = self.revocations(by_admin);
+        let left = self.departures(by_admin, &revocations, known);
+        let none = Departures { cuts: Cuts(BTreeMap::new()), kept: vec![false; known.len()] };
+        let departures = match left.is_empty() {
+            true => none,
+            false => {
+                let before = self.last_pass(by_root, by_admin, known, &revocations, &none);
+                Departures { cuts: self.cuts(&left), kept: self.kept(by_admin, &before, &left) }
+            }
+        };
+        let admins = revocations.clone();
+        revocations.extend(left);
+        (self.last_pass(by_root, by_admin, known, &admins, &departures), revocations)
+    }
+
+    /// Which records a departure does not cut: what an admin had seen that had seen no departure of that
+    /// device. A device that nobody has revoked chooses freely what its departure has seen, and must not take along whom it
+    /// added; nor may it add others afterwards, to be seen by an admin who knows that it has left. An admin is one here even
+    /// without what departures make void, so that none of them hangs on another.
+    fn kept(&self, by_admin: &[bool], before: &[Standing], left: &[(DeviceId, usize)]) -> Vec<bool> {
+        let effective: Vec<bool> = before.iter().map(|s| *s == Standing::Effective).collect();
+        let is_admins =
+            |j: &usize| by_admin[*j] && effective[*j] && self.is_admin(self.nodes[*j].signer, *j, &effective);
+        let admins: Vec<usize> = (0..before.len()).filter(is_admins).collect();
+        let unaware_of = |places: &Vec<usize>| -> Vec<usize> {
+            let is_unaware = |j: &&usize| !places.iter().any(|k| self.pasts.sees(**j, *k));
+            admins.iter().filter(is_unaware).copied().collect()
+        };
+        let unaware: BTreeMap<DeviceId, Vec<usize>> =
+            self.cuts(left).0.iter().map(|(device, places)| (*device, unaware_of(places))).collect();
+        let is_kept = |i: usize| {
+            let unaware = unaware.get(&self.person(self.nodes[i].signer));
+            unaware.is_some_and(|unaware| unaware.iter().any(|j| self.pasts.sees(*j, i)))
+        };
+        (0..before.len()).map(is_kept).collect()
     }
 
     /// Devices below admin that revoked themselves, in a record that does nothing else. An earlier revocation comes first:
     /// a revoked device cannot choose a past that voids more than its revocation did.
-    pub(super) fn departures(&self, by_admin: &[bool], revocations: &[(DeviceId, usize)]) -> Vec<(DeviceId, usize)> {
+    fn departures(
+        &self,
+        by_admin: &[bool],
+        revocations: &[(DeviceId, usize)],
+        known: &[bool],
+    ) -> Vec<(DeviceId, usize)> {
         let cuts = self.cuts(revocations);
-        (0..self.nodes.len())
-            .filter(|i| !by_admin[*i] && self.is_departure(*i) && !self.cut(*i, &cuts))
+        (0..known.len())
+            .filter(|i| known[*i] && !by_admin[*i] && self.is_departure(*i) && !self.cut(*i, &cuts))
             .map(|i| (self.nodes[i].signer, i))
             .collect()
     }
 
-    pub(super) fn last_pass(
+    /// What is not `known` is not there.
+    fn last_pass(
         &self,
         by_root: &[bool],
         by_admin: &[bool],
+        known: &[bool],
         revocations: &[(DeviceId, usize)],
+        departures: &Departures,
     ) -> Vec<Standing> {
-        let mut effective = vec![false; self.nodes.len()];
-        let mut standing = Vec::with_capacity(self.nodes.len());
-        let (revokes, cuts) = (self.at(revocations), self.cuts(revocations));
-        for (i, node) in self.nodes.iter().enumerate() {
+        let mut effective = vec![false; known.len()];
+        let mut standing = Vec::with_capacity(known.len());
+        let (mut revokes, cuts) = (self.at(revocations), self.cuts(revocations));
+        departures.cuts.0.values().flatten().for_each(|i| revokes[*i] = true);
+        for (i, node) in self.nodes.iter().enumerate().take(known.len()) {
+            if !known[i] {
+                standing.push(Standing::NoRight);
+                continue;
+            }
             let as_admin = by_admin[i] && self.is_admin(node.signer, i, &effective);
             let allowed =
                 as_admin || self.is_departure_of_a_member(i, &effective) || self.within_pairing(i, &effective);
-            let verdict = match (by_root[i], self.cut(i, &cuts)) {
+            let is_cut = self.cut(i, &cuts) || !departures.kept[i] && self.cut(i, &departures.cuts);
+            let verdict = match (by_root[i], is_cut) {
                 (true, _) => Standing::Effective,
                 (false, false) if allowed => Standing::Effective,
                 (false, _) if revokes[i] => Standing::RevocationsOnly,
@@ -173,7 +255,7 @@ impl<'a> Judge<'a> {
     /// Whether record `i` only adds devices that its signer, a device with `pair`, may add.
     fn within_pairing(&self, i: usize, ok: &[bool]) -> bool {
         let node = &self.nodes[i];
-        let Some(own) = self.capabilities(node.signer, &|j| ok[j] && self.pasts.sees(i, j)) else { return false };
+        let Some(own) = self.capabilities(node.signer, &|j| self.pasts.sees(i, j) && ok[j]) else { return false };
         own.contains(Capabilities::PAIR)
             && !node.acts.is_empty()
             && node.acts.iter().all(|act| match act {
@@ -190,7 +272,7 @@ impl<'a> Judge<'a> {
             let mut adds = self.gifts.get(id).into_iter().flatten().filter(|gift| gift.adds > 0);
             adds.any(|gift| match gift.at {
                 at if at == i => gift.adds > usize::from(*id == device),
-                at => ok[at] && self.pasts.sees(i, at),
+                at => self.pasts.sees(i, at) && ok[at],
             })
         };
         !self.ground.reserved.contains(&key) && !self.holders.get(&key).into_iter().flatten().any(seen)
@@ -204,13 +286,13 @@ impl<'a> Judge<'a> {
 
     /// Otherwise whoever was revoked could add devices without end, and each that leaves would write a record that counts.
     fn is_departure_of_a_member(&self, i: usize, ok: &[bool]) -> bool {
-        self.is_departure(i) && self.capabilities(self.nodes[i].signer, &|j| ok[j] && self.pasts.sees(i, j)).is_some()
+        self.is_departure(i) && self.capabilities(self.nodes[i].signer, &|j| self.pasts.sees(i, j) && ok[j]).is_some()
     }
 
     fn is_admin(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
         self.ground.founders.contains(&device)
             || self
-                .capabilities(device, &|j| ok[j] && self.pasts.sees(i, j))
+                .capabilities(device, &|j| self.pasts.sees(i, j) && ok[j])
                 .is_some_and(|own| own.contains(Capabilities::ADMIN))
     }
 
@@ -218,7 +300,7 @@ impl<'a> Judge<'a> {
     /// device and made an admin later would else be none; that it is a member the last pass looks at.
     fn has_authority(&self, device: DeviceId, i: usize, ok: &[bool]) -> bool {
         let given =
-            self.gifts.get(&device).into_iter().flatten().filter(|gift| ok[gift.at] && self.pasts.sees(i, gift.at));
+            self.gifts.get(&device).into_iter().flatten().filter(|gift| self.pasts.sees(i, gift.at) && ok[gift.at]);
         let given = given.fold(Capabilities::NONE, |all, gift| all.union(gift.capabilities));
         self.ground.founders.contains(&device) || given.contains(Capabilities::ADMIN)
     }
@@ -249,7 +331,7 @@ impl<'a> Judge<'a> {
             let targets: BTreeSet<DeviceId> = self.revoked_in(i).collect();
             targets.into_iter().map(move |target| (target, i))
         };
-        (0..self.nodes.len()).filter(|i| ok[*i]).flat_map(targets).collect()
+        (0..ok.len()).filter(|i| ok[*i]).flat_map(targets).collect()
     }
 
     fn revoked_in(&self, i: usize) -> impl Iterator<Item = DeviceId> {

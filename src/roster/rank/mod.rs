@@ -129,11 +129,7 @@ pub(crate) fn evaluate(ground: &Ground, nodes: &[Node], pasts: &Pasts) -> Verdic
     judge.add_roots(&by_root);
     let root_revocations = judge.revocations(&by_root);
     let by_admin = judge.admin_pass(&by_root, &root_revocations);
-    // A revocation by an admin stays, even when another admin's departure voids the rest of its record.
-    let mut revocations = judge.revocations(&by_admin);
-    let departures = judge.departures(&by_admin, &revocations);
-    revocations.extend(departures);
-    let standing = judge.last_pass(&by_root, &by_admin, &revocations);
+    let (standing, revocations) = judge.all_passes(&by_root, &by_admin);
 
     let effective: Vec<bool> = standing.iter().map(|s| *s == Standing::Effective).collect();
     let devices =

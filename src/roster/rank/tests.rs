@@ -17,6 +17,7 @@ struct Outcome {
     members: BTreeMap<DeviceId, Capabilities>,
     revoked: BTreeSet<DeviceId>,
     standing: BTreeMap<Identity, Standing>,
+    heads: Vec<Identity>,
 }
 
 impl Script {
@@ -36,18 +37,17 @@ impl Script {
     }
 
     fn judge(&self) -> Outcome {
-        outcome(
-            &self
-                .0
-                .iter()
-                .map(|(id, parents, signer, acts)| Trial {
-                    id: name(id),
-                    parents: parents.iter().map(|p| name(p)).collect(),
-                    signer: device(signer),
-                    acts: acts.clone(),
-                })
-                .collect::<Vec<_>>(),
-        )
+        outcome(&self.trials())
+    }
+
+    fn trials(&self) -> Vec<Trial> {
+        let trial = |(id, parents, signer, acts): &(&'static str, Vec<&'static str>, &'static str, Vec<Act>)| Trial {
+            id: name(id),
+            parents: parents.iter().map(|p| name(p)).collect(),
+            signer: device(signer),
+            acts: acts.clone(),
+        };
+        self.0.iter().map(trial).collect()
     }
 }
 
@@ -62,7 +62,7 @@ impl Outcome {
 }
 
 /// A record that names its parents by identity, as they come out of a store.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Trial {
     id: Identity,
     parents: Vec<Identity>,
@@ -124,10 +124,22 @@ fn outcome(records: &[Trial]) -> Outcome {
     };
     let verdict = evaluate(&ground, &nodes, &pasts);
     let revoked: BTreeSet<DeviceId> = verdict.revocations.iter().map(|(target, _)| *target).collect();
+    let mut first: BTreeMap<DeviceId, usize> = BTreeMap::new();
+    for (target, i) in verdict.revocations.iter().filter(|(target, _)| verdict.devices.contains_key(target)) {
+        first.entry(*target).and_modify(|first| *first = *i.min(first)).or_insert(*i);
+    }
+    let counts = |i: &usize| match verdict.standing[*i] {
+        Standing::RevocationsOnly => first.values().any(|first| first == i),
+        standing => standing == Standing::Effective,
+    };
+    let counting: Vec<usize> = (0..nodes.len()).filter(counts).collect();
+    let heads =
+        counting.iter().filter(|i| !counting.iter().any(|j| pasts.sees(*j, **i))).map(|i| order[*i].1).collect();
     Outcome {
         members: verdict.devices.into_iter().filter(|(id, _)| !revoked.contains(id)).collect(),
         revoked,
         standing: order.iter().map(|(_, id)| *id).zip(verdict.standing).collect(),
+        heads,
     }
 }
 
@@ -343,6 +355,119 @@ fn leaving_admins_take_nothing_back() {
     assert!(!o.has("C") && !o.has("D") && !o.has("A"));
 }
 
+/// B left, and what it gave with its old key gets into honest pasts: void records are parents like others.
+#[test]
+fn gifts_of_who_has_left_keep_nobody_from_being_revoked() {
+    let left = Script::vault().then("d", &["3"], "B", Act::Revoke(device("B")));
+    let ended = |script: Script, carried: &'static str| {
+        let o = script
+            .then("h", &["d", carried], "P", Act::Add(device("E"), READ_PUSH))
+            .then("v", &["h"], "A", Act::Revoke(device("C")))
+            .judge();
+        assert_eq!((o.is("h"), o.is("v")), (Standing::Effective, Standing::Effective), "{carried}");
+        assert!(!o.has("C") && o.has("E") && o.has("P"));
+    };
+    ended(left.clone().then("g", &["3"], "B", Act::Grant(device("C"), ADMIN)), "g");
+    ended(left.clone().then("g", &["3"], "B", Act::Add(device("C"), ADMIN)), "g");
+    // Nor by way of somebody who is no device at all.
+    let hop = left.then("g", &["3"], "B", Act::Grant(device("Q"), ADMIN));
+    ended(hop.then("g2", &["g"], "Q", Act::Grant(device("C"), ADMIN)), "g2");
+    // What it gave before it left stays given.
+    let o = Script::vault()
+        .then("g", &["3"], "B", Act::Grant(device("C"), ADMIN))
+        .then("d", &["g"], "B", Act::Revoke(device("B")))
+        .then("v", &["d"], "A", Act::Revoke(device("C")))
+        .judge();
+    assert!(o.is("v") == Standing::NoRight && o.has("C"));
+}
+
+/// The same for who was revoked beside its promotion, and for who is an admin that nobody adds any more.
+#[test]
+fn gifts_of_who_is_no_member_keep_nobody_from_being_revoked() {
+    let o = Script::vault()
+        .then("g", &["3"], "A", Act::Grant(device("C"), ADMIN))
+        .then("u", &["3"], "B", Act::Revoke(device("C")))
+        .then("g2", &["g"], "C", Act::Grant(device("P"), ADMIN))
+        .then("v", &["u", "g2"], "A", Act::Revoke(device("P")))
+        .judge();
+    assert!(o.is("v") == Standing::Effective && !o.has("P") && !o.has("C"));
+    let o = Script::vault()
+        .then("x", &["3"], "P", Act::Add(device("X"), READ_PUSH))
+        .then("g", &["x"], "A", Act::Grant(device("X"), ADMIN))
+        .then("u", &["3"], "B", Act::Revoke(device("P")))
+        .then("g2", &["g"], "X", Act::Grant(device("C"), ADMIN))
+        .then("v", &["u", "g2"], "A", Act::Revoke(device("C")))
+        .judge();
+    assert!(o.is("v") == Standing::Effective && !o.has("C") && !o.has("X"));
+}
+
+/// What an admin gave protects from other admins, whatever becomes of the records that added the device.
+#[test]
+fn no_departure_helps_an_admin_to_reach_another() {
+    let o = Script::vault()
+        .then("x", &["3"], "P", Act::Add(device("X"), PAIR))
+        .then("4", &["x"], "X", Act::Add(device("D"), READ_PUSH))
+        .then("d", &["4"], "P", Act::Revoke(device("P")))
+        .then("g", &["d"], "A", Act::Grant(device("D"), ADMIN))
+        .then("k", &["2"], "P", Act::Revoke(device("P")))
+        .then("v", &["g", "k"], "B", Act::Revoke(device("D")))
+        .judge();
+    assert!(o.is("v") == Standing::NoRight && !o.revoked.contains(&device("D")));
+}
+
+/// A device that nobody has revoked chooses the past of its departure freely.
+#[test]
+fn who_leaves_takes_nobody_along_whom_an_admin_has_seen() {
+    let base = Script::vault().then("4", &["3"], "P", Act::Add(device("D"), READ_PUSH));
+    let leaves = |script: Script| script.then("k", &["2"], "P", Act::Revoke(device("P")));
+    let o = leaves(base.clone()).judge();
+    assert!(!o.has("D") && o.is("k") == Standing::Effective, "no admin has seen that");
+    let o = leaves(base.clone().then("5", &["4"], "B", Act::Administer)).judge();
+    assert!(o.has("D") && !o.has("P") && o.is("4") == Standing::Effective);
+    let admin = base.clone().then("5", &["4"], "A", Act::Grant(device("D"), ADMIN));
+    let o = leaves(admin.then("6", &["5"], "D", Act::Administer)).judge();
+    assert!(o.is("6") == Standing::Effective && o.members[&device("D")] == ADMIN);
+    // Again, after it has left honestly.
+    let again = base.clone().then("5", &["4"], "B", Act::Administer).then("l", &["5"], "P", Act::Revoke(device("P")));
+    assert!(leaves(again).judge().has("D"));
+    // A revocation by an admin takes it all the same.
+    let o = base.then("5", &["4"], "B", Act::Administer).then("v", &["2"], "A", Act::Revoke(device("P"))).judge();
+    assert!(!o.has("D") && o.is("4") == Standing::Revoked);
+}
+
+/// P has left, and S is what its old key adds: whatever makes an admin see that, S is no member.
+#[test]
+fn who_has_left_adds_nobody_by_being_followed() {
+    let base = || {
+        Script::vault().then("d", &["3"], "P", Act::Revoke(device("P"))).then(
+            "s",
+            &["2"],
+            "P",
+            Act::Add(device("S"), PAIR),
+        )
+    };
+    let trials = [
+        // A second departure, with a lower number, is the head that the admin follows.
+        base().then("x", &["s"], "P", Act::Revoke(device("P"))).then("j", &["x"], "A", Act::Administer),
+        base().then("x", &["s"], "S", Act::Revoke(device("S"))).then("j", &["d", "x"], "A", Act::Administer),
+        base().then("j", &["d", "s"], "A", Act::Administer),
+        // An admin that has left as well, and whom that one makes an admin.
+        base().then("e", &["3"], "B", Act::Revoke(device("B"))).then("j", &["3", "s"], "B", Act::Administer),
+        base()
+            .then("e", &["3"], "B", Act::Revoke(device("B")))
+            .then("g", &["3"], "B", Act::Grant(device("Q"), ADMIN))
+            .then("j", &["g", "s"], "Q", Act::Administer),
+        base()
+            .then("e", &["3"], "B", Act::Revoke(device("B")))
+            .then("g", &["3", "s"], "B", Act::Grant(device("S"), ADMIN))
+            .then("j", &["g"], "S", Act::Administer),
+    ];
+    for (i, trial) in trials.into_iter().enumerate() {
+        let o = trial.judge();
+        assert!(!o.has("S") && !o.has("P") && o.is("s") == Standing::Revoked, "trial {i}");
+    }
+}
+
 #[test]
 fn pairing_adds_no_member_again() {
     let again = |id| Script::vault().then("x", &["3"], "P", Act::Add(device(id), Capabilities::READ)).judge();
@@ -463,6 +588,82 @@ fn every_permutation_same_state() {
     }
 }
 
+/// Who signs is judged without regard to revocations by admins, so that what it revoked stays revoked: only more is reached.
+#[test]
+fn what_a_record_may_hangs_on_its_past_alone() {
+    let mut rng = Rng(19);
+    let mut tried = 0;
+    for _ in 0..3000 {
+        let records = random_records(&mut rng);
+        if records.iter().any(|r| r.signer == device("R")) {
+            continue;
+        }
+        let full = outcome(&records);
+        for v in &records {
+            let Some(Act::Revoke(target)) = v.acts.first().filter(|_| v.acts.len() == 1) else { continue };
+            let seen = past(&records, v.id);
+            let part: Vec<Trial> = records.iter().filter(|r| r.id == v.id || seen.contains(&r.id)).cloned().collect();
+            tried += 1;
+            assert!(!outcome(&part).revoked.contains(target) || full.revoked.contains(target));
+        }
+    }
+    assert!(tried > 500, "{tried}");
+}
+
+/// A device with `pair` and an admin have left, an admin has seen that, and somebody has their keys. Whatever these write, and however it gets into
+/// what honest devices follow: nobody joins by it, nobody of those who were there goes, and an admin revokes whom it will.
+#[test]
+fn with_the_keys_of_who_has_left_nothing_is_done() {
+    let mut rng = Rng(23);
+    let (mut thefts, mut sewn) = (0, 0);
+    for _ in 0..3000 {
+        let mut script = Script::vault().then("4", &["3"], "P", Act::Add(device("D"), PAIR));
+        script = script.then("5", &["4"], "A", Act::Administer);
+        script = script.then("dP", &["5"], "P", Act::Revoke(device("P")));
+        script = script.then("dB", &["dP"], "B", Act::Revoke(device("B")));
+        script = script.then("6", &["dB"], "A", Act::Administer);
+        let mut records = script.trials();
+        let thieves = ["P", "B", "S0", "S1", "S2"];
+        let count = 3 + rng.below(12);
+        for k in 0..count {
+            let id = name(&format!("{}{k:02}", ["a", "z"][rng.below(2)]));
+            if rng.below(4) == 0 {
+                // An honest one follows all heads.
+                let now = outcome(&records);
+                let (signer, act) = match rng.below(2) {
+                    0 => ("A", Act::Administer),
+                    _ => ("D", Act::Add(device(&format!("H{k}")), READ_PUSH)),
+                };
+                records.push(Trial { id, parents: now.heads, signer: device(signer), acts: vec![act] });
+                assert_eq!(outcome(&records).standing[&id], Standing::Effective);
+                continue;
+            }
+            let mut parents: Vec<Identity> =
+                (0..1 + rng.below(3)).map(|_| records[rng.below(records.len())].id).collect();
+            parents.sort();
+            parents.dedup();
+            let signer = device(thieves[rng.below(thieves.len())]);
+            let other = device(["S0", "S1", "S2", "C"][rng.below(4)]);
+            let act = match rng.below(5) {
+                0 => Act::Add(other, [PAIR, ADMIN][rng.below(2)]),
+                1 => Act::Grant(other, ADMIN),
+                2 | 3 => Act::Revoke(signer),
+                _ => Act::Administer,
+            };
+            records.push(Trial { id, parents, signer, acts: vec![act] });
+            thefts += 1;
+        }
+        let parents = outcome(&records).heads;
+        sewn += usize::from(past(&records, parents[0]).iter().any(|id| b"az".contains(&id.0[0])));
+        records.push(Trial { id: name("v"), parents, signer: device("A"), acts: vec![Act::Revoke(device("C"))] });
+        let o = outcome(&records);
+        assert!(o.is("v") == Standing::Effective && !o.has("C"), "{records:#?}");
+        assert!(["S0", "S1", "S2"].iter().all(|sock| !o.has(sock)), "{records:#?}");
+        assert!(o.has("A") && o.has("D") && !o.has("P") && !o.has("B"), "{records:#?}");
+    }
+    assert!(thefts > 10_000 && sewn > 1000, "{thefts} and {sewn}");
+}
+
 /// What [`Judge::root_for`] says is what the definition says: the only one that none of the others has seen.
 #[test]
 fn the_last_new_root_is_one_that_no_other_has_seen() {
@@ -527,9 +728,15 @@ fn what_a_roster_repeats_is_judged_in_time() {
     let gives = vec![node("A", vec![Act::Grant(device("C"), Capabilities::READ); 1024]); 300];
     let takes = vec![node("A", vec![Act::Revoke(device("C")); 1024]); 300];
     let add = node("A", vec![Act::Add(device("C"), READ_PUSH)]);
-    let verdict = chain(&[vec![first, add], gives, takes].concat());
+    let verdict = chain(&[vec![first.clone(), add.clone()], gives.clone(), takes].concat());
     assert!(verdict.standing.iter().all(|s| *s == Standing::Effective));
     assert_eq!((verdict.revocations.len(), verdict.devices[&device("C")]), (300, READ_PUSH));
+
+    // Revocations of an admin, each of which is judged by all that counts before it.
+    let admin = node("A", vec![Act::Grant(device("C"), ADMIN); 1024]);
+    let takes = vec![node("A", vec![Act::Revoke(device("C")); 1024]); 1000];
+    let verdict = chain(&[vec![first, add, admin], gives, takes].concat());
+    assert!(verdict.revocations.is_empty() && verdict.standing[1000] == Standing::NoRight);
 }
 
 fn past(records: &[Trial], id: Identity) -> BTreeSet<Identity> {
@@ -555,7 +762,9 @@ fn random_records(rng: &mut Rng) -> Vec<Trial> {
         parents.sort();
         parents.dedup();
         let signer = if rng.below(100) < 12 { device("R") } else { devices[rng.below(devices.len())] };
-        let act = match rng.below(5) {
+        let act = match rng.below(7) {
+            5 => Act::Grant(devices[rng.below(devices.len())], [ADMIN, READ_PUSH][rng.below(2)]),
+            6 if signer != device("R") => Act::Revoke(signer),
             0 | 1 => {
                 let new = device(&format!("D{k}"));
                 devices.push(new);

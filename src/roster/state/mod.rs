@@ -14,7 +14,7 @@ use vault_format::{
     FormatError, ObjectName,
     ids::{DeviceId, EpochId, Identity, VaultId},
     limits,
-    roster::Capabilities,
+    roster::{Capabilities, Op},
 };
 
 pub use open::{FoundSlot, OpenError, PusherAccess, ReaderKeys};
@@ -97,6 +97,49 @@ impl Roster {
     pub(crate) fn revoked(&self) -> Vec<DeviceId> {
         let revoked = self.devices.iter().filter(|(_, device)| !device.revocations.is_empty());
         revoked.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether root has revoked the device: nothing that root has not seen counts of it.
+    pub fn is_ended(&self, device: DeviceId) -> bool {
+        let is_revoked = |op: &Op| matches!(op, Op::Revoke { id, .. } if *id == device);
+        let by_root = effective(&self.graph, &self.standing).filter(|record| self.roots.contains(&record.signer));
+        by_root.flat_map(|record| &record.record.ops).any(is_revoked)
+    }
+
+    /// Whether some record adds a device, whether it counts or not.
+    pub(super) fn has_keys(&self, device: DeviceId) -> bool {
+        self.graph.keys.contains_key(&device)
+    }
+
+    /// What the first record that adds it says of a device that is in no record that counts, with all that it was ever given:
+    /// what its key can do yet may rest on any of that.
+    pub(crate) fn outside(&self, device: DeviceId) -> Option<Device> {
+        let mut found: Option<Device> = None;
+        let mut all = Capabilities::NONE;
+        for record in &self.graph.records {
+            for op in &record.record.ops {
+                match op {
+                    Op::Add { id, verify_key, kem_key, capabilities, slot, .. } if *id == device => {
+                        all = all | *capabilities;
+                        found.get_or_insert_with(|| Device {
+                            verify_key: verify_key.clone(),
+                            kem_key: kem_key.clone(),
+                            capabilities: Capabilities::NONE,
+                            rank: Rank::Device,
+                            slot: slot.clone(),
+                            added_n: record.n,
+                            added: record.record.time,
+                            added_by: record.signer,
+                            revocations: Vec::new(),
+                        });
+                    }
+                    Op::Grant { id, capabilities } if *id == device => all = all | *capabilities,
+                    _ => {}
+                }
+            }
+        }
+        let rank = if all.contains(Capabilities::ADMIN) { Rank::Admin } else { Rank::Device };
+        found.map(|found| Device { capabilities: all, rank, ..found })
     }
 
     /// How many records that count are neither among these nor in the past of one of them.

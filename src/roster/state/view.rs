@@ -32,14 +32,14 @@ pub struct Device {
 }
 
 impl Device {
-    /// Whether the device that has this `id` is no member any more, and nobody but itself says so.
-    pub fn has_left(&self, id: DeviceId) -> bool {
-        !self.is_member() && self.revocations.iter().all(|revocation| revocation.by == id)
-    }
-
     /// Whether nobody has revoked it.
     pub fn is_member(&self) -> bool {
         self.revocations.is_empty()
+    }
+
+    /// Whether the device that has this `id` is no member any more, and nobody but itself says so.
+    pub fn has_left(&self, id: DeviceId) -> bool {
+        !self.is_member() && self.revocations.iter().all(|revocation| revocation.by == id)
     }
 }
 

@@ -47,14 +47,6 @@ impl<'a> Author<'a> {
         known.ok_or(WriteError::NotAMember { device })
     }
 
-    /// A member, or an admin that has left by itself: until root has ended it, its key can go on revoking devices.
-    pub(super) fn revocable(&self, device: DeviceId) -> Result<&'a Device, WriteError> {
-        match self.roster.devices.get(&device) {
-            Some(known) if known.has_left(device) && known.rank == Rank::Admin => Ok(known),
-            _ => self.member(device),
-        }
-    }
-
     /// The signer's rank, if it is that of an admin at least.
     pub(super) fn admin_rank(&self) -> Result<Rank, WriteError> {
         let signer = self.signer.id;
@@ -121,7 +113,9 @@ impl<'a> Author<'a> {
             if standing == Standing::Effective || known.contains(&identity) {
                 continue;
             }
-            if !without.contains(&signer) {
+            // What one that may pair adds may be nothing new any more, because what counted less before counts now.
+            let is_admin = self.roster.devices.get(&signer).is_some_and(|known| known.rank >= Rank::Admin);
+            if is_admin && !without.contains(&signer) {
                 return true;
             }
             without.extend(record.ops.iter().filter_map(|op| match op {

@@ -62,8 +62,7 @@ impl Vault {
             false => (store.list(&roster_prefix()), None),
         };
         let elsewhere = Elsewhere::new(&store, &others);
-        let mut records = Records::fetch(provider, &store, &roster?, &old)?;
-        records.mend(provider, &elsewhere);
+        let mut records = Records::fetch_whole(provider, &store, &roster?, &old, &elsewhere)?;
         let mut roster = match Roster::build(provider, records.all(), Some(id)) {
             Ok(roster) => roster,
             // An empty folder is a disk that is not there. Records that are none any more are evidence.

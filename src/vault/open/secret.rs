@@ -25,9 +25,8 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         let provider = rustcrypto::provider();
         let elsewhere = Elsewhere::new(&store, &others);
-        let mut records =
-            Records::fetch(provider, &store, &store.list(&roster_prefix())?, &Records::default().of(options.vault))?;
-        records.mend(provider, &elsewhere);
+        let (listing, known) = (store.list(&roster_prefix())?, Records::default().of(options.vault));
+        let mut records = Records::fetch_whole(provider, &store, &listing, &known, &elsewhere)?;
         // Nobody is asked for a passphrase where there is no vault.
         match Roster::build(provider, records.all(), options.vault) {
             Ok(_) | Err(RosterError::TwoVaults { .. }) => {}

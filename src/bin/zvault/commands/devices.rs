@@ -92,13 +92,12 @@ pub(crate) fn run(args: DevicesArgs, global: &Global, ui: &Ui) -> Result<Done, C
                 ui.confirm(&format!("{}{what} is ended for ever. Go on?", shown(&known)))?;
             }
             let mut signer = super::signer(global, &secrets)?;
-            let has_left =
-                known.rank == Rank::Admin && known.revoked.as_ref().is_some_and(|revoked| revoked.by == known.id);
-            if compromised && known.revoked.is_some() && !(has_left && signer.is_some()) {
+            let is_ended = vault.roster().is_ended(known.id);
+            if compromised && known.revoked.is_some() && (is_ended || signer.is_none()) {
                 tell(ui, &vault.mark_compromised(known.id, signer.as_ref())?);
                 let name = shown(&known);
                 ui.say(&format!("{name} was revoked already; what it has stored is relied on no longer\n"))?;
-                if has_left {
+                if known.rank == Rank::Admin && !is_ended {
                     ui.note(&format!(
                         "it left by itself, and with its key devices can still be revoked: 'zvault devices revoke {:.8}' with the recovery key ends that",
                         known.id
@@ -106,9 +105,8 @@ pub(crate) fn run(args: DevicesArgs, global: &Global, ui: &Ui) -> Result<Done, C
                 }
                 return Ok(Done::Complete);
             }
-            if signer.is_none() && known.rank == Rank::Admin && !known.is_this && (known.revoked.is_none() || has_left)
-            {
-                // An admin is reached by the recovery key alone.
+            if signer.is_none() && known.rank == Rank::Admin && !known.is_this && !is_ended {
+                // An admin is reached by the recovery key alone, and also when it has left: its key can revoke devices yet.
                 signer = Some(secrets.root()?);
             }
             let revoked = match (compromised, with_added) {
