@@ -410,5 +410,5 @@ const FIRST_ROUND: usize = if cfg!(test) { 2 } else { 16 };
 const PARTS: usize = 4;
 /// A request for a part is worth this much, whatever there is.
 const LEAST_KIB: u32 = if cfg!(test) { 4 } else { 256 };
-/// Parts are a thirtieth of what they spare; somewhat more is let pass.
+/// Parts are a thirteenth of what they spare where ten devices push; somewhat more is let pass.
 const SPARED: u64 = if cfg!(test) { 1 } else { 4 };
