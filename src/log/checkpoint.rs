@@ -132,12 +132,25 @@ impl<'a> Search<'a> {
         let wanted = log.entries().flat_map(prev_of).filter(|(_, prev)| log.get(prev).is_none()).collect();
         let (fetched, named, parts, tried, records, found, taken) = Default::default();
         let (stored_bytes, plain_bytes) = (bytes / SPARED, AtomicU64::new(bytes));
-        #[rustfmt::skip]
-        let search = Self {
-            get, reader, keys, log, held, others, left, fetched, named, parts, stored_bytes, plain_bytes, tried, records, found, wanted,
+        Self {
+            get,
+            reader,
+            keys,
+            log,
+            held,
+            others,
+            left,
+            fetched,
+            named,
+            parts,
+            stored_bytes,
+            plain_bytes,
+            tried,
+            records,
+            found,
+            wanted,
             taken,
-        };
-        search
+        }
     }
 
     /// Fetches from the ends of the logs on, which is needed in any case, and looks into the checkpoints that it meets, until nothing is

@@ -685,6 +685,9 @@ fn entries_of_newer_kinds_are_passed_over() {
     world.progress("home", 30);
     let mut vault = world.try_open("home", |options| options.purpose = Purpose::Push).expect("opens");
     let left = vault.missing_in(&Checkpoint { parts: Vec::new(), frontier: Heads::new() });
+    let theirs = left.iter().copied().filter(|entry| entry.device == device.id).collect();
+    let (none, passed) = vault.cut(theirs, &Heads::new(), 5);
+    assert!(none.is_empty() && passed[&device.id] == vault.log.heads(device.id), "however little room there is");
     let (some, frontier) = vault.cut(left, &Heads::new(), 5);
     assert_eq!(some.len(), 5);
     let next = vault.missing_in(&Checkpoint { parts: Vec::new(), frontier });
