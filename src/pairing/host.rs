@@ -1,5 +1,6 @@
 //! What a pairing needs of a vault on the one side and of a home on the other.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -67,15 +68,16 @@ impl SponsorHost for Sponsoring<'_> {
 
     fn gift(&mut self, _: &JoinRequest) -> Result<Gift, HostError> {
         self.vault.refresh_to_invite()?;
-        let roster = self.vault.roster();
-        let mut roster_heads = roster.heads.clone();
-        roster_heads.sort_unstable();
-        roster_heads.truncate(limits::RECORD_PARENTS);
+        let (roster, own) = (self.vault.roster(), self.vault.device_id());
+        let roster_heads = roster.next_place(own).0;
         let head = |(device, pins): (_, Vec<LogPin>)| {
             let LogPin { seq, identity } = *pins.first()?;
             Some(LogHead { device, seq, identity })
         };
-        let log_heads = self.vault.log_pins().into_iter().filter_map(head).take(limits::WELCOME_LOG_HEADS).collect();
+        // Whoever may pair adds devices without end, and chooses their ids.
+        let mut pins: Vec<_> = self.vault.log_pins().into_iter().collect();
+        pins.sort_by_key(|(id, _)| (*id != own, Reverse(roster.devices.get(id).map(|device| device.rank))));
+        let log_heads = pins.into_iter().filter_map(head).take(limits::WELCOME_LOG_HEADS).collect();
         Ok(Gift { stores: self.stores(), log_heads, roster_heads, credentials: std::mem::take(&mut self.credentials) })
     }
 

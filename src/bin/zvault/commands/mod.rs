@@ -198,7 +198,7 @@ fn signer(global: &Global, secrets: &Secrets<'_>) -> Result<Option<UnlockSecret>
 
 /// Tells which other stores gave what the first one did not.
 fn tell_elsewhere(vault: &Vault, ui: &Ui) {
-    for note in vault.take_elsewhere_notes() {
+    for note in vault.take_elsewhere_notes().into_iter().chain(vault.take_beyond_notes()) {
         ui.warning(&note);
     }
 }
