@@ -36,14 +36,14 @@ pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, Com
     let deadline = Instant::now() + lifetime(&invite);
     let reach = ways(&invite, args, global, ui)?;
     let mut channel = Reach::new(invite.session()?, reach);
-    match ui.json {
-        true => ui.document(&Waiting { message_type: "waiting" })?,
-        false => ui.note("looking for the other device"),
-    }
     let url = global.url.as_deref().map(|url| StoreUrl::parse(url).map(|url| url.to_string()));
     let url = url.transpose().map_err(VaultError::from)?;
     let options = store_options(global, ui)?;
-    let finished = watched(ui, |watch, _| {
+    let finished = watched(ui, |watch, _| -> Result<_, CommandError> {
+        match ui.json {
+            true => ui.document(&Waiting { message_type: "waiting" })?,
+            false => ui.note("looking for the other device"),
+        }
         let mut told = Ok(());
         let mut met = |meeting: &Meeting| told = introduce(meeting, ui);
         let mut endpoint =
