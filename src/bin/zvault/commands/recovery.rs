@@ -21,7 +21,6 @@ use zvault::Trouble;
 use zvault::qr;
 use zvault::recovery::Sheet;
 use zvault::roster::Rank;
-use zvault::state::Home;
 use zvault::vault::{NewWords, OpenOptions, Purpose, UnlockSecret, Vault};
 
 /// Print the recovery sheet, make new words, or bring a vault back with them

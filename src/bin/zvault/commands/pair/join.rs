@@ -37,14 +37,14 @@ pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, Com
     let deadline = Instant::now() + lifetime(&invite);
     let reach = ways(&invite, args, global, ui)?;
     let mut channel = Reach::new(invite.session()?, reach);
-    match ui.json {
-        true => ui.document(&Waiting { message_type: "waiting" })?,
-        false => ui.note("looking for the other device"),
-    }
     let url = global.url.as_deref().map(|url| StoreUrl::parse(url).map(|url| url.to_string()));
     let url = url.transpose().map_err(VaultError::from)?;
     let options = store_options(global, ui)?;
-    let (finished, why_not) = watched(ui, |watch, _| {
+    let (finished, why_not) = watched(ui, |watch, _| -> Result<_, CommandError> {
+        match ui.json {
+            true => ui.document(&Waiting { message_type: "waiting" })?,
+            false => ui.note("looking for the other device"),
+        }
         let mut told = Ok(());
         let mut met = |meeting: &Meeting| told = introduce(meeting, ui);
         let mut endpoint =
@@ -52,10 +52,10 @@ pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, Com
         let mut host = KeepAt::new(&home, url, &mut met, &mut endpoint);
         let options_of_joiner = JoinOptions { name: &name, now: zvault::now(), deadline };
         let joined = join(&invite, &options_of_joiner, &mut channel, &mut host, watch)?;
+        let why_not = host.not_in_keychain().map(|error| zvault::chain(error));
         told?;
         let patience = if joined.record.is_some() { SEES_IT } else { MAY_SEE_IT };
         let finished = finish(&home, joined.keys.vault, &|_| options.clone(), patience, watch);
-        let why_not = host.not_in_keychain().map(|error| zvault::chain(error));
         finished.map(|finished| (finished, why_not)).map_err(|error| no_way_in(error, joined.record.is_some()))
     })??;
     tell(&finished, why_not.as_deref(), ui)?;

@@ -138,7 +138,7 @@ fn refuse(given: &[(&str, bool)], why: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Runs a pairing that Ctrl-C ends in order.
+/// Runs a pairing that Ctrl-C ends in order, from before the person is told that it waits.
 fn watched<T>(ui: &Ui, run: impl FnOnce(&Watch<'_>, &AtomicBool) -> T) -> Result<T, CommandError> {
     let interrupted = catch_interrupts()?;
     let watch = Watch::new();
