@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use vault_format::roster::{BoxPart, Slot};
 
 /// A vault with a device that may pair, and a reader that is to be its victim.
-struct Scene {
-    vault: Vault,
-    founder: DeviceKeys,
-    p: DeviceKeys,
-    victim: DeviceKeys,
+pub(super) struct Scene {
+    pub(super) vault: Vault,
+    pub(super) founder: DeviceKeys,
+    pub(super) p: DeviceKeys,
+    pub(super) victim: DeviceKeys,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut vault = Vault::new();
         let founder = vault.founder.duplicate();
         let p = vault.enroll(&founder, "p", caps(RPP));
@@ -38,7 +38,7 @@ impl Scene {
         boxes::seal_reader_box(provider(), self.vault.id, &to.recipient(), epoch, &Key::new([9; 32])).expect("sealed")
     }
 
-    fn standing(&self, record: Identity) -> Option<Standing> {
+    pub(super) fn standing(&self, record: Identity) -> Option<Standing> {
         self.vault.roster().void.iter().find(|void| void.identity == record).map(|void| void.standing)
     }
 }
@@ -655,7 +655,7 @@ fn who_is_made_an_admin_stays_one_without_who_paired_it() {
 }
 
 /// P makes so many heads: chains of `length` records that add a device each.
-fn many_heads(scene: &mut Scene, base: &[Identity], count: usize, length: usize) {
+pub(super) fn many_heads(scene: &mut Scene, base: &[Identity], count: usize, length: usize) {
     for _ in 0..count {
         let mut parents = base.to_vec();
         for _ in 0..length {
@@ -666,7 +666,7 @@ fn many_heads(scene: &mut Scene, base: &[Identity], count: usize, length: usize)
 }
 
 /// Whatever comes first, everybody sees the same.
-fn every_order_agrees(vault: &mut Vault) {
+pub(super) fn every_order_agrees(vault: &mut Vault) {
     let expected = vault.roster();
     let summary = |roster: &Roster| {
         let members: Vec<_> = roster.members().map(|(id, device)| (id, device.capabilities)).collect();
