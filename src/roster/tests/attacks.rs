@@ -397,6 +397,30 @@ fn a_reader_with_a_hundred_heads_is_revoked() {
     every_order_agrees(&mut scene.vault);
 }
 
+/// An admin follows all that there is, one record after the other, and changes nothing by it.
+#[test]
+fn a_hundred_heads_are_gathered() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let gathered = |scene: &Scene, by: &DeviceKeys| with_author(&scene.vault, by, |author| author.gather());
+    many_heads(&mut scene, &base, 16, 1);
+    assert!(gathered(&scene, &scene.founder).expect("nothing to do").is_none());
+    many_heads(&mut scene, &base, 84, 2);
+    let before = scene.vault.roster();
+    let refused = gathered(&scene, &scene.p).expect_err("no admin");
+    assert!(matches!(refused, WriteError::NotAdmin { .. }), "{refused}");
+    let mut lengths = Vec::new();
+    while let Some(record) = gathered(&scene, &scene.founder).expect("gathered") {
+        scene.vault.store(record);
+        lengths.push(scene.vault.roster().heads.len());
+    }
+    assert_eq!(lengths, [85, 70, 55, 40, 25, 10]);
+    let after = scene.vault.roster();
+    assert!(after.void.is_empty() && after.members().count() == before.members().count());
+    assert_eq!((after.current_epoch, after.epochs.len()), (before.current_epoch, before.epochs.len()));
+    every_order_agrees(&mut scene.vault);
+}
+
 /// What P has added in heads that its revocation does not follow is to end with it, and has ended already.
 #[test]
 fn devices_in_a_hundred_heads_are_ended_with_their_sponsor() {
