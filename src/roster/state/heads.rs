@@ -57,8 +57,7 @@ impl Roster {
 
     /// The heads, those with the greatest (n, identity) first.
     fn head_places(&self) -> Vec<usize> {
-        let is_head = |i: &usize| self.heads.binary_search(&self.graph.records[*i].identity).is_ok();
-        (0..self.graph.records.len()).rev().filter(is_head).collect()
+        (0..self.graph.records.len()).rev().filter(|i| self.is_head(*i)).collect()
     }
 
     /// Chooses heads in whose past is all that admins wrote: few, since admins follow each other, while whoever may pair can make as
@@ -122,14 +121,18 @@ impl Roster {
     }
 
     /// What was chosen, and the number of a record that follows it.
-    fn place(&self, chosen: Vec<usize>) -> (Vec<Identity>, u32) {
+    pub(super) fn place(&self, chosen: Vec<usize>) -> (Vec<Identity>, u32) {
         let n = chosen.iter().map(|i| self.graph.records[*i].n + 1).max().unwrap_or(0);
         let mut identities: Vec<Identity> = chosen.iter().map(|i| self.graph.records[*i].identity).collect();
         identities.sort_unstable();
         (identities, n)
     }
 
-    fn is_or_sees(&self, i: usize, j: usize) -> bool {
+    pub(super) fn is_head(&self, i: usize) -> bool {
+        self.heads.binary_search(&self.graph.records[i].identity).is_ok()
+    }
+
+    pub(super) fn is_or_sees(&self, i: usize, j: usize) -> bool {
         i == j || self.graph.pasts.sees(i, j)
     }
 }

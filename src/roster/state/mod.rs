@@ -1,4 +1,5 @@
 //! A vault's membership as all well-formed records together make it.
+mod cuts;
 mod heads;
 mod merge;
 mod open;

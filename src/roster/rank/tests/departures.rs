@@ -73,6 +73,27 @@ fn what_is_added_after_a_departure_is_kept_by_nobody_who_knows_of_it() {
     }
 }
 
+/// An admin's departure is a revocation by an admin: it voids what it has not seen, whoever has built on that.
+#[test]
+fn an_admin_answers_for_what_it_alone_has_added() {
+    let base = |given| {
+        Script::vault()
+            .then("s", &["3"], "B", Act::Add(device("X"), given))
+            .then("j", &["s"], "A", Act::Administer)
+            .then("d", &["j"], "B", Act::Revoke(device("B")))
+            .then("l", &["d"], "A", Act::Administer)
+    };
+    for given in [READ_PUSH, ADMIN] {
+        assert!(base(given).judge().has("X"));
+        let again = |script: Script| script.then("k", &["2"], "B", Act::Revoke(device("B"))).judge();
+        assert!(!again(base(given)).has("X"));
+        // A grant is no add, whoever gives it; an add is one, before or after.
+        assert!(!again(base(given).then("g", &["l"], "A", Act::Grant(device("X"), ADMIN))).has("X"));
+        assert!(again(base(given).then("g", &["l"], "A", Act::Add(device("X"), given))).has("X"));
+        assert!(again(base(given).then("g", &["2"], "A", Act::Add(device("X"), given))).has("X"));
+    }
+}
+
 /// The next record of an admin that follows all heads and names what nobody keeps brings nobody in, and afterwards no departure
 /// of who has left takes anybody along.
 #[test]
