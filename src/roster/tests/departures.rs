@@ -133,18 +133,21 @@ fn a_gift_that_a_departure_has_voided_protects_nobody_from_admins() {
     stolen.ends(&[]);
 }
 
-/// Nor does what another one gives who has it from there, nor that there is somebody else beside the victim.
+/// Nor does what another one gives who has it from there, whether that one is ended, too, or not.
 #[test]
 fn nor_does_what_is_given_by_whom_it_was_given_to() {
-    let mut stolen = Stolen::new();
-    let (b, base, victim) = (stolen.b.duplicate(), stolen.base.clone(), stolen.scene.victim.id);
-    let p = stolen.scene.p.duplicate();
-    let mut last = base;
-    for (by, to) in [(&b, p.id), (&p, victim), (&p, p.id)] {
-        last = vec![stolen.give(by, last, to)];
+    for with_giver in [false, true] {
+        let mut stolen = Stolen::new();
+        let (b, base, victim) = (stolen.b.duplicate(), stolen.base.clone(), stolen.scene.victim.id);
+        let p = stolen.scene.p.duplicate();
+        let mut last = base;
+        for (by, to) in [(&b, p.id), (&p, victim), (&p, p.id)] {
+            last = vec![stolen.give(by, last, to)];
+        }
+        stolen.leave(last);
+        let others = [p.id];
+        stolen.ends(if with_giver { &others } else { &[] });
     }
-    stolen.leave(last);
-    stolen.ends(&[p.id]);
 }
 
 /// Nor does a passphrase stay that somebody else knows.
