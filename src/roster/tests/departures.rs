@@ -17,9 +17,7 @@ fn who_has_left_takes_nobody_along_once_an_admin_has_written() {
     let left = scene.vault.store(left.record);
     let parents = |scene: &Scene, record| {
         let roster = scene.vault.roster();
-        let parents =
-            roster.records().find(|(identity, ..)| *identity == record).expect("it is there").2.parents.clone();
-        parents
+        roster.records().find(|(identity, ..)| *identity == record).map(|found| found.2.parents.clone()).expect("there")
     };
     // A device below admin follows the heads and nothing else.
     let other = scene.vault.enroll(&laptop, "other", caps(3));
