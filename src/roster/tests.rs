@@ -18,6 +18,7 @@ use vault_format::{
 };
 
 mod attacks;
+mod departures;
 mod members;
 
 type Objects = Vec<(ObjectName, Vec<u8>)>;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use vault_format::log::Payload;
 use vault_format::name::roster_prefix;
 use vault_format::roster::{Capabilities, SlotKdf};
-use vault_format::{DeviceId, EpochId, Identity, Time};
+use vault_format::{DeviceId, EpochId, Identity, Time, limits};
 
 use super::{Vault, VaultError};
 use crate::keys::{DeviceKeys, NewSlot, Passphrase, SlotSecret, Words};
@@ -250,7 +250,7 @@ impl Vault {
     /// passphrase. That one stays, as a passphrase beside words is.
     ///
     /// `show` has them on paper, or wherever they are to be, before the record that ends the old ones is stored: a vault must
-    /// never have a recovery key that nobody has seen. If it fails, nothing has changed.
+    /// never have a recovery key that nobody has seen. If it fails, nothing has changed but that heads may be followed by others.
     pub fn new_recovery_words(
         &mut self,
         root: &UnlockSecret,
@@ -312,6 +312,20 @@ impl Vault {
         }
     }
 
+    /// Follows all heads in records of their own before one that ends somebody, where that one could not: what it has not seen of
+    /// the revoked, other devices among it, it ends as well. Whoever may pair can go on writing heads, and stops nobody.
+    fn gather(&mut self, by: Option<&UnlockSecret>) -> Result<(), VaultError> {
+        let by = by.filter(|_| !self.is_admin());
+        for _ in 0..GATHERED {
+            if self.roster.heads.len() <= limits::RECORD_PARENTS {
+                break;
+            }
+            let Ok(Some(record)) = self.author(by, |author| author.gather()) else { break };
+            self.write_record(record)?;
+        }
+        Ok(())
+    }
+
     fn revoke_with(
         &mut self,
         device: DeviceId,
@@ -321,6 +335,7 @@ impl Vault {
     ) -> Result<RevokedDevice, VaultError> {
         // What it wrote until now counts, as far as anybody has seen it.
         self.refresh()?;
+        self.gather(by)?;
         let info = self.any_device(device).ok_or(WriteError::NotAMember { device })?;
         let (last, withheld) = self.last_of(device);
         let mut added = self.added_by(device);
@@ -400,6 +415,7 @@ impl Vault {
         by: Option<&UnlockSecret>,
     ) -> Result<(Slotted, Vec<DeviceId>), VaultError> {
         self.refresh()?;
+        self.gather(by)?;
         let last = self.last_of(old).0.map(|entry| entry.identity);
         let slotted = self.author(by, |author| author.replace_slot(old, last, options, beside))?;
         Ok((slotted, self.added_by(old)))
@@ -572,3 +588,5 @@ impl VoidEntry {
 
 /// Heads beyond what one record can follow, and admins that write at the same moment.
 const MERGES: usize = 4;
+/// Records that follow heads before somebody is ended: each follows 16 of them, and there are fifteen less.
+const GATHERED: usize = 64;

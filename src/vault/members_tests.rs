@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
 use object_store::memory::InMemory;
 use vault_format::name::{ObjectName, prefix};
-use vault_format::roster::{Capabilities, Op, Record};
-use vault_format::{DeviceId, EpochId, Header};
+use vault_format::roster::{Capabilities, Op, Record, RecordObject};
+use vault_format::{DeviceId, EpochId, Header, Identity};
 
 use super::access::Access;
 use super::{InitOptions, NewWords, OpenOptions, Purpose, Unlock, UnlockSecret, Vault, VaultError};
@@ -17,7 +17,7 @@ use crate::check::{CheckOptions, ReadData, check};
 use crate::keys::{DeviceKeys, Passphrase, Words};
 use crate::push::{PushError, PushOptions, PushReport, push};
 use crate::restore::{RestoreOptions, restore};
-use crate::roster::{WriteError, sign};
+use crate::roster::{NewRecord, WriteError, sign};
 use crate::stage::testing::random_bytes;
 use crate::state::Home;
 use crate::store::Store;
@@ -141,6 +141,25 @@ impl World {
             }
         };
         push(vault, &self.options(), &Watch::with_events(&on_event))
+    }
+
+    /// Many heads of one device: chains of records that add a device each.
+    fn write_heads(&self, by: &Vault, place: (Vec<Identity>, u32), count: usize, length: u32) {
+        for _ in 0..count {
+            let (mut parents, n) = place.clone();
+            for n in n..n + length {
+                let DeviceKeys { id, verify_key, kem_key, .. } =
+                    DeviceKeys::generate(provider(), by.id()).expect("a device");
+                let (capabilities, time) = (Capabilities::READ, crate::now());
+                let add = Op::Add { id, verify_key, kem_key, capabilities, slot: None, handshake: None };
+                let (ops, boxes) = (vec![add], Vec::new());
+                let record = Record { genesis: None, time, parents, n, ops, epoch: None, boxes, private: None };
+                let NewRecord { name, bytes } = sign(provider(), by.device_keys(), &record).expect("signed");
+                let object = RecordObject::parse(&bytes).expect("a record");
+                parents = vec![Identity(provider().hash.hash(&[&bytes[..object.signed_len]]))];
+                self.store().put(&name, bytes.into()).expect("put");
+            }
+        }
     }
 
     fn verify(&self, vault: &Vault) {
@@ -441,30 +460,8 @@ fn a_device_with_a_hundred_heads_is_ended_alone_and_with_all_it_added() {
     for with_added in [false, true] {
         let (world, mut first) = World::new();
         let second = world.open("second");
-        let (parents, n) = second.roster().next_place(second.device_id());
-        for _ in 0..100 {
-            let sock = DeviceKeys::generate(provider(), second.id()).expect("a device");
-            let add = Op::Add {
-                id: sock.id,
-                verify_key: sock.verify_key.clone(),
-                kem_key: sock.kem_key.clone(),
-                capabilities: Capabilities::READ,
-                slot: None,
-                handshake: None,
-            };
-            let record = Record {
-                genesis: None,
-                time: crate::now(),
-                parents: parents.clone(),
-                n,
-                ops: vec![add],
-                epoch: None,
-                boxes: Vec::new(),
-                private: None,
-            };
-            let record = sign(provider(), second.device_keys(), &record).expect("signed");
-            world.store().put(&record.name, record.bytes.into()).expect("put");
-        }
+        let place = second.roster().next_place(second.device_id());
+        world.write_heads(&second, place, 100, 1);
         first.refresh().expect("read again");
         assert_eq!(first.roster().heads.len(), 100);
         let id = second.device_id();
@@ -479,6 +476,33 @@ fn a_device_with_a_hundred_heads_is_ended_alone_and_with_all_it_added() {
         assert_eq!(revoked.added, stay, "who stays is told, and nobody else");
         assert_eq!(stay.is_empty(), with_added);
     }
+}
+
+/// A machine with `pair` writes more heads than a record follows, all of them after the add of another machine that came in by
+/// the same passphrase. That one stays, whatever becomes of the passphrase.
+#[test]
+fn nobody_is_left_out_because_of_the_heads_of_others() {
+    let (world, first) = World::new();
+    drop(first);
+    let second = world.open("second");
+    let place = second.roster().next_place(second.device_id());
+    let third = world.open("third");
+    let mut first = world.open("first");
+    world.write_heads(&second, place, 40, 3);
+    first.refresh().expect("read again");
+    assert_eq!(first.roster().heads.len(), 41);
+    let is_passphrase = |device: &super::DeviceInfo| device.kind == super::DeviceKind::Passphrase;
+    let old = first.devices().into_iter().find(is_passphrase).expect("one").id;
+    let members = first.roster().members().count();
+    let changed = first.change_slot(old, &passphrase("second horse"), false, None).expect("changed");
+    assert_eq!(first.roster().members().count(), members, "a passphrase for a passphrase");
+    assert!(changed.added.contains(&third.device_id()) && first.roster().heads.len() == 1);
+    let mut third = third;
+    third.refresh().expect("it is a member");
+    world.write("file", b"one");
+    world.push(&mut third);
+    let removed = first.revoke(second.device_id(), None).expect("revoked");
+    assert_eq!(removed.added.len(), 120);
 }
 
 /// It has left, and what is written with its key goes on revoking devices, until root has ended it.

@@ -28,6 +28,15 @@ pub(super) struct Gift {
     adds: usize,
 }
 
+/// The outcome of the passes.
+pub(super) struct Passes {
+    pub(super) standing: Vec<Standing>,
+    /// Target and record of each revocation that counts.
+    pub(super) revocations: Vec<(DeviceId, usize)>,
+    /// As in [`super::Verdict`].
+    pub(super) unkept: Vec<usize>,
+}
+
 /// Where whoever was revoked, was: founders are one.
 struct Cuts(BTreeMap<DeviceId, Vec<usize>>);
 
@@ -148,22 +157,22 @@ impl<'a> Judge<'a> {
             return doubtful.is_empty();
         }
         let seen = |marks: &[bool]| (0..i).map(|j| marks[j] && self.pasts.sees(i, j)).collect::<Vec<bool>>();
-        let (standing, _) = self.passes_within(i, &seen(by_root), &seen(ok));
+        let standing = self.passes_within(i, &seen(by_root), &seen(ok)).standing;
         let effective: Vec<bool> = standing.iter().map(|s| *s == Standing::Effective).collect();
         !doubtful.iter().any(|target| self.has_authority(*target, i, &effective))
     }
 
     /// What counts of all records, and the revocations that do, once it is known which have root or admins behind them.
-    pub(super) fn all_passes(&self, by_root: &[bool], by_admin: &[bool]) -> (Vec<Standing>, Vec<(DeviceId, usize)>) {
+    pub(super) fn all_passes(&self, by_root: &[bool], by_admin: &[bool]) -> Passes {
         self.passes(by_root, by_admin, &vec![true; self.nodes.len()])
     }
 
     /// The same of the past of record `i` alone.
-    fn passes_within(&self, i: usize, by_root: &[bool], by_admin: &[bool]) -> (Vec<Standing>, Vec<(DeviceId, usize)>) {
+    fn passes_within(&self, i: usize, by_root: &[bool], by_admin: &[bool]) -> Passes {
         self.passes(by_root, by_admin, &(0..i).map(|j| self.pasts.sees(i, j)).collect::<Vec<bool>>())
     }
 
-    fn passes(&self, by_root: &[bool], by_admin: &[bool], known: &[bool]) -> (Vec<Standing>, Vec<(DeviceId, usize)>) {
+    fn passes(&self, by_root: &[bool], by_admin: &[bool], known: &[bool]) -> Passes {
         // A revocation by an admin stays, even when another admin's departure voids the rest of its record.
         let mut revocations = self.revocations(by_admin);
         let left = self.departures(by_admin, &revocations, known);
@@ -177,29 +186,56 @@ impl<'a> Judge<'a> {
         };
         let admins = revocations.clone();
         revocations.extend(left);
-        (self.last_pass(by_root, by_admin, known, &admins, &departures), revocations)
+        let standing = self.last_pass(by_root, by_admin, known, &admins, &departures);
+        let is_unkept = |i: &usize| {
+            let has_left = departures.cuts.0.contains_key(&self.person(self.nodes[*i].signer));
+            has_left && !departures.kept[*i] && standing[*i] == Standing::Effective && !self.is_departure(*i)
+        };
+        let unkept = (0..known.len()).filter(is_unkept).collect();
+        Passes { standing, revocations, unkept }
     }
 
     /// Which records a departure does not cut: what an admin had seen that had seen no departure of that
     /// device. A device that nobody has revoked chooses freely what its departure has seen, and must not take along whom it
     /// added; nor may it add others afterwards, to be seen by an admin who knows that it has left. An admin is one here even
     /// without what departures make void, so that none of them hangs on another.
+    ///
+    /// Who leaves can do so again with another past. What an admin has seen together with a departure that had seen it does not
+    /// say which of two departures came first, so that one has to name it: it does so with what counts where it writes.
     fn kept(&self, by_admin: &[bool], before: &[Standing], left: &[(DeviceId, usize)]) -> Vec<bool> {
         let effective: Vec<bool> = before.iter().map(|s| *s == Standing::Effective).collect();
         let is_admins =
             |j: &usize| by_admin[*j] && effective[*j] && self.is_admin(self.nodes[*j].signer, *j, &effective);
         let admins: Vec<usize> = (0..before.len()).filter(is_admins).collect();
+        let left = self.cuts(left).0;
         let unaware_of = |places: &Vec<usize>| -> Vec<usize> {
             let is_unaware = |j: &&usize| !places.iter().any(|k| self.pasts.sees(**j, *k));
             admins.iter().filter(is_unaware).copied().collect()
         };
         let unaware: BTreeMap<DeviceId, Vec<usize>> =
-            self.cuts(left).0.iter().map(|(device, places)| (*device, unaware_of(places))).collect();
+            left.iter().map(|(device, places)| (*device, unaware_of(places))).collect();
+        let named = self.named(&admins, &left);
         let is_kept = |i: usize| {
-            let unaware = unaware.get(&self.person(self.nodes[i].signer));
-            unaware.is_some_and(|unaware| unaware.iter().any(|j| self.pasts.sees(*j, i)))
+            let person = self.person(self.nodes[i].signer);
+            let is_seen = unaware.get(&person).is_some_and(|all| all.iter().any(|j| self.pasts.sees(*j, i)));
+            is_seen || named.get(&person).is_some_and(|all| all.iter().any(|p| *p == i || self.pasts.sees(*p, i)))
         };
         (0..before.len()).map(is_kept).collect()
+    }
+
+    /// Which records of devices that have left the admins' records name: such as all departures of that device have seen that
+    /// this admin knows of. So a departure, which is a head that everybody follows, is none.
+    fn named(&self, admins: &[usize], left: &BTreeMap<DeviceId, Vec<usize>>) -> BTreeMap<DeviceId, BTreeSet<usize>> {
+        let mut named: BTreeMap<DeviceId, BTreeSet<usize>> = BTreeMap::new();
+        for (j, p) in admins.iter().flat_map(|j| self.pasts.parents(*j).iter().map(|p| (*j, *p))) {
+            let person = self.person(self.nodes[p].signer);
+            let Some(places) = left.get(&person) else { continue };
+            let all = named.entry(person).or_default();
+            if !all.contains(&p) && places.iter().all(|k| !self.pasts.sees(j, *k) || self.pasts.sees(*k, p)) {
+                all.insert(p);
+            }
+        }
+        named
     }
 
     /// Devices below admin that revoked themselves, in a record that does nothing else. An earlier revocation comes first:

@@ -7,7 +7,7 @@ mod judge;
 #[cfg(test)]
 mod tests;
 
-use judge::Judge;
+use judge::{Judge, Passes};
 use std::collections::{BTreeMap, BTreeSet};
 use vault_format::{ids::DeviceId, roster::Capabilities};
 
@@ -87,33 +87,44 @@ pub(crate) struct Verdict {
     pub(crate) root: Root,
     /// The devices that were added as root, by record 0 or the record that named their key.
     pub(crate) roots: BTreeSet<DeviceId>,
+    /// Records that count, of devices that have left, and that another departure can make void: no admin's record keeps them.
+    pub(crate) unkept: Vec<usize>,
 }
 
-/// Which records each record has seen, itself not included.
+/// Which records each record has seen, itself not included, and which of them it names.
 #[derive(Debug, Default)]
-pub(crate) struct Pasts(Vec<Vec<u64>>);
+pub(crate) struct Pasts {
+    seen: Vec<Vec<u64>>,
+    parents: Vec<Vec<usize>>,
+}
 
 impl Pasts {
     /// Appends the next record; its parents are there already.
     pub(crate) fn push(&mut self, parents: &[usize]) {
-        let mut seen = vec![0u64; self.0.len().div_ceil(64)];
+        let mut seen = vec![0u64; self.seen.len().div_ceil(64)];
         for &parent in parents {
-            for (mine, theirs) in seen.iter_mut().zip(&self.0[parent]) {
+            for (mine, theirs) in seen.iter_mut().zip(&self.seen[parent]) {
                 *mine |= theirs;
             }
             seen[parent / 64] |= 1 << (parent % 64);
         }
-        self.0.push(seen);
+        self.seen.push(seen);
+        self.parents.push(parents.to_vec());
     }
 
     /// Takes the last record away again.
     pub(crate) fn pop(&mut self) {
-        self.0.pop();
+        self.seen.pop();
+        self.parents.pop();
     }
 
     /// Whether record `i` has seen record `j`.
     pub(crate) fn sees(&self, i: usize, j: usize) -> bool {
-        self.0[i].get(j / 64).is_some_and(|word| word >> (j % 64) & 1 == 1)
+        self.seen[i].get(j / 64).is_some_and(|word| word >> (j % 64) & 1 == 1)
+    }
+
+    fn parents(&self, i: usize) -> &[usize] {
+        &self.parents[i]
     }
 
     fn comparable(&self, i: usize, j: usize) -> bool {
@@ -129,12 +140,12 @@ pub(crate) fn evaluate(ground: &Ground, nodes: &[Node], pasts: &Pasts) -> Verdic
     judge.add_roots(&by_root);
     let root_revocations = judge.revocations(&by_root);
     let by_admin = judge.admin_pass(&by_root, &root_revocations);
-    let (standing, revocations) = judge.all_passes(&by_root, &by_admin);
+    let Passes { standing, revocations, unkept } = judge.all_passes(&by_root, &by_admin);
 
     let effective: Vec<bool> = standing.iter().map(|s| *s == Standing::Effective).collect();
     let devices =
         judge.gifts.keys().filter_map(|id| Some((*id, judge.capabilities(*id, &|i| effective[i])?))).collect();
-    Verdict { standing, revocations, devices, root, roots: judge.roots }
+    Verdict { standing, revocations, devices, root, roots: judge.roots, unkept }
 }
 
 /// What a device with `pair` and these capabilities may hand on: never admin or prune.

@@ -3,6 +3,8 @@
 use super::*;
 use vault_format::ids::Identity;
 
+mod departures;
+
 const READ_PUSH: Capabilities = Capabilities::READ.union(Capabilities::PUSH);
 const ADMIN: Capabilities = READ_PUSH.union(Capabilities::ADMIN);
 const PAIR: Capabilities = READ_PUSH.union(Capabilities::PAIR);
@@ -18,6 +20,7 @@ struct Outcome {
     revoked: BTreeSet<DeviceId>,
     standing: BTreeMap<Identity, Standing>,
     heads: Vec<Identity>,
+    unkept: Vec<Identity>,
 }
 
 impl Script {
@@ -140,6 +143,7 @@ fn outcome(records: &[Trial]) -> Outcome {
         revoked,
         standing: order.iter().map(|(_, id)| *id).zip(verdict.standing).collect(),
         heads,
+        unkept: verdict.unkept.iter().map(|i| order[*i].1).collect(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which heads the next record follows, and which an entry names, where there are more than it can.
 
-use super::{Roster, Standing};
+use super::{Rank, Roster, Standing};
 use vault_format::{
     ids::{DeviceId, Identity},
     limits,
@@ -9,7 +9,8 @@ use vault_format::{
 
 impl Roster {
     /// Parents and number of the next record by `signer`. Of more heads than a record can follow, first those that the signer's
-    /// rights come from: what a record has not seen does not speak for its signer.
+    /// rights come from: what a record has not seen does not speak for its signer. Where there is room, an admin names the last
+    /// records of devices that have left, too.
     pub(crate) fn next_place(&self, signer: DeviceId) -> (Vec<Identity>, u32) {
         let heads = self.head_places();
         let mut chosen = Vec::new();
@@ -18,7 +19,25 @@ impl Roster {
             self.follow_admins(&heads, &mut chosen);
             chosen.truncate(limits::RECORD_PARENTS);
         }
-        self.fill(chosen, &heads, limits::RECORD_PARENTS)
+        fill(&mut chosen, &heads, limits::RECORD_PARENTS);
+        if self.devices.get(&signer).is_some_and(|device| device.is_member() && device.rank >= Rank::Admin) {
+            self.keep(&mut chosen);
+        }
+        self.place(chosen)
+    }
+
+    /// Names what a second departure of who has left could make void: by its last records it names those before them.
+    fn keep(&self, chosen: &mut Vec<usize>) {
+        let mut named: Vec<usize> = Vec::new();
+        for i in self.unkept.iter().rev() {
+            let signer = self.graph.records[*i].signer;
+            let has_later = named.iter().any(|p| self.graph.records[*p].signer == signer && self.is_or_sees(*p, *i));
+            if !has_later && chosen.len() < limits::RECORD_PARENTS {
+                named.push(*i);
+                // It may be a head.
+                chosen.extend(Some(*i).filter(|i| !chosen.contains(i)));
+            }
+        }
     }
 
     /// Heads that an entry names which follows others: about so many. What was named `before` is in their past, since an entry goes
@@ -32,13 +51,13 @@ impl Roster {
             counting.for_each(|old| self.follow(old, &heads, &mut chosen));
             self.follow_admins(&heads, &mut chosen);
         }
-        self.fill(chosen, &heads, most).0
+        fill(&mut chosen, &heads, most);
+        self.place(chosen).0
     }
 
     /// The heads, those with the greatest (n, identity) first.
     fn head_places(&self) -> Vec<usize> {
-        let is_head = |i: &usize| self.heads.binary_search(&self.graph.records[*i].identity).is_ok();
-        (0..self.graph.records.len()).rev().filter(is_head).collect()
+        (0..self.graph.records.len()).rev().filter(|i| self.is_head(*i)).collect()
     }
 
     /// Chooses heads in whose past is all that admins wrote: few, since admins follow each other, while whoever may pair can make as
@@ -101,20 +120,28 @@ impl Roster {
         }
     }
 
-    /// What was chosen, and of `heads` the first of the others, up to so many; and the number of a record that follows them.
-    fn fill(&self, mut chosen: Vec<usize>, heads: &[usize], most: usize) -> (Vec<Identity>, u32) {
-        for head in heads {
-            if chosen.len() < most && !chosen.contains(head) {
-                chosen.push(*head);
-            }
-        }
+    /// What was chosen, and the number of a record that follows it.
+    pub(super) fn place(&self, chosen: Vec<usize>) -> (Vec<Identity>, u32) {
         let n = chosen.iter().map(|i| self.graph.records[*i].n + 1).max().unwrap_or(0);
         let mut identities: Vec<Identity> = chosen.iter().map(|i| self.graph.records[*i].identity).collect();
         identities.sort_unstable();
         (identities, n)
     }
 
-    fn is_or_sees(&self, i: usize, j: usize) -> bool {
+    pub(super) fn is_head(&self, i: usize) -> bool {
+        self.heads.binary_search(&self.graph.records[i].identity).is_ok()
+    }
+
+    pub(super) fn is_or_sees(&self, i: usize, j: usize) -> bool {
         i == j || self.graph.pasts.sees(i, j)
+    }
+}
+
+/// Of `heads` the first that were not chosen, up to so many together.
+fn fill(chosen: &mut Vec<usize>, heads: &[usize], most: usize) {
+    for head in heads {
+        if chosen.len() < most && !chosen.contains(head) {
+            chosen.push(*head);
+        }
     }
 }

@@ -43,6 +43,7 @@ impl Roster {
                 }
                 Root::None | Root::Frozen => BTreeSet::new(),
             },
+            unkept: verdict.unkept,
             adding: BTreeMap::new(),
         };
         roster.merge_heads(&verdict.devices, &verdict.revocations);

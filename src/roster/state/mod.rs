@@ -1,4 +1,5 @@
 //! A vault's membership as all well-formed records together make it.
+mod cuts;
 mod heads;
 mod merge;
 mod open;
@@ -52,6 +53,8 @@ pub struct Roster {
     pub(super) standing: Vec<Standing>,
     /// The devices that are root: one, but where the founder made two.
     roots: BTreeSet<DeviceId>,
+    /// Records of devices that have left which an admin's next record is to name, or they may become void.
+    unkept: Vec<usize>,
     /// The record whose word on a device counts: the first by an admin that adds it, or the first of all.
     adding: BTreeMap<DeviceId, usize>,
 }

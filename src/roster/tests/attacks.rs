@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use vault_format::roster::{BoxPart, Slot};
 
 /// A vault with a device that may pair, and a reader that is to be its victim.
-struct Scene {
-    vault: Vault,
-    founder: DeviceKeys,
-    p: DeviceKeys,
-    victim: DeviceKeys,
+pub(super) struct Scene {
+    pub(super) vault: Vault,
+    pub(super) founder: DeviceKeys,
+    pub(super) p: DeviceKeys,
+    pub(super) victim: DeviceKeys,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut vault = Vault::new();
         let founder = vault.founder.duplicate();
         let p = vault.enroll(&founder, "p", caps(RPP));
@@ -38,7 +38,7 @@ impl Scene {
         boxes::seal_reader_box(provider(), self.vault.id, &to.recipient(), epoch, &Key::new([9; 32])).expect("sealed")
     }
 
-    fn standing(&self, record: Identity) -> Option<Standing> {
+    pub(super) fn standing(&self, record: Identity) -> Option<Standing> {
         self.vault.roster().void.iter().find(|void| void.identity == record).map(|void| void.standing)
     }
 }
@@ -397,6 +397,30 @@ fn a_reader_with_a_hundred_heads_is_revoked() {
     every_order_agrees(&mut scene.vault);
 }
 
+/// An admin follows all that there is, one record after the other, and changes nothing by it.
+#[test]
+fn a_hundred_heads_are_gathered() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let gathered = |scene: &Scene, by: &DeviceKeys| with_author(&scene.vault, by, |author| author.gather());
+    many_heads(&mut scene, &base, 16, 1);
+    assert!(gathered(&scene, &scene.founder).expect("nothing to do").is_none());
+    many_heads(&mut scene, &base, 84, 2);
+    let before = scene.vault.roster();
+    let refused = gathered(&scene, &scene.p).expect_err("no admin");
+    assert!(matches!(refused, WriteError::NotAdmin { .. }), "{refused}");
+    let mut lengths = Vec::new();
+    while let Some(record) = gathered(&scene, &scene.founder).expect("gathered") {
+        scene.vault.store(record);
+        lengths.push(scene.vault.roster().heads.len());
+    }
+    assert_eq!(lengths, [85, 70, 55, 40, 25, 10]);
+    let after = scene.vault.roster();
+    assert!(after.void.is_empty() && after.members().count() == before.members().count());
+    assert_eq!((after.current_epoch, after.epochs.len()), (before.current_epoch, before.epochs.len()));
+    every_order_agrees(&mut scene.vault);
+}
+
 /// What P has added in heads that its revocation does not follow is to end with it, and has ended already.
 #[test]
 fn devices_in_a_hundred_heads_are_ended_with_their_sponsor() {
@@ -655,7 +679,7 @@ fn who_is_made_an_admin_stays_one_without_who_paired_it() {
 }
 
 /// P makes so many heads: chains of `length` records that add a device each.
-fn many_heads(scene: &mut Scene, base: &[Identity], count: usize, length: usize) {
+pub(super) fn many_heads(scene: &mut Scene, base: &[Identity], count: usize, length: usize) {
     for _ in 0..count {
         let mut parents = base.to_vec();
         for _ in 0..length {
@@ -666,7 +690,7 @@ fn many_heads(scene: &mut Scene, base: &[Identity], count: usize, length: usize)
 }
 
 /// Whatever comes first, everybody sees the same.
-fn every_order_agrees(vault: &mut Vault) {
+pub(super) fn every_order_agrees(vault: &mut Vault) {
     let expected = vault.roster();
     let summary = |roster: &Roster| {
         let members: Vec<_> = roster.members().map(|(id, device)| (id, device.capabilities)).collect();

@@ -84,7 +84,7 @@ impl<'a> Author<'a> {
         objects.push((written.name, written.bytes.clone()));
         let roster = Roster::build(self.provider, &objects, Some(self.roster.vault))?;
         let identity = identity_of(self.provider, &written.bytes)?;
-        let follows_all = record.parents.len() == self.roster.heads.len();
+        let follows_all = self.roster.heads.iter().all(|head| record.parents.contains(head));
         let is_head = if follows_all { roster.heads == [identity] } else { roster.heads.contains(&identity) };
         let counts = roster.knows(identity) && !roster.void.iter().any(|void| void.identity == identity);
         if !is_head || !counts || self.voids_others(record, &roster) {

@@ -9,6 +9,7 @@ use crypto_backends::Key;
 use std::collections::BTreeSet;
 use vault_format::{
     ids::{DeviceId, EpochId},
+    limits,
     roster::{BoxPart, Capabilities, Record},
 };
 
@@ -72,6 +73,18 @@ impl Author<'_> {
             self.check_epoch(&merged, epoch)?;
         }
         Ok(Some(Merged { record, epoch: epoch.map(|epoch| epoch.id), given: given.into_iter().collect(), left_out }))
+    }
+
+    /// Follows as many heads as a record can, and does nothing else, so that the next record can follow more of them: whoever
+    /// may pair writes any number of heads, and is not to choose what an admin's record has not seen. None: a record follows
+    /// all that there are.
+    pub fn gather(&self) -> Result<Option<NewRecord>, WriteError> {
+        self.admin_rank()?;
+        if self.roster.heads.len() <= limits::RECORD_PARENTS {
+            return Ok(None);
+        }
+        let (record, _) = self.finish(&self.draft()?)?;
+        Ok(Some(record))
     }
 
     /// Starts an epoch in `record` for every member but those `leaving`, and for who joins with the same record.

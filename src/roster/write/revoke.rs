@@ -65,6 +65,7 @@ impl Author<'_> {
             }
         }
         self.check_someone_stays(device, &leaving)?;
+        self.reach(&mut record, &leaving);
         let may_read =
             leaving.iter().any(|id| self.member(*id).is_ok_and(|target| !target.capabilities.is_push_only()));
         let (mut epoch, mut no_room) = (None, false);
@@ -88,6 +89,17 @@ impl Author<'_> {
             left_out: epoch.as_ref().map_or(Vec::new(), |epoch| epoch.left_out.clone()),
             epoch: epoch.map(|epoch| epoch.id),
         })
+    }
+
+    /// Puts the record where what has been void since somebody left keeps none of the targets from being reached. Root reaches
+    /// them anyway.
+    pub(super) fn reach(&self, record: &mut Record, targets: &BTreeSet<DeviceId>) {
+        if self.admin_rank().is_ok_and(|own| own < Rank::Root)
+            && !targets.contains(&self.signer.id)
+            && let Some(place) = self.roster.place_to_reach(targets, &record.parents)
+        {
+            (record.parents, record.n) = place;
+        }
     }
 
     /// Whether the signer's rank reaches a device.

@@ -97,7 +97,9 @@ impl Author<'_> {
             secrets.push(member.secret());
             joining.push(keys);
         }
-        let epoch = self.start_epoch(&mut record, &BTreeSet::from([old]), &joining)?;
+        let leaving = BTreeSet::from([old]);
+        self.reach(&mut record, &leaving);
+        let epoch = self.start_epoch(&mut record, &leaving, &joining)?;
         self.seal_devices(&mut record, secrets)?;
         let (record, merged) = self.finish(&record)?;
         self.check_epoch(&merged, &epoch)?;
