@@ -3,13 +3,42 @@ use std::sync::Mutex;
 
 use crate::contract::Random;
 use crate::error::CryptoError;
-use crate::rustcrypto::{Argon2id, Blake3, Blake3Kdf, Ed25519WithMlDsa65, XChaCha20Poly1305, XWing};
+use crate::rustcrypto::{
+    Aes256Gcm, Argon2id, Blake3, Blake3Kdf, Ed25519WithMlDsa65, HkdfSha256, MlKem768P256, Pbkdf2, Sha256,
+    XChaCha20Poly1305, XWing,
+};
 use crate::{Provider, Suite};
 
 pub mod known_answers;
 
-/// The default backend with all its randomness from `random`. Its parts are never freed.
+/// The backend of suite `0x01` with all its randomness from `random`. Its parts are never freed.
 pub fn provider(random: &'static dyn Random) -> Provider {
+    provider_of(Suite::Default, random)
+}
+
+/// The backend of `suite` with all its randomness from `random`. Its parts are never freed.
+pub fn provider_of(suite: Suite, random: &'static dyn Random) -> Provider {
+    match suite {
+        Suite::Default => default_of(random),
+        Suite::Fips => fips_of(random),
+    }
+}
+
+fn fips_of(random: &'static dyn Random) -> Provider {
+    Provider {
+        suite: Suite::Fips,
+        aead: Box::leak(Box::new(Aes256Gcm { random })),
+        hash: &Sha256,
+        keyed_hash: &Sha256,
+        kdf: &HkdfSha256,
+        password: &Pbkdf2,
+        kem: Box::leak(Box::new(MlKem768P256 { random })),
+        sign: Box::leak(Box::new(Ed25519WithMlDsa65::new(random))),
+        random,
+    }
+}
+
+fn default_of(random: &'static dyn Random) -> Provider {
     Provider {
         suite: Suite::Default,
         aead: Box::leak(Box::new(XChaCha20Poly1305 { random })),

@@ -37,23 +37,23 @@ impl PasswordKdf for Argon2id {
             EIGHT_GIB..SIXTEEN_GIB => 2 * CREATE.m_kib,
             SIXTEEN_GIB.. => 4 * CREATE.m_kib,
         };
-        lowered().unwrap_or(Floor { m_kib, t: CREATE.t }).params()
+        lowest().unwrap_or(Floor { m_kib, t: CREATE.t }).params()
     }
 
     fn fit_low_memory(&self) -> PasswordParams {
-        lowered().unwrap_or(LOW_MEMORY).params()
+        lowest().unwrap_or(LOW_MEMORY).params()
     }
 
     fn check_create(&self, params: &PasswordParams) -> Result<(), CryptoError> {
-        check(params, lowered().unwrap_or(CREATE))
+        check(params, lowest().unwrap_or(CREATE))
     }
 
     fn check_create_low_memory(&self, params: &PasswordParams) -> Result<(), CryptoError> {
-        check(params, lowered().unwrap_or(LOW_MEMORY))
+        check(params, lowest().unwrap_or(LOW_MEMORY))
     }
 
     fn check_open(&self, params: &PasswordParams) -> Result<(), CryptoError> {
-        check(params, lowered().unwrap_or(LOW_MEMORY))?;
+        check(params, lowest().unwrap_or(LOW_MEMORY))?;
         let (m_kib, ..) = argon2id(params)?;
         match memory::available() {
             Some(available) => check_memory(m_kib, available),
@@ -84,7 +84,8 @@ fn check(params: &PasswordParams, floor: Floor) -> Result<(), CryptoError> {
     within("number of lanes", p, LANES, LANES)
 }
 
-fn within(name: &'static str, value: u32, floor: u32, limit: u32) -> Result<(), CryptoError> {
+/// Refuses a value outside of `floor..=limit`.
+pub(super) fn within(name: &'static str, value: u32, floor: u32, limit: u32) -> Result<(), CryptoError> {
     let [value, floor, limit] = [value, floor, limit].map(u64::from);
     if value < floor {
         return Err(CryptoError::WeakPassword { name, value, floor });
@@ -116,14 +117,19 @@ impl Floor {
     }
 }
 
+/// Whether tests made slots cheap.
 #[cfg(debug_assertions)]
-fn lowered() -> Option<Floor> {
-    LOWERED.load(std::sync::atomic::Ordering::Relaxed).then_some(Floor { m_kib: 64, t: 1 })
+pub(super) fn lowered() -> bool {
+    LOWERED.load(std::sync::atomic::Ordering::Relaxed)
 }
 
 #[cfg(not(debug_assertions))]
-fn lowered() -> Option<Floor> {
-    None
+pub(super) fn lowered() -> bool {
+    false
+}
+
+fn lowest() -> Option<Floor> {
+    lowered().then_some(Floor { m_kib: 64, t: 1 })
 }
 
 /// Argon2's memory: an error where there is none, and wiped afterwards, since it follows from the passphrase.
