@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crypto_backends::{Provider, provider};
+use vault_format::header::SUITE_AT;
 use vault_format::log::{EntryContent, EntryObject, Payload};
 use vault_format::name::{ObjectName, PackName, prefix, roster_prefix};
 use vault_format::{DeviceId, Expected, FormatError, Header, Identity, ObjectType, Suite, VaultId, limits, sizes};
@@ -280,7 +281,7 @@ impl SignedEntry {
 /// The suite of most records: a flipped byte in one header does not decide for the vault.
 pub(crate) fn suite_of(records: &[(ObjectName, Vec<u8>)]) -> Suite {
     let mut suites: BTreeMap<u8, usize> = BTreeMap::new();
-    for suite in records.iter().filter_map(|(_, bytes)| bytes.get(SUITE_BYTE)) {
+    for suite in records.iter().filter_map(|(_, bytes)| bytes.get(SUITE_AT)) {
         *suites.entry(*suite).or_default() += 1;
     }
     let suites = suites.into_iter().filter_map(|(byte, count)| Some((count, Suite::from_byte(byte)?)));
@@ -340,6 +341,3 @@ impl Findings {
             .collect()
     }
 }
-
-/// SPEC section 5.1: where a header says which suite it is of.
-const SUITE_BYTE: usize = 5;

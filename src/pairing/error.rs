@@ -236,7 +236,9 @@ impl PairError {
             Self::CapabilitiesDiffer { .. } | Self::AddedOtherwise { .. } => {
                 "have this device revoked, and pair again with another sponsor"
             }
-            Self::Suite { .. } => "use a build of zvault with this suite, or a newer version",
+            Self::Suite { .. } => {
+                "open the vault on the other device with its passphrase or recovery key, or use a newer version"
+            }
             Self::Expired { .. }
             | Self::Refused(_)
             | Self::PeerLost { .. }

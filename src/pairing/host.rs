@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crypto_backends::{SecretBytes, rustcrypto};
+use crypto_backends::SecretBytes;
 use vault_format::ObjectName;
 use vault_format::ids::{Identity, VaultId};
 use vault_format::limits;
@@ -155,7 +155,7 @@ impl JoinerHost for KeepAt<'_> {
         }
         // Whatever of the following fails: nothing of it stays.
         self.kept = Some(vault);
-        self.home.set_joining(rustcrypto::provider(), vault, &joined.encode())?;
+        self.home.set_joining(joined.provider, vault, &joined.encode())?;
         // Where the person said that the vault is, also after a crash.
         let mut access = Access::default();
         for store in &joined.stores {
@@ -166,7 +166,7 @@ impl JoinerHost for KeepAt<'_> {
             access.settings.entry(url.clone()).or_insert_with(|| take(primary));
         }
         access.url.clone_from(&self.url);
-        self.home.set_access(rustcrypto::provider(), vault, &access)?;
+        self.home.set_access(joined.provider, vault, &access)?;
         Ok(())
     }
 
@@ -208,7 +208,7 @@ pub fn finish(
     patience: Duration,
     watch: &Watch<'_>,
 ) -> Result<Finished, FinishError> {
-    let provider = rustcrypto::provider();
+    let provider = home.provider(vault)?;
     let given = home.joining(vault)?.ok_or(StateError::UnknownVault { vault })?;
     let joined = Joined::parse(provider, given.expose()).ok_or(FinishError::Damaged { vault })?;
     let mut access = home.access(vault)?;

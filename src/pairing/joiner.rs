@@ -107,6 +107,8 @@ pub trait JoinerHost {
 
 /// A device that is about to be a member, with all that it was given. It is one when [`Joined::membership`] says so.
 pub struct Joined {
+    /// The vault's suite.
+    pub provider: &'static Provider,
     /// Its keys, with the `W` that the sponsor made.
     pub keys: DeviceKeys,
     /// What it is called.
@@ -200,7 +202,7 @@ impl Joined {
     }
 
     /// The other way round. `None`: it is damaged, or of another version.
-    pub fn parse(provider: &Provider, bytes: &[u8]) -> Option<Self> {
+    pub fn parse(provider: &'static Provider, bytes: &[u8]) -> Option<Self> {
         let text = |r: &mut Reader<'_>| String::from_utf8(r.string()?.to_vec()).ok();
         let secret = |r: &mut Reader<'_>| Some(SecretBytes::new(r.string()?.to_vec()));
         let mut r = Reader::new(bytes);
@@ -241,6 +243,7 @@ impl Joined {
         };
         r.end()?;
         Some(Self {
+            provider,
             keys,
             name,
             sponsor,
@@ -339,6 +342,7 @@ impl Run<'_> {
         };
         keys.w = w;
         let mut joined = Joined {
+            provider: self.provider,
             keys,
             name: super::clean_name(self.options.name),
             sponsor: offer.sponsor,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use crypto_backends::{Provider, SecretBytes, memory, rustcrypto};
+use crypto_backends::{Provider, SecretBytes, memory, provider};
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Identity, Suite, Time, VaultId};
@@ -16,6 +16,7 @@ use super::access::{Access, logs_of};
 use super::elsewhere::Elsewhere;
 use super::pairing::complete;
 use super::records::Records;
+use super::shown::Shown;
 use super::stores::{id_in, kind_number};
 use super::{Other, Reading, StoreConfig, Vault, VaultError};
 use crate::Trouble;
@@ -43,6 +44,8 @@ pub struct InitOptions<'a> {
     pub device_name: String,
     /// Passphrase parameters for machines with little memory.
     pub low_memory: bool,
+    /// With which algorithms, for as long as there is the vault.
+    pub suite: Suite,
     /// Where local copies are kept; none if None.
     pub cache: Option<&'a Path>,
 }
@@ -52,7 +55,8 @@ impl<'a> InitOptions<'a> {
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, passphrase: Passphrase) -> Self {
         let device_name = device_name.to_owned();
         let store = StoreOptions::default();
-        Self { url, store, home, passphrase, words: false, device_name, low_memory: false, cache: None }
+        let suite = Suite::Default;
+        Self { url, store, home, passphrase, words: false, device_name, low_memory: false, suite, cache: None }
     }
 }
 
@@ -161,13 +165,13 @@ impl Vault {
 
     /// The same on a store that is open already.
     pub(crate) fn init_on(store: Store, label: String, options: InitOptions<'_>) -> Result<Initialised, VaultError> {
-        let provider = rustcrypto::provider();
+        let provider = provider(options.suite).ok_or(VaultError::Suite(options.suite.byte()))?;
         let strangers = store.strangers()?;
         let listing = store.list(&prefix())?;
         let mut roster = listing.clone();
         roster.objects.retain(|object| matches!(object.name, ObjectName::Roster { .. }));
-        let records = Records::fetch(provider, &store, &roster, &Records::default())?;
-        match Roster::build(provider, records.all(), None) {
+        let shown = Shown::read(&store, &roster, None, None)?.swap_remove(0);
+        match shown.roster {
             Err(RosterError::NotAVault)
                 if strangers.is_empty() && listing.objects.is_empty() && listing.strange.is_empty() => {}
             Err(RosterError::NotAVault) => {
@@ -181,7 +185,7 @@ impl Vault {
             Err(error) => return Err(VaultError::NoVault { url: label, error }),
         }
         forget_unfinished(options.home, &label)?;
-        options.passphrase.check_create(Suite::Default)?;
+        options.passphrase.check_create(options.suite)?;
         let params = if options.low_memory {
             provider.password.fit_low_memory()
         } else {
@@ -426,7 +430,7 @@ impl Vault {
             Purpose::Read | Purpose::Check => (None, None),
         };
         let pins = options.home.pins(id)?;
-        let provider = rustcrypto::provider();
+        let provider = options.home.provider(id)?;
         let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
         let mut old = old.of(Some(id));
         if options.purpose == Purpose::Check {
@@ -654,17 +658,14 @@ impl Vault {
         (place, others): (StoreConfig, Vec<Other>),
         options: OpenOptions<'_>,
     ) -> Result<Self, VaultError> {
-        let provider = rustcrypto::provider();
         let elsewhere = Elsewhere::new(&store, &others);
-        let mut records =
-            Records::fetch(provider, &store, &store.list(&roster_prefix())?, &Records::default().of(options.vault))?;
-        records.mend(provider, &elsewhere);
+        let mut shown = Shown::read(&store, &store.list(&roster_prefix())?, Some(&elsewhere), options.vault)?;
         // Nobody is asked for a passphrase where there is no vault.
-        match Roster::build(provider, records.all(), options.vault) {
+        match std::mem::replace(&mut shown[0].roster, Err(RosterError::NotAVault)) {
             Ok(_) | Err(RosterError::TwoVaults { .. }) => {}
             Err(error @ RosterError::NotAVault) => {
                 // Records and no beginning: there was one.
-                return Err(match records.all().first() {
+                return Err(match shown[0].records.all().first() {
                     Some((name, _)) => VaultError::NoBeginning { url, example: name.to_path() },
                     None => VaultError::NoVault { url, error },
                 });
@@ -676,7 +677,16 @@ impl Vault {
             UnlockSecret::Passphrase(passphrase) => SlotSecret::Passphrase(passphrase),
             UnlockSecret::Words(words) => SlotSecret::Words(words),
         };
-        let unlocked = unlock(provider, records.all(), options.vault, slot)?;
+        let mut tried = shown.into_iter().map(|Shown { provider, records, .. }| {
+            let unlocked = unlock(provider, records.all(), options.vault, slot);
+            unlocked.map(|unlocked| (provider, records, unlocked))
+        });
+        let first = tried.next().expect("there is one");
+        // Whoever writes to the store can put the beginning of a vault of the other suite beside ours.
+        let (provider, mut records, unlocked) = match first {
+            Err(error) => tried.find_map(Result::ok).ok_or(error)?,
+            opened => opened?,
+        };
         let mut roster = unlocked.roster;
         check_readable(&roster)?;
         if let Some(head) = options.seen.iter().find(|head| !roster.knows(**head)) {
@@ -1098,14 +1108,9 @@ fn met_elsewhere(store: &Store, home: &Home) -> Result<Option<DeviceState>, Vaul
     if known.is_empty() {
         return Ok(None);
     }
-    let provider = rustcrypto::provider();
-    let records = Records::fetch(provider, store, &store.list(&roster_prefix())?, &Records::default())?;
-    let found = match Roster::build(provider, records.all(), None) {
-        Ok(roster) => vec![roster.vault],
-        Err(RosterError::TwoVaults { found }) => found,
-        Err(_) => Vec::new(),
-    };
-    let mut ours = found.into_iter().filter(|vault| known.contains(vault));
+    let shown = Shown::read(store, &store.list(&roster_prefix())?, None, None)?;
+    let found = shown.iter().flat_map(Shown::vaults);
+    let mut ours = found.filter(|vault| known.contains(vault));
     match (ours.next(), ours.next()) {
         (Some(vault), None) => Ok(home.device(vault).ok()),
         _ => Ok(None),

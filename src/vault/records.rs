@@ -47,6 +47,11 @@ impl Records {
         Self { vault, ..self }
     }
 
+    /// The same objects, nothing judged.
+    pub(super) fn as_read(&self) -> Self {
+        Self { records: self.records.clone(), vault: self.vault, ..Self::default() }
+    }
+
     /// Looks at everything again.
     pub(super) fn forget_refused(&mut self) {
         self.refused.clear();

@@ -12,6 +12,7 @@ use crate::error::CommandError;
 use crate::json;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, path_text, printable};
+use vault_format::Suite;
 use zvault::Trouble;
 use zvault::state::Home;
 use zvault::store::StoreUrl;
@@ -67,6 +68,7 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         words: !args.no_recovery_key,
         device_name: args.device_name.unwrap_or_else(super::host_name),
         low_memory: args.low_memory,
+        suite: Suite::Default,
         cache: cache.as_deref(),
     })?;
     let home_text = home_path.as_os_str().as_encoded_bytes();

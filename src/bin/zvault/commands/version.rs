@@ -70,7 +70,7 @@ fn suite(provider: &'static Provider) -> SuiteDocument {
             ],
         ),
         Suite::Fips => (
-            "AWS-LC",
+            "RustCrypto",
             [
                 "AES-256-GCM",
                 "SHA-256",
