@@ -416,7 +416,9 @@ fn entry_words(entry: &LogEntry, name_of: &dyn Fn(DeviceId) -> String) -> String
 fn standing_words(standing: Standing) -> Option<&'static str> {
     match standing {
         Standing::Effective => None,
-        Standing::RevocationsOnly => Some("counts for its revocations only: its signer had left the vault"),
+        Standing::RevocationsOnly => {
+            Some("counts for its revocations only: its signer had left the vault, or nobody who counts had added it")
+        }
         Standing::NoRight => Some("does not count: its signer had no right to it"),
         Standing::Revoked => Some("does not count: its signer was revoked"),
     }

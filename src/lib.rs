@@ -3,6 +3,7 @@ pub mod check;
 pub mod doctor;
 pub mod history;
 pub mod index;
+pub mod keychain;
 pub mod keys;
 pub mod log;
 pub mod ls;

@@ -27,8 +27,8 @@ pub struct Sheet {
 impl Sheet {
     /// The sheet of a vault as it is now.
     pub fn of(vault: &Vault) -> Self {
-        let mut heads = vault.roster().heads.clone();
-        heads.truncate(limits::RECORD_PARENTS);
+        // Of many, those that no device with `pair` can crowd out.
+        let heads = vault.roster().next_place(vault.device_id()).0;
         let time = Time { nanos: 0, ..crate::now() };
         Self { vault: vault.id(), time, heads, url: vault.public_url().to_owned() }
     }

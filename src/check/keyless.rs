@@ -5,7 +5,6 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crypto_backends::{Provider, provider};
-use vault_format::header::SUITE_AT;
 use vault_format::log::{EntryContent, EntryObject, Payload};
 use vault_format::name::{ObjectName, PackName, prefix, roster_prefix};
 use vault_format::{DeviceId, Expected, FormatError, Header, Identity, ObjectType, Suite, VaultId, limits, sizes};
@@ -278,14 +277,15 @@ impl SignedEntry {
     }
 }
 
-/// The suite of most records: a flipped byte in one header does not decide for the vault.
+/// The suite of most records: a flipped byte in one header does not decide for the vault, nor does what is no record.
 pub(crate) fn suite_of(records: &[(ObjectName, Vec<u8>)]) -> Suite {
-    let mut suites: BTreeMap<u8, usize> = BTreeMap::new();
-    for suite in records.iter().filter_map(|(_, bytes)| bytes.get(SUITE_AT)) {
-        *suites.entry(*suite).or_default() += 1;
-    }
-    let suites = suites.into_iter().filter_map(|(byte, count)| Some((count, Suite::from_byte(byte)?)));
-    suites.max_by_key(|(count, _)| *count).map_or(Suite::Default, |(_, suite)| suite)
+    let suite = |bytes: &[u8]| Header::parse(bytes).ok().filter(|header| header.object_type == ObjectType::Roster);
+    let suites = records.iter().filter_map(|(_, bytes)| suite(bytes)).map(|header| header.suite);
+    let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
+    suites.for_each(|suite| *counts.entry(suite.byte()).or_default() += 1);
+    // Of two with as many the first.
+    let most = counts.into_iter().rev().max_by_key(|(_, count)| *count);
+    most.and_then(|(byte, _)| Suite::from_byte(byte)).unwrap_or(Suite::Default)
 }
 
 impl Findings {

@@ -80,6 +80,7 @@ pub fn check(vault: &Vault, options: &CheckOptions, watch: &Watch<'_>) -> Result
     }
     watch.event(Event::Phase("snapshots"));
     snapshots::check(vault, &structure, watch, &mut report, &mut damages)?;
+    report.notes.extend(vault.take_beyond_notes());
 
     report.damaged = damages.finish();
     Ok(report)

@@ -300,19 +300,26 @@ impl Walk<'_, '_> {
         }
         let mut lost = None;
         let mut writer = None;
-        for location in place.index.locate(id)? {
-            match self.structure.packs.get(&location.pack) {
-                None => writer = Some(location.pack.device),
-                Some(pack) => match pack.lost(location.slot) {
-                    Some(number) => lost = Some(number),
-                    None if u64::from(location.len) == len => return Ok(None),
-                    None => {
-                        let reason =
-                            format!("chunk {id:.16} has {} bytes by the index and {len} by a file", location.len);
-                        lost = Some(self.damages.add(&path_of(&location.pack), &reason));
-                    }
-                },
+        let mut wrong = None;
+        for beyond in [false, true] {
+            let locations = match beyond {
+                false => place.index.locate(id)?,
+                true => self.vault.locate_beyond(place.chunks.domain(), id, ChunkType::File)?,
+            };
+            for location in locations {
+                match self.structure.packs.get(&location.pack) {
+                    None => writer = Some(location.pack.device),
+                    Some(pack) => match pack.lost(location.slot) {
+                        Some(number) => lost = Some(number),
+                        None if u64::from(location.len) == len => return Ok(None),
+                        None => wrong = Some(location),
+                    },
+                }
             }
+        }
+        if let Some(location) = wrong {
+            let reason = format!("chunk {id:.16} has {} bytes by the index and {len} by a file", location.len);
+            lost = Some(self.damages.add(&path_of(&location.pack), &reason));
         }
         Ok(Some(match lost {
             Some(number) => number,

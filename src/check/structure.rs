@@ -303,7 +303,9 @@ fn report_junk(vault: &Vault, report: &mut CheckReport, damages: &Damages<'_>) {
     for void in &roster.void {
         let what = match void.standing {
             Standing::Effective => continue,
-            Standing::RevocationsOnly => "counts for its revocations only: its signer had left the vault",
+            Standing::RevocationsOnly => {
+                "counts for its revocations only: its signer had left the vault, or nobody who counts had added it"
+            }
             Standing::NoRight => "does not count: its signer had no right to it",
             Standing::Revoked => "does not count: its signer was revoked",
         };

@@ -71,7 +71,7 @@ impl LogListing {
     pub(crate) fn read_whole(store: &Store, only: Option<&BTreeSet<DeviceId>>) -> Result<Self, StoreError> {
         match only {
             Some(only) => Self::read_only(store, only, &Known::default()),
-            None => Ok(Self { objects: store.list(&logs_prefix())?.objects, from: BTreeMap::new() }),
+            None => Ok(Self { objects: list_whole(store)?, from: BTreeMap::new() }),
         }
     }
 
@@ -103,6 +103,26 @@ impl LogListing {
     fn is_before(&self, entry: &LogEntry) -> bool {
         self.from.get(&entry.device).is_some_and(|from| entry.seq < *from)
     }
+}
+
+/// All logs, in one listing while that takes few pages, and else log by log: pages come one after another, logs at once.
+fn list_whole(store: &Store) -> Result<Vec<Listed>, StoreError> {
+    // One that takes too long is tried in the way that goes on where it stopped.
+    if store.folder().is_none()
+        && let Ok(first) = store.list_in("", &logs_prefix(), None, FEW_PAGES * PAGE)
+    {
+        if !first.more {
+            return Ok(first.objects);
+        }
+        let devices = store.list_devices_with_logs()?;
+        let shown = first.objects.iter().filter_map(|object| object.name.device());
+        // Anybody can make folders of devices that there are not, and not every store knows of folders.
+        if devices.len() <= limits::MEMBERS && shown.into_iter().all(|device| devices.binary_search(&device).is_ok()) {
+            let list = |device: &DeviceId| Ok::<_, StoreError>(store.list_log(*device, 0)?.objects);
+            return Ok(parallel::map(&devices, parallel::REQUESTS, list)?.into_iter().flatten().collect());
+        }
+    }
+    Ok(store.list(&logs_prefix())?.objects)
 }
 
 /// What reading logs needs to know of keys and roster; the vault answers.
@@ -261,6 +281,9 @@ impl Log {
                 unknown.push(Unknown { device, seq, hash, size: *size });
             }
         }
+        // What this device misses, no checkpoint says to be somewhere else.
+        let held: HashSet<Identity> =
+            known.values().map(|entry| entry.identity).chain(pins.iter().map(|pin| pin.identity)).collect();
         // What is not listed of these is as if it had never been read.
         known.retain(|_, entry| !entry.is_undecided);
         let before: Vec<_> =
@@ -270,11 +293,7 @@ impl Log {
         }
         log.drop_unfounded(reader);
         let fetched = match checkpoints {
-            Some(keys) => {
-                // What this device misses, no checkpoint says to be somewhere else.
-                let held = known.values().map(|entry| entry.identity).chain(pins.iter().map(|pin| pin.identity));
-                checkpoint::read(get, reader, keys, &log, &held.collect(), unknown)?
-            }
+            Some(keys) => checkpoint::read(get, reader, keys, &log, &held, unknown)?,
             None => checkpoint::fetch_all(get, reader, unknown)?,
         };
         for (unknown, fetched) in fetched {
@@ -315,6 +334,7 @@ impl Log {
         listing: LogListing,
         known: Vec<Arc<LogEntry>>,
         pins: &[Missing],
+        refused: Refused,
     ) -> Result<(Self, u64), LogError> {
         let listed: HashSet<ObjectHash> = listing.objects.iter().map(|object| object.name.hash()).collect();
         let (undecided, known): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| entry.is_undecided);
@@ -324,7 +344,8 @@ impl Log {
         });
         let (mut here, gone): (Vec<_>, Vec<_>) = known.into_iter().partition(|entry| listed.contains(&entry.object));
         here.extend(undecided);
-        let log = Self::read(get, reader, listing, Local { known: here, lagging: Some(&gone), ..Local::default() })?;
+        let local = Local { known: here, refused, lagging: Some(&gone), ..Local::default() };
+        let log = Self::read(get, reader, listing, local)?;
         let lacking: Vec<&Missing> = pins.iter().filter(|pin| !log.entries.contains_key(&pin.identity)).collect();
         // Entries beside what this device has seen, of a log whose newest entry is not shown: another history.
         let forked = |pin: &&&Missing| {
@@ -442,6 +463,8 @@ pub(super) fn fetch(
 const NOT_ITS_DOMAIN: &str = "its device may not write to its domain";
 /// Objects in a page of a listing, as most stores have it.
 const PAGE: usize = 1000;
+/// Pages that are listed one after another before it is known that there are many.
+const FEW_PAGES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -473,6 +496,15 @@ mod tests {
         };
         assert_eq!(list(&known(0, &[])), (names.len(), 3), "first contact");
         assert_eq!(list(&known(900, &[(1, 900)])), (names.len(), 3), "one page, as far as is known");
+        let more: Vec<_> = (1..=2500)
+            .map(|seq| ObjectName::Log { device: DeviceId([4; 16]), seq, hash: ObjectHash([9; 32]) })
+            .collect();
+        for name in &more {
+            store.put(name, vec![4].into()).expect("put");
+        }
+        // Of the first look four pages are read; what counts here reads all six first.
+        assert_eq!(list(&known(0, &[])), (names.len() + more.len(), 6 + 1 + 3 + 1 + 1 + 3), "many pages: log by log");
+        more.iter().for_each(|name| store.delete(name).expect("deleted"));
         // The end itself is listed too, and so is all of a device that is new.
         assert_eq!(list(&known(2490, &[(1, 2490)])), (11 + 3 + 7, 4));
         let known = known(5000, &[(1, 2499), (2, 3), (3, 8)]);

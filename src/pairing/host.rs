@@ -1,5 +1,6 @@
 //! What a pairing needs of a vault on the one side and of a home on the other.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,9 @@ use super::{
     Admission, Gift, HostError, Invitation, InviteOptions, JoinRequest, Joined, JoinerHost, Meeting, Membership,
     PairError, Places, SponsorHost,
 };
+use crate::keychain::KeychainError;
 use crate::roster::AdmitOptions;
-use crate::state::{Access, DeviceState, Home, LogPin, Pins, StateError};
+use crate::state::{Access, Credentials, DeviceState, Home, KeptIn, LogPin, Pins, StateError};
 use crate::store::{OpenMode, Store, StoreOptions, StoreUrl, settings_to_take, shared_settings};
 use crate::vault::{StoreConfig, Vault, VaultError, complete, read_roster};
 use crate::watch::Watch;
@@ -66,15 +68,16 @@ impl SponsorHost for Sponsoring<'_> {
 
     fn gift(&mut self, _: &JoinRequest) -> Result<Gift, HostError> {
         self.vault.refresh_to_invite()?;
-        let roster = self.vault.roster();
-        let mut roster_heads = roster.heads.clone();
-        roster_heads.sort_unstable();
-        roster_heads.truncate(limits::RECORD_PARENTS);
+        let (roster, own) = (self.vault.roster(), self.vault.device_id());
+        let roster_heads = roster.next_place(own).0;
         let head = |(device, pins): (_, Vec<LogPin>)| {
             let LogPin { seq, identity } = *pins.first()?;
             Some(LogHead { device, seq, identity })
         };
-        let log_heads = self.vault.log_pins().into_iter().filter_map(head).take(limits::WELCOME_LOG_HEADS).collect();
+        // Whoever may pair adds devices without end, and chooses their ids.
+        let mut pins: Vec<_> = self.vault.log_pins().into_iter().collect();
+        pins.sort_by_key(|(id, _)| (*id != own, Reverse(roster.devices.get(id).map(|device| device.rank))));
+        let log_heads = pins.into_iter().filter_map(head).take(limits::WELCOME_LOG_HEADS).collect();
         Ok(Gift { stores: self.stores(), log_heads, roster_heads, credentials: std::mem::take(&mut self.credentials) })
     }
 
@@ -123,6 +126,7 @@ pub struct KeepAt<'a> {
     met: &'a mut dyn FnMut(&Meeting),
     endpoint: &'a mut dyn FnMut(&str) -> Result<(), HostError>,
     kept: Option<VaultId>,
+    not_in_keychain: Option<KeychainError>,
 }
 
 impl<'a> KeepAt<'a> {
@@ -134,7 +138,12 @@ impl<'a> KeepAt<'a> {
         met: &'a mut dyn FnMut(&Meeting),
         endpoint: &'a mut dyn FnMut(&str) -> Result<(), HostError>,
     ) -> Self {
-        Self { home, url, met, endpoint, kept: None }
+        Self { home, url, met, endpoint, kept: None, not_in_keychain: None }
+    }
+
+    /// Why the credentials that came are kept in the local state.
+    pub fn not_in_keychain(&self) -> Option<&KeychainError> {
+        self.not_in_keychain.as_ref()
     }
 }
 
@@ -155,7 +164,7 @@ impl JoinerHost for KeepAt<'_> {
         }
         // Whatever of the following fails: nothing of it stays.
         self.kept = Some(vault);
-        self.home.set_joining(joined.provider, vault, &joined.encode())?;
+        self.home.set_joining(joined.provider, vault, &joined.encode_without_credentials())?;
         // Where the person said that the vault is, also after a crash.
         let mut access = Access::default();
         for store in &joined.stores {
@@ -166,7 +175,9 @@ impl JoinerHost for KeepAt<'_> {
             access.settings.entry(url.clone()).or_insert_with(|| take(primary));
         }
         access.url.clone_from(&self.url);
-        self.home.set_access(joined.provider, vault, &access)?;
+        access.credentials_for = place(joined, &access).and_then(|url| Some(StoreUrl::parse(url).ok()?.to_string()));
+        let credentials = copy(&joined.credentials);
+        self.not_in_keychain = self.home.keep_credentials(joined.provider, vault, &mut access, credentials)?;
         Ok(())
     }
 
@@ -175,6 +186,16 @@ impl JoinerHost for KeepAt<'_> {
             let _ = self.home.forget(vault);
         }
     }
+}
+
+/// Where a device that joined finds the vault.
+fn place<'a>(joined: &'a Joined, access: &'a Access) -> Option<&'a str> {
+    let told = joined.stores.iter().find(|store| store.primary).or(joined.stores.first());
+    access.url.as_deref().or(told.map(|place| &*place.url))
+}
+
+fn copy(credentials: &Credentials) -> Credentials {
+    credentials.iter().map(|(name, value)| (name.clone(), SecretBytes::new(value.expose().to_vec()))).collect()
 }
 
 /// This machine needs no pairing.
@@ -212,13 +233,14 @@ pub fn finish(
     let given = home.joining(vault)?.ok_or(StateError::UnknownVault { vault })?;
     let joined = Joined::parse(provider, given.expose()).ok_or(FinishError::Damaged { vault })?;
     let mut access = home.access(vault)?;
-    let copy = |(name, value): &(String, SecretBytes)| (name.clone(), SecretBytes::new(value.expose().to_vec()));
-    access.credentials = joined.credentials.iter().map(copy).collect();
-    let place = joined.stores.iter().find(|store| store.primary).or(joined.stores.first());
-    let url = access.url.clone().or(place.map(|place| place.url.clone())).ok_or(FinishError::NoStore)?;
-    let parsed = StoreUrl::parse(&url).map_err(VaultError::from)?;
+    let url = place(&joined, &access).ok_or(FinishError::NoStore)?;
+    let parsed = StoreUrl::parse(url).map_err(VaultError::from)?;
+    if !joined.credentials.is_empty() {
+        // Of a version that had them there until now.
+        access.credentials_for = Some(parsed.to_string());
+        home.keep_credentials(provider, vault, &mut access, copy(&joined.credentials))?;
+    }
     let mut options = store(&parsed.to_string());
-    access.credentials_for = Some(parsed.to_string()).filter(|_| !access.credentials.is_empty());
     complete(&mut options, &parsed.to_string(), &access);
     let known =
         joined.stores.iter().filter_map(|place| Some((StoreUrl::parse(&place.url).ok()?.to_string(), place.id)));
@@ -244,7 +266,7 @@ pub fn finish(
             .collect::<BTreeMap<_, _>>(),
         seen: joined.log_heads.iter().map(|head| (head.device, crate::now())).collect(),
     };
-    let has_credentials = !access.credentials.is_empty();
+    let credentials = access.kept_in();
     let Joined { keys, name, capabilities, stores, .. } = joined;
     let device = keys.id;
     // Pins first: a device without them would believe anything.
@@ -258,7 +280,7 @@ pub fn finish(
         home.set_access(provider, vault, &access)?;
     }
     home.clear_joining(vault)?;
-    Ok(Finished { vault, device, name, url, capabilities, membership, stores, has_credentials })
+    Ok(Finished { vault, device, name, url, capabilities, membership, stores, credentials })
 }
 
 /// A device that has seen itself in the roster.
@@ -278,8 +300,8 @@ pub struct Finished {
     pub membership: Membership,
     /// All stores of the vault.
     pub stores: Vec<StorePlace>,
-    /// It was given credentials, and keeps them.
-    pub has_credentials: bool,
+    /// Where it keeps the credentials that it was given, if it was given any.
+    pub credentials: Option<KeptIn>,
 }
 
 /// Why a device that was taken in is none yet.

@@ -163,6 +163,15 @@ impl Joined {
 
     /// For the local state, which seals it.
     pub fn encode(&self) -> SecretBytes {
+        self.encode_with(&self.credentials)
+    }
+
+    /// The same for who keeps the credentials elsewhere.
+    pub(super) fn encode_without_credentials(&self) -> SecretBytes {
+        self.encode_with(&[])
+    }
+
+    fn encode_with(&self, credentials: &[(String, SecretBytes)]) -> SecretBytes {
         let mut out = Writer::new();
         out.fixed(&[VERSION, self.capabilities.bits()])
             .fixed(&self.keys.vault.0)
@@ -190,8 +199,8 @@ impl Joined {
         for head in &self.log_heads {
             out.fixed(&head.device.0).number(head.seq).fixed(&head.identity.0);
         }
-        out.number(self.credentials.len() as u64);
-        for (name, value) in &self.credentials {
+        out.number(credentials.len() as u64);
+        for (name, value) in credentials {
             out.string(name.as_bytes()).string(value.expose());
         }
         out.number(u64::from(self.record.is_some()));

@@ -7,7 +7,6 @@ use crypto_backends::{CryptoError, Key, Provider, SecretBytes, ct_eq};
 use vault_format::{
     ObjectName, Time,
     ids::{DeviceId, Identity, VaultId},
-    limits,
     pairing::{Join, LogHead, Message, Offer, Reason, Step, StorePlace, Welcome},
     roster::Capabilities,
     ticket::Extras,
@@ -82,9 +81,7 @@ impl Invitation {
             return Err(PairError::MayNotGrant { sponsor, asked: capabilities, allowed });
         }
         let expires = u64::try_from(now.secs).unwrap_or(0).saturating_add(lifetime.as_secs());
-        let mut heads = roster.heads.clone();
-        heads.sort_unstable();
-        heads.truncate(limits::RECORD_PARENTS);
+        let heads = roster.next_place(sponsor).0;
         let secret = new_secret(provider)?;
         // The names follow from the secret alone, the ticket's session from the places as well.
         let named = Session::new(provider, SecretBytes::new(secret.expose().to_vec()), None);

@@ -239,7 +239,7 @@ fn run_stages(
             return Ok(None);
         }
     };
-    let reader = vault.chunks(Scope::VAULT).most().only_here();
+    let reader = vault.chunks(Scope::VAULT).most().only_here().only_counting();
     let parent = match vault.is_push_only() {
         true => Parent::Table(lock(&source.files).take().map(Box::new)),
         false => {

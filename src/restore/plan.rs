@@ -237,8 +237,11 @@ impl<'s> Planner<'s> {
                     return Ok(());
                 }
             };
-            let places =
-                job.vault.locate(source.part.chunks.domain(), &id, ChunkType::File).map_err(ChunkError::from)?;
+            let domain = source.part.chunks.domain();
+            let mut places = job.vault.locate(domain, &id, ChunkType::File).map_err(ChunkError::from)?;
+            if places.iter().all(|place| place.len != len) {
+                places = job.vault.locate_beyond(domain, &id, ChunkType::File).map_err(ChunkError::from)?;
+            }
             let Some(place) = places.iter().find(|place| place.len == len) else {
                 file.fail(job, &self.orphans, &ChunkError::Unknown(id).to_string(), true);
                 return Ok(());

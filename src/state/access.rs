@@ -1,8 +1,15 @@
 //! How the stores of a vault are reached, where another device said so.
 
 use super::codec::{Reader, Writer};
+use crate::keychain::KeychainError;
 use crypto_backends::SecretBytes;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Credentials by the name of the variable that would hold them.
+pub type Credentials = Vec<(String, SecretBytes)>;
+/// Gets credentials out of the keychain.
+pub type FetchCredentials = Arc<dyn Fn() -> Result<Credentials, KeychainError> + Send + Sync>;
 
 /// What a device was given in its pairing to reach the vault's stores.
 #[derive(Default)]
@@ -15,11 +22,40 @@ pub struct Access {
     pub settings: BTreeMap<String, BTreeMap<String, String>>,
     /// URL of the store that the credentials are for: they go to no other.
     pub credentials_for: Option<String>,
-    /// Credentials by the name of the variable that would hold them.
-    pub credentials: Vec<(String, SecretBytes)>,
+    /// Those that are kept here, and not in the keychain.
+    pub credentials: Credentials,
+    /// The credentials are in the keychain. Who needs them asks: others never wait for it.
+    pub in_keychain: Option<FetchCredentials>,
+}
+
+/// Where a device keeps the credentials that came with its pairing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptIn {
+    /// The platform's keychain.
+    Keychain,
+    /// A sealed file of the local state.
+    State,
+}
+
+impl KeptIn {
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Keychain => "in the keychain",
+            Self::State => "in the state folder",
+        }
+    }
 }
 
 impl Access {
+    /// Where the credentials are. None: there are none.
+    pub fn kept_in(&self) -> Option<KeptIn> {
+        match &self.in_keychain {
+            Some(_) => Some(KeptIn::Keychain),
+            None => (!self.credentials.is_empty()).then_some(KeptIn::State),
+        }
+    }
+
     pub(super) fn encode(&self) -> SecretBytes {
         let mut out = Writer::new();
         out.string(self.url.as_deref().unwrap_or_default().as_bytes());
@@ -35,15 +71,15 @@ impl Access {
             out.string(url.as_bytes()).fixed(id);
         }
         out.string(self.credentials_for.as_deref().unwrap_or_default().as_bytes());
-        out.number(self.credentials.len() as u64);
-        for (name, value) in &self.credentials {
-            out.string(name.as_bytes()).string(value.expose());
+        write_credentials(&mut out, &self.credentials);
+        if self.in_keychain.is_some() {
+            out.fixed(&[IN_KEYCHAIN]);
         }
         out.finish()
     }
 
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let text = |r: &mut Reader<'_>| String::from_utf8(r.string()?.to_vec()).ok();
+    /// `in_keychain` gets what is in the keychain.
+    pub(super) fn parse(bytes: &[u8], in_keychain: impl FnOnce() -> FetchCredentials) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let url = Some(text(&mut reader)?).filter(|url| !url.is_empty());
         let mut access = Self { url, ..Self::default() };
@@ -59,10 +95,34 @@ impl Access {
             access.ids.insert(text(&mut reader)?, reader.fixed()?);
         }
         access.credentials_for = Some(text(&mut reader)?).filter(|url| !url.is_empty());
-        for _ in 0..reader.count(8 + 8)? {
-            access.credentials.push((text(&mut reader)?, SecretBytes::new(reader.string()?.to_vec())));
+        access.credentials = read_credentials(&mut reader)?;
+        if !reader.is_empty() {
+            access.in_keychain = (reader.fixed()? == [IN_KEYCHAIN]).then(in_keychain);
+            access.in_keychain.as_ref()?;
         }
         reader.end()?;
         Some(access)
     }
 }
+
+pub(super) fn write_credentials(out: &mut Writer, credentials: &Credentials) {
+    out.number(credentials.len() as u64);
+    for (name, value) in credentials {
+        out.string(name.as_bytes()).string(value.expose());
+    }
+}
+
+pub(super) fn read_credentials(reader: &mut Reader<'_>) -> Option<Credentials> {
+    let mut credentials = Credentials::new();
+    for _ in 0..reader.count(8 + 8)? {
+        credentials.push((text(reader)?, SecretBytes::new(reader.string()?.to_vec())));
+    }
+    Some(credentials)
+}
+
+fn text(reader: &mut Reader<'_>) -> Option<String> {
+    String::from_utf8(reader.string()?.to_vec()).ok()
+}
+
+/// Behind everything else, where there is something in the keychain.
+const IN_KEYCHAIN: u8 = 1;

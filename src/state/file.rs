@@ -28,22 +28,41 @@ pub(super) fn seal(
     place: &Place<'_>,
     plain: &SecretBytes,
 ) -> Result<(), StateError> {
-    let path = &place.path;
-    let counter = match read(path, HEAD_LEN as u64)? {
+    let counter = match read(&place.path, HEAD_LEN as u64)? {
         Some(old) => parse_head(&old).map_or(1, |(_, counter)| counter.wrapping_add(1)),
         None => 1,
     };
+    write_atomically(&place.path, &seal_bytes(provider, key, place, counter, plain)?)
+}
+
+/// What a file would hold.
+pub(super) fn seal_bytes(
+    provider: &'static Provider,
+    key: &Key,
+    place: &Place<'_>,
+    counter: u64,
+    plain: &SecretBytes,
+) -> Result<Vec<u8>, StateError> {
     let head = head(provider.suite, counter);
-    let failed = |source: SealError| StateError::Seal { path: path.clone(), source: Box::new(source) };
+    let failed = |source: SealError| StateError::Seal { path: place.path.clone(), source: Box::new(source) };
     let blob = seal_blob(provider, BLOB_TYPE, &context(place, &head), &file_key(provider, key), plain.expose(), 0);
-    write_atomically(path, &[&head[..], &blob.map_err(failed)?].concat())
+    Ok([&head[..], &blob.map_err(failed)?].concat())
 }
 
 /// Opens. `None`: there is no such file.
 pub(super) fn open(key: &Key, place: &Place<'_>) -> Result<Option<(&'static Provider, SecretBytes)>, StateError> {
+    let Some(bytes) = read(&place.path, MAX_LEN + 1)? else { return Ok(None) };
+    open_bytes(key, place, &bytes).map(Some)
+}
+
+/// Opens what a file would hold.
+pub(super) fn open_bytes(
+    key: &Key,
+    place: &Place<'_>,
+    bytes: &[u8],
+) -> Result<(&'static Provider, SecretBytes), StateError> {
     let path = &place.path;
     let damaged = |why| StateError::Damaged { path: path.clone(), why };
-    let Some(bytes) = read(path, MAX_LEN + 1)? else { return Ok(None) };
     if bytes.len() as u64 > MAX_LEN {
         return Err(damaged("it is too long"));
     }
@@ -55,7 +74,7 @@ pub(super) fn open(key: &Key, place: &Place<'_>) -> Result<Option<(&'static Prov
     let (suite, _) = parse_head(head).ok_or_else(newer)?;
     let provider = crypto_backends::provider(suite).ok_or_else(newer)?;
     let plain = open_blob(provider, BLOB_TYPE, &context(place, head), &file_key(provider, key), blob);
-    plain.map(|plain| Some((provider, plain))).map_err(|error| match error {
+    plain.map(|plain| (provider, plain)).map_err(|error| match error {
         SealError::Commitment => damaged("it was not sealed by this device for this vault"),
         _ => damaged("its bytes changed"),
     })

@@ -1,6 +1,8 @@
 //! The folder of local state.
 
+use super::kept::Keychains;
 use super::{Access, BlockReader, BlockWriter, Claims, Cursors, DeviceState, Pins, StateError, file};
+use crate::keychain::KeychainError;
 use crypto_backends::{Key, Provider, SecretBytes};
 use rustix::fs::{FlockOperation, flock};
 use std::{
@@ -9,6 +11,7 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use vault_format::ids::VaultId;
 
@@ -18,8 +21,9 @@ use vault_format::ids::VaultId;
 /// without disk encryption, it counts as compromised (SPEC section 16). The seal keeps names and URLs out of clear text,
 /// keeps files from being exchanged, and leaves one place where a platform's key store can take over.
 pub struct Home {
-    root: PathBuf,
-    key: Key,
+    pub(super) root: PathBuf,
+    pub(super) key: Arc<Key>,
+    pub(super) keychains: Keychains,
 }
 
 impl Home {
@@ -37,7 +41,7 @@ impl Home {
         let bytes = file::read(&key_path, 33)?.map(SecretBytes::new);
         let key = bytes.and_then(|bytes| Key::from_slice(bytes.expose()).ok());
         let key = key.ok_or(StateError::Damaged { path: key_path, why: "a state key has 32 bytes" })?;
-        Ok(Self { root: path.to_owned(), key })
+        Ok(Self { root: path.to_owned(), key: Arc::new(key), keychains: Keychains::default() })
     }
 
     /// The folder itself.
@@ -160,7 +164,7 @@ impl Home {
         let place = self.place(vault, "access");
         match file::open(&self.key, &place)? {
             None => Ok(Access::default()),
-            Some((_, plain)) => Access::parse(plain.expose())
+            Some((_, plain)) => Access::parse(plain.expose(), || self.fetch_credentials(vault))
                 .ok_or(StateError::Damaged { path: place.path, why: "its fields are cut off" }),
         }
     }
@@ -365,8 +369,10 @@ impl Home {
         self.remove(vault, "journal")
     }
 
-    /// Forgets the vault and this device's keys in it, for ever.
-    pub fn forget(&self, vault: VaultId) -> Result<(), StateError> {
+    /// Forgets the vault and this device's keys in it, for ever, with what the keychain has of it. `Some`: all but that, which
+    /// opens nothing without the rest, and why.
+    pub fn forget(&self, vault: VaultId) -> Result<Option<KeychainError>, StateError> {
+        let left = self.forget_in_keychain(vault);
         if self.default_vault()? == Some(vault) {
             let path = self.root.join("default");
             match fs::remove_file(&path) {
@@ -381,7 +387,7 @@ impl Home {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(StateError::Io { what: "remove", path, source: error })
             }
-            _ => Ok(()),
+            _ => Ok(left),
         }
     }
 
@@ -415,7 +421,7 @@ impl Home {
         }
     }
 
-    fn place<'a>(&self, vault: VaultId, name: &'a str) -> file::Place<'a> {
+    pub(super) fn place<'a>(&self, vault: VaultId, name: &'a str) -> file::Place<'a> {
         file::Place { path: self.root.join("vaults").join(vault.to_string()).join(name), name, vault }
     }
 

@@ -18,7 +18,8 @@
 //! vaults/<vault id>/files/  sealed: of a push-only device, what the files of each source were like when they were pushed
 //! ```
 //!
-//! Nothing is in clear but vault ids.
+//! Nothing is in clear but vault ids. Credentials of a pairing are in the platform's keychain instead of `access` where there
+//! is one ([`Home::keep_credentials`]), sealed under the same key.
 
 mod access;
 mod blocks;
@@ -28,15 +29,17 @@ mod cursors;
 mod device;
 mod file;
 mod home;
+mod kept;
 mod pins;
 
-pub use access::Access;
+pub use access::{Access, Credentials, FetchCredentials, KeptIn};
 pub(crate) use blocks::{BlockReader, BlockWriter};
 pub use claims::Claims;
 pub use cursors::{Cursor, Cursors};
 pub use device::DeviceState;
 pub(crate) use home::PartStamp;
 pub use home::{Home, VaultLock, cache_path, home_path};
+pub use kept::KeychainUse;
 pub use pins::{LogPin, Pins};
 
 use std::{io, path::PathBuf};

@@ -27,6 +27,38 @@ pub struct LogPin {
 }
 
 impl Pins {
+    /// What of this was not there `before`.
+    pub(crate) fn without(mut self, before: &Self) -> Self {
+        self.roster_heads.retain(|head| !before.roster_heads.contains(head));
+        self.logs.iter_mut().for_each(|(device, heads)| {
+            heads.retain(|head| before.logs.get(device).is_none_or(|before| !before.contains(head)));
+        });
+        self.logs.retain(|_, heads| !heads.is_empty());
+        self
+    }
+
+    /// Adds heads that another run has seen and this one does not know. Those that it does know are heads, or older than its own.
+    pub(crate) fn keep(
+        &mut self,
+        others: &Self,
+        knows_record: impl Fn(&Identity) -> bool,
+        knows_entry: impl Fn(&Identity) -> bool,
+    ) {
+        let heads = others.roster_heads.iter().filter(|head| !knows_record(head));
+        self.roster_heads.extend(heads);
+        for (device, heads) in &others.logs {
+            for head in heads.iter().filter(|head| !knows_entry(&head.identity)) {
+                let own = self.logs.entry(*device).or_default();
+                if !own.contains(head) {
+                    own.push(*head);
+                }
+                if let Some(time) = others.seen.get(device) {
+                    self.seen.insert(*device, *time);
+                }
+            }
+        }
+    }
+
     pub(super) fn encode(&self) -> SecretBytes {
         let mut out = Writer::new();
         out.number(self.roster_heads.len() as u64);

@@ -106,7 +106,9 @@ impl Store {
         match url {
             StoreUrl::S3(_) | StoreUrl::Gcs(_) | StoreUrl::Azure(_) => {
                 let runtime = runtime().map_err(|e| StoreError::Other { at: label.clone(), source: e.into() })?;
-                let environment = cloud::Environment::of_process().with_kept(url, &options.credentials);
+                let environment = cloud::Environment::of_process()
+                    .with_kept(url, options)
+                    .map_err(|source| StoreError::Credential { at: label.clone(), source })?;
                 let opened = runtime.block_on(cloud::open(url, options, &environment, &label))?;
                 let remote = Remote {
                     transport: opened.transport,

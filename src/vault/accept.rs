@@ -123,7 +123,8 @@ impl Vault {
 
     /// Takes the store as it is: what this device has seen and it does not show is lost.
     pub(super) fn accept_pins(&mut self) -> Result<(), VaultError> {
-        let pins = self.home.pins(self.id())?.logs;
+        self.pinned = self.home.pins(self.id())?;
+        let pins = &self.pinned.logs;
         let only = logs_of(&self.roster, self.device.id);
         let pins = pins.iter().filter(|(device, _)| only.as_ref().is_none_or(|only| only.contains(device)));
         let lost = pins.flat_map(|(device, heads)| heads.iter().map(move |pin| (*device, *pin)));

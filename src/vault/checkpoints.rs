@@ -17,7 +17,6 @@ use super::{Vault, VaultError};
 use crate::log::{CheckpointReader, LogEntry};
 use crate::parallel;
 use crate::stage::{EntryAgain, SealError, dek, open_object, seal_object};
-use crate::store::StoreError;
 
 impl Vault {
     /// Writes a checkpoint if enough entries are in none. Whoever may not, or knows of trouble, does not.
@@ -68,8 +67,8 @@ impl Vault {
             (base, missing) = (&none, self.missing_in(&none));
         }
         let (mut new, frontier) = self.cut(missing, &base.frontier, MOST_ENTRIES);
-        // More could not be named, and is read one by one.
-        if new.is_empty() || base.parts.len() + MOST_PARTS > limits::CHECKPOINT_PARTS {
+        // Of a log that cannot be cut there may be many for ever. More parts could not be named, and the rest is read one by one.
+        if new.len() < every || base.parts.len() + MOST_PARTS > limits::CHECKPOINT_PARTS {
             return Ok(None);
         }
         // Entries name each other's heads: those of one time compress well together.
@@ -118,23 +117,22 @@ impl Vault {
         ObjectName::Checkpoint { device: self.device.id, hash: part.hash }
     }
 
-    /// At most `room` of these, the oldest of each log, and the frontier that goes with them.
-    pub(super) fn cut<'a>(
-        &self,
-        missing: Vec<&'a LogEntry>,
-        old: &Heads,
-        mut room: usize,
-    ) -> (Vec<&'a LogEntry>, Heads) {
+    /// At most `most` of these, the oldest of each log, and the frontier that goes with them.
+    pub(super) fn cut<'a>(&self, missing: Vec<&'a LogEntry>, old: &Heads, most: usize) -> (Vec<&'a LogEntry>, Heads) {
         let mut frontier = old.clone();
         let mut of: BTreeMap<DeviceId, Vec<&LogEntry>> = BTreeMap::new();
         missing.into_iter().for_each(|entry| of.entry(entry.device).or_default().push(entry));
-        let mut taken = Vec::new();
+        let (mut taken, mut room) = (Vec::new(), most);
         for (device, entries) in of {
             let mut ends: BTreeSet<Identity> = old.get(&device).into_iter().flatten().copied().collect();
-            let (mut some, mut count) = (Vec::new(), 0);
+            let (mut some, mut count, mut records) = (Vec::new(), 0, 0);
             // An entry comes after those that it follows: the number of one that lies would make its device suspect. Somewhere in
             // between a log may have more ends than can be named.
-            for (n, entry) in entries.iter().take(room).enumerate() {
+            for (n, entry) in entries.iter().enumerate() {
+                records += usize::from(may_hold(entry));
+                if records > room {
+                    break;
+                }
                 entry.prev.iter().for_each(|prev| {
                     ends.remove(prev);
                 });
@@ -145,11 +143,11 @@ impl Vault {
             }
             if count > 0 {
                 frontier.insert(device, some);
-                taken.extend_from_slice(&entries[..count]);
-                room -= count;
+                let held = entries[..count].iter().filter(|entry| may_hold(entry));
+                taken.extend(held.copied());
             }
+            room = most.saturating_sub(taken.len());
         }
-        taken.retain(|entry| may_hold(entry));
         (taken, frontier)
     }
 
@@ -179,8 +177,8 @@ impl Vault {
     fn get_if_whole(&self, name: &ObjectName) -> Result<Option<Bytes>, VaultError> {
         match self.store.get(name, &|bytes| self.provider.hash.hash(&[bytes])) {
             Ok(stored) => Ok(Some(stored)),
-            Err(StoreError::NotFound { .. } | StoreError::Damaged { .. } | StoreError::TooLarge { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(_) => Ok(None),
         }
     }
 

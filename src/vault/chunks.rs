@@ -97,7 +97,20 @@ pub(crate) struct Chunks<'a> {
     most: bool,
     /// What the store does not give is read from another one.
     elsewhere: bool,
+    /// What no table that counts knows is looked for in the others.
+    beyond: bool,
     state: Mutex<State>,
+}
+
+/// How far a chunk is looked for.
+#[derive(Clone, Copy)]
+enum Search {
+    /// As many tables as it takes to find a place.
+    Needed,
+    /// All that count.
+    Counting,
+    /// All that there are.
+    Beyond,
 }
 
 #[derive(Default)]
@@ -114,7 +127,7 @@ pub(crate) struct PackHeads(Mutex<HashMap<PackName, Arc<PackHead>>>);
 impl<'a> Chunks<'a> {
     pub(super) fn new(vault: &'a Vault, domain: &DomainKeys, scope: Scope) -> Self {
         let (domain, ids) = (domain.domain, domain.id_keys(scope));
-        Self { vault, domain, ids, most: false, elsewhere: true, state: Mutex::default() }
+        Self { vault, domain, ids, most: false, elsewhere: true, beyond: true, state: Mutex::default() }
     }
 
     /// The same for somebody who reads most of a tree.
@@ -125,6 +138,11 @@ impl<'a> Chunks<'a> {
     /// The same for somebody who wants to know what this store has.
     pub(crate) fn only_here(self) -> Self {
         Self { elsewhere: false, ..self }
+    }
+
+    /// The same for a push, which goes on from what it reads.
+    pub(crate) fn only_counting(self) -> Self {
+        Self { beyond: false, ..self }
     }
 
     /// The domain in which ids are looked up.
@@ -140,14 +158,16 @@ impl<'a> Chunks<'a> {
     fn read(&self, id: &ChunkId, chunk_type: ChunkType) -> Result<Bytes, ChunkError> {
         let mut last = ChunkError::Unknown(*id);
         let mut tried = Vec::new();
-        for everywhere in [false, true] {
+        for search in [Search::Needed, Search::Counting, Search::Beyond] {
             if !tried.is_empty() && last.trouble() != Trouble::Integrity {
                 break;
             }
-            let places = match everywhere {
-                false => self.vault.locate(self.domain, id, chunk_type)?,
+            let places = match search {
+                Search::Needed => self.vault.locate(self.domain, id, chunk_type)?,
                 // Where it should be it is not: tables that were not needed so far may know of another copy.
-                true => self.vault.index_of(self.domain)?.locate(id)?,
+                Search::Counting => self.vault.index_of(self.domain)?.locate(id)?,
+                Search::Beyond if !self.beyond => break,
+                Search::Beyond => self.vault.locate_beyond(self.domain, id, chunk_type)?,
             };
             for place in places {
                 if tried.contains(&place) {

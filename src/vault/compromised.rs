@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use vault_format::log::Payload;
 use vault_format::{DeviceId, Identity};
 
-use super::{UnlockSecret, Vault, VaultError};
+use super::{RevokedDevice, UnlockSecret, Vault, VaultError};
 use crate::log::LogEntry;
-use crate::roster::{Standing, WriteError};
+use crate::roster::{Rank, Standing, WriteError};
 use vault_format::roster::Op;
 
 impl Vault {
@@ -23,6 +23,41 @@ impl Vault {
         }
         let record = self.author(by, |author| author.set(&format!("{SETTING}{device}"), &[1]))?;
         self.write_record(record)
+    }
+
+    /// Revokes a device that was in somebody else's hands, if so wanted with all that it added, and says that of all of them. That
+    /// comes first, and counts for nothing before they are revoked: whoever is stopped in between leaves none that is revoked and
+    /// relied on. A device below admin that leaves cannot say it of itself.
+    pub fn revoke_compromised(
+        &mut self,
+        device: DeviceId,
+        with_added: bool,
+        by: Option<&UnlockSecret>,
+    ) -> Result<RevokedDevice, VaultError> {
+        self.refresh()?;
+        let is_this = device == self.device.id && by.is_none();
+        let mut marked: Vec<DeviceId> = if is_this && !self.is_admin() { Vec::new() } else { vec![device] };
+        if with_added && !is_this {
+            let is_reached = |id: &DeviceId| match self.roster.devices[id].rank {
+                Rank::Device => true,
+                Rank::Admin => by.is_some(),
+                Rank::Root => false,
+            };
+            marked.extend(self.added_by(device).into_iter().filter(is_reached));
+        }
+        let mut not_told = Vec::new();
+        for device in marked {
+            not_told = self.mark_compromised(device, by)?;
+        }
+        let mut revoked = if with_added { self.revoke_with_added(device, by)? } else { self.revoke(device, by)? };
+        // Whom it did not see then, because it came in between.
+        for device in &revoked.with {
+            self.mark_compromised(*device, by)?;
+        }
+        if revoked.not_told.is_empty() {
+            revoked.not_told = not_told;
+        }
+        Ok(revoked)
     }
 
     /// Revoked devices of which that was said, and the records that say so.

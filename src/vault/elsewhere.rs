@@ -33,6 +33,8 @@ impl<'a> Elsewhere<'a> {
     pub(super) fn get(&self, name: &ObjectName, hash: HashFn<'_>) -> Result<Bytes, StoreError> {
         let error = match self.store.get(name, hash) {
             Ok(bytes) => return Ok(bytes),
+            // A checkpoint that is not to be had costs requests, and asking everybody for it would cost more.
+            Err(error) if matches!(name, ObjectName::Checkpoint { .. }) => return Err(error),
             Err(error) => error,
         };
         self.get_from_others(name, hash).ok_or(error)

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use vault_format::index::Table;
 use vault_format::log::{DeltaPart, Heads, IndexName, IndexSet, Payload};
-use vault_format::name::ObjectName;
+use vault_format::name::{ObjectName, deltas_prefix, shards_prefix};
 use vault_format::pack::ChunkType;
 use vault_format::{ChunkId, DeviceId, Domain, Header, ObjectType, limits};
 
@@ -62,6 +62,8 @@ impl Unusable {
 /// The index, as far as it is in memory or in the local copy, and what is not in it yet.
 pub(crate) struct Loaded {
     domain: Domain,
+    /// Which tables it is filled from.
+    from: From,
     index: Index,
     state: Mutex<LoadState>,
 }
@@ -72,6 +74,23 @@ impl Deref for Loaded {
     fn deref(&self) -> &Index {
         &self.index
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    /// Those that count.
+    Counting,
+    /// The others that entries name, and that the store still has.
+    Beyond,
+}
+
+/// What readers find in tables that do not count. Whoever may read can write a set that stands for every delta and holds none
+/// of their rows.
+#[derive(Default)]
+pub(super) struct Beyond {
+    indexes: BTreeMap<Domain, Arc<Loaded>>,
+    /// Domains in which something was found there, not yet told.
+    found: BTreeSet<Domain>,
 }
 
 struct LoadState {
@@ -123,14 +142,50 @@ impl Vault {
         id: &ChunkId,
         chunk_type: ChunkType,
     ) -> Result<Vec<Location>, VaultError> {
-        let loaded = self.loaded(domain);
+        self.locate_in(&self.loaded(domain), id, chunk_type)
+    }
+
+    /// Where else a chunk may be, by tables that do not count: deltas that a set stands for, and other sets. For readers only,
+    /// who recompute its id: a push relies on what counts.
+    pub(crate) fn locate_beyond(
+        &self,
+        domain: Domain,
+        id: &ChunkId,
+        chunk_type: ChunkType,
+    ) -> Result<Vec<Location>, VaultError> {
+        let beyond = self.beyond(domain)?;
+        let places = self.locate_in(&beyond, id, chunk_type)?;
+        if !places.is_empty() {
+            lock(&self.beyond).found.insert(domain);
+        }
+        Ok(places)
+    }
+
+    /// Whether chunks were found beyond what counts since the last call, one line each.
+    pub fn take_beyond_notes(&self) -> Vec<String> {
+        let found = std::mem::take(&mut lock(&self.beyond).found);
+        let told = found.into_iter().map(|domain| match self.tables(domain).merged_by {
+            Some(device) => format!(
+                "chunks that are missing from the index, or wrong in it, were found in tables that device {} ({device:.8}) has merged: if that device may be in somebody else's hands, see 'zvault devices revoke --compromised'",
+                self.name_of(device)
+            ),
+            None => "chunks that are missing from the index were found in tables that do not count any more".into(),
+        });
+        told.collect()
+    }
+
+    fn locate_in(&self, loaded: &Loaded, id: &ChunkId, chunk_type: ChunkType) -> Result<Vec<Location>, VaultError> {
         let trees = chunk_type != ChunkType::File;
         loop {
             let places = loaded.index.locate(id)?;
             let may_hold = |table: &Pending| table.part.is_none_or(|part| part.may_hold(id, trees));
-            if !places.is_empty() || !self.load(&loaded, may_hold, FIRST_TABLES)? {
+            if !places.is_empty() || !self.load(loaded, may_hold, FIRST_TABLES)? {
+                if !places.is_empty() {
+                    return Ok(places);
+                }
                 // A hint may be wrong, a table is not.
-                return if places.is_empty() { Ok(self.index_of(domain)?.locate(id)?) } else { Ok(places) };
+                self.load_all(loaded)?;
+                return Ok(loaded.index.locate(id)?);
             }
         }
     }
@@ -425,7 +480,7 @@ impl Vault {
         };
         if removed.is_err_and(|error| error.kind() != ErrorKind::NotFound) {
             // What stays there is not for this run.
-            self.index = OnceLock::from(Arc::new(self.load_from(None, self.domain.domain)));
+            self.index = OnceLock::from(Arc::new(self.load_counting(None, self.domain.domain)));
         }
     }
 
@@ -449,10 +504,50 @@ impl Vault {
     /// The local copy, and which tables it lacks.
     fn load_copy(&self, domain: Domain) -> Loaded {
         let name = if domain == self.domain.domain { "index".to_owned() } else { format!("index-{domain}") };
-        self.load_from(self.cache.as_ref().map(|cache| cache.join(name)), domain)
+        self.load_counting(self.cache.as_ref().map(|cache| cache.join(name)), domain)
     }
 
-    fn load_from(&self, folder: Option<PathBuf>, domain: Domain) -> Loaded {
+    fn load_counting(&self, folder: Option<PathBuf>, domain: Domain) -> Loaded {
+        let index = self.load_from(folder, domain);
+        let pending = self.pending(domain, &index);
+        Loaded { domain, from: From::Counting, index, state: Mutex::new(LoadState { pending }) }
+    }
+
+    /// Made once in a run, when a chunk is not found where it should be. Each table that is named, and listed, is read once at most.
+    fn beyond(&self, domain: Domain) -> Result<Arc<Loaded>, VaultError> {
+        if let Some(known) = lock(&self.beyond).indexes.get(&domain) {
+            return Ok(Arc::clone(known));
+        }
+        let counting = self.index_of(domain)?.covered();
+        // Other stores may have what this one does not list.
+        let listed: Option<HashSet<ObjectName>> = if self.has_others() {
+            None
+        } else {
+            let (deltas, shards) =
+                parallel::both(|| self.store.list(&deltas_prefix()), || self.store.list(&shards_prefix()));
+            Some(deltas?.objects.into_iter().chain(shards?.objects).map(|object| object.name).collect())
+        };
+        let folder = self.cache.as_ref().map(|cache| cache.join(format!("index-beyond-{domain}")));
+        let index = self.load_from(folder, domain);
+        let (known, parts) = (index.covered(), self.parts());
+        let unusable = lock(&self.unusable_tables);
+        let pending = self.named_tables(|entry| entry.domain == domain).into_iter().filter(|name| {
+            let is_there = listed.as_ref().is_none_or(|listed| listed.contains(&ObjectName::from(*name)));
+            // Who may not read merges for nobody.
+            is_there
+                && (!name.shard || domain.is_shared())
+                && !counting.contains(name)
+                && !known.contains(name)
+                && !unusable.contains(name)
+        });
+        let pending = pending.map(|name| if name.shard { Pending::shard(name) } else { Pending::delta(name, &parts) });
+        let state = Mutex::new(LoadState { pending: pending.collect() });
+        drop(unusable);
+        let loaded = Arc::new(Loaded { domain, from: From::Beyond, index, state });
+        Ok(Arc::clone(lock(&self.beyond).indexes.entry(domain).or_insert(loaded)))
+    }
+
+    fn load_from(&self, folder: Option<PathBuf>, domain: Domain) -> Index {
         let tags = Tags { vault: self.id(), domain, store: self.store_tag() };
         let (mut index, _) = Index::load(folder.as_deref(), tags.clone());
         let named = self.named_tables(|entry| entry.domain == domain);
@@ -467,8 +562,7 @@ impl Vault {
             }
         }
         index.set_condemned(self.log.condemned(&self.collectors()));
-        let pending = self.pending(domain, &index);
-        Loaded { domain, index, state: Mutex::new(LoadState { pending }) }
+        index
     }
 
     /// The tables that count and that the index lacks.
@@ -514,7 +608,7 @@ impl Vault {
         }
         let done: HashSet<IndexName> = chosen.iter().map(|table| table.name).collect();
         state.pending.retain(|table| !done.contains(&table.name));
-        if lost_shard {
+        if lost_shard && loaded.from == From::Counting {
             // A set that has lost a shard says less than the one before it and the deltas since, as far as these are still there.
             state.pending = self.pending(loaded.domain, &loaded.index);
         }

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
+use object_store::local::LocalFileSystem;
 use vault_format::log::{
     Body, DeltaPart, EntryRef, Final, Heads, IndexSet, Outcome, Payload, Snapshot, SnapshotStats, SourceKind,
     SourceRecord, entry_prefix,
@@ -19,6 +20,8 @@ use super::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault};
 use crate::keys::Passphrase;
 use crate::parallel;
 use crate::state::Home;
+use crate::store::Store;
+use crate::store::faults::Meter;
 use crate::sync::lock;
 
 /// A vault in a folder, with devices that push every hour. The first one merges the index and, once a week, forgets most of
@@ -250,7 +253,8 @@ fn the_local_copy_gives_what_the_store_gives() {
 }
 
 /// Ten devices that push every hour for more than a year: `ZVAULT_LONG_LOGS=FOLDER CARGO_PROFILE_DEV_OPT_LEVEL=1 cargo test --lib
-/// measure_long_logs -- --ignored --nocapture`. Makes the vault in the folder unless it is there; `ZVAULT_HOURS` and `ZVAULT_DEVICES` for others.
+/// measure_long_logs -- --ignored --nocapture`. Makes the vault in the folder unless it is there; `ZVAULT_HOURS` and `ZVAULT_DEVICES` for others;
+/// `ZVAULT_DELAY_MS` for a store that is far away, `ZVAULT_NO_CHECKPOINT` to read one by one what is in none.
 #[test]
 #[ignore = "a measurement"]
 #[expect(clippy::print_stderr, reason = "a measurement")]
@@ -277,6 +281,12 @@ fn measure_long_logs() {
             let vault = measured("from nothing", || open(&folder, 1, Purpose::Read));
             eprintln!("  {} entries", vault.log().len());
         }
+        let delay = Duration::from_millis(number("ZVAULT_DELAY_MS", 0));
+        if !delay.is_zero() {
+            forget_all_but_keys(&folder);
+            drop(measured("from nothing, far away", || open_far(&folder, 1, delay)));
+            drop(measured("warm, far away", || open_far(&folder, 1, delay)));
+        }
         let vault = measured("warm", || open(&folder, 1, Purpose::Read));
         let found = measured("  snapshots", || vault.snapshots().len());
         eprintln!("  {found} snapshots");
@@ -284,6 +294,17 @@ fn measure_long_logs() {
         measured("  tables", || vault.tables(Domain::SHARED).deltas.len());
         drop(vault);
     }
+}
+
+/// Opened as a device that is there, behind a network where each request takes this long. Pages of listings are not counted.
+fn open_far(folder: &Path, n: usize, delay: Duration) -> Vault {
+    let (url, home, name) = (url(folder), home(folder, n), format!("device {n}"));
+    let objects = LocalFileSystem::new_with_prefix(folder.join("vault")).expect("a folder");
+    let store = Store::from_object_store(Meter::new(delay).wrap(Arc::new(objects)), &url).expect("a store");
+    let state = home.vaults().expect("listed").first().map(|id| home.device(*id).expect("read"));
+    let mut unlock = |_: &str| Ok(UnlockSecret::Passphrase(passphrase()));
+    let options = OpenOptions::new(&url, &home, &name, &mut unlock);
+    Vault::open_on(store, url.clone(), state, options).expect("opens")
 }
 
 /// Leaves the second device nothing but its keys.

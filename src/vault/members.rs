@@ -85,7 +85,7 @@ pub struct RevokedDevice {
     pub left_out: Vec<DeviceId>,
     /// Members that it had added: they stay.
     pub added: Vec<DeviceId>,
-    /// Other stores that could not be told, and why.
+    /// Other stores that could not be told, and why; and what the keychain has kept of this machine, if it was revoked.
     pub not_told: Vec<String>,
 }
 
@@ -168,7 +168,9 @@ impl Vault {
                 }
             }
         }
-        Err(VaultError::UnknownDevice { text: text.to_owned() })
+        // By nothing less than its id: anybody who may pair can make any number of them.
+        let outside = text.parse().ok().and_then(|id| self.any_device(id));
+        outside.ok_or_else(|| VaultError::UnknownDevice { text: text.to_owned() })
     }
 
     /// Whether the device of this run may change the roster.
@@ -319,8 +321,7 @@ impl Vault {
     ) -> Result<RevokedDevice, VaultError> {
         // What it wrote until now counts, as far as anybody has seen it.
         self.refresh()?;
-        let known = self.roster.devices.get(&device).ok_or(WriteError::NotAMember { device })?;
-        let info = self.device_info(device, known);
+        let info = self.any_device(device).ok_or(WriteError::NotAMember { device })?;
         let (last, withheld) = self.last_of(device);
         let mut added = self.added_by(device);
         let others = if with_added { self.with_last(&added) } else { Vec::new() };
@@ -332,21 +333,30 @@ impl Vault {
             // From here on this machine is a stranger: it forgets keys that open nothing new.
             let bytes = Bytes::from(revoked.record.bytes);
             self.store.put(&revoked.record.name, bytes.clone())?;
-            self.home.forget(self.id())?;
-            self.tell_others(|store| {
+            let left = self.home.forget(self.id())?;
+            let mut not_told = self.tell_others(|store| {
                 store.put(&revoked.record.name, bytes.clone())?;
                 Ok(())
-            })
+            });
+            not_told.extend(left.map(|error| {
+                format!(
+                    "this machine's storage credentials could not be deleted from the keychain: {}",
+                    crate::chain(&error)
+                )
+            }));
+            not_told
         } else {
             let mut not_told = self.write_record(revoked.record)?;
-            if self.roster.devices[&device].is_member() {
+            if self.roster.devices.get(&device).is_some_and(Device::is_member) {
                 return Err(WriteError::NoEffect.into());
             }
             // One record has no room for more of them than a vault has members.
             loop {
-                added.retain(|id| !revoked.with.contains(id));
-                let rest: Vec<DeviceId> =
-                    added.iter().copied().filter(|id| self.roster.devices[id].rank == Rank::Device).collect();
+                // Those whose adds have become void with it do not stay.
+                added.retain(|id| self.roster.devices.get(id).is_some_and(Device::is_member));
+                let is_reached =
+                    |id: &DeviceId| self.roster.devices.get(id).is_some_and(|known| known.rank == Rank::Device);
+                let rest: Vec<DeviceId> = added.iter().copied().filter(is_reached).collect();
                 let others = if with_added { self.with_last(&rest) } else { Vec::new() };
                 let Some(((id, last), others)) = others.split_first() else { break };
                 let more = self.author(by, |author| author.revoke_with(*id, *last, others))?;
@@ -502,7 +512,7 @@ impl Vault {
     }
 
     /// Members that a device has added, and those that they have added.
-    fn added_by(&self, device: DeviceId) -> Vec<DeviceId> {
+    pub(super) fn added_by(&self, device: DeviceId) -> Vec<DeviceId> {
         let (mut found, mut open) = (BTreeSet::new(), vec![device]);
         while let Some(sponsor) = open.pop() {
             for (id, member) in self.roster.members() {
@@ -512,6 +522,14 @@ impl Vault {
             }
         }
         found.into_iter().collect()
+    }
+
+    /// A device of the vault, or one that is in no record that counts: its key may do harm yet.
+    fn any_device(&self, id: DeviceId) -> Option<DeviceInfo> {
+        match self.roster.devices.get(&id) {
+            Some(device) => Some(self.device_info(id, device)),
+            None => Some(self.device_info(id, &self.roster.outside(id)?)),
+        }
     }
 
     fn device_info(&self, id: DeviceId, device: &Device) -> DeviceInfo {

@@ -4,23 +4,24 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crypto_backends::rustcrypto::lower_kdf_floors_for_tests;
+use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
 use object_store::memory::InMemory;
 use vault_format::name::{ObjectName, prefix};
-use vault_format::roster::Capabilities;
+use vault_format::roster::{Capabilities, Op, Record};
 use vault_format::{DeviceId, EpochId, Header};
 
 use super::access::Access;
 use super::{InitOptions, NewWords, OpenOptions, Purpose, Unlock, UnlockSecret, Vault, VaultError};
 use crate::Trouble;
 use crate::check::{CheckOptions, ReadData, check};
-use crate::keys::{Passphrase, Words};
+use crate::keys::{DeviceKeys, Passphrase, Words};
 use crate::push::{PushError, PushOptions, PushReport, push};
 use crate::restore::{RestoreOptions, restore};
-use crate::roster::WriteError;
+use crate::roster::{WriteError, sign};
 use crate::stage::testing::random_bytes;
 use crate::state::Home;
 use crate::store::Store;
+use crate::store::faults::{Fault, Faults, Operation};
 use crate::sync::lock;
 use crate::watch::{Event, Watch};
 
@@ -380,6 +381,121 @@ fn a_device_is_ended_with_those_that_it_added() {
     assert_eq!((&revoked.with[..], revoked.added.len()), (&[fourth][..], 0));
     let is_member = |id: DeviceId| first.roster().devices[&id].is_member();
     assert!(!is_member(fourth) && is_member(second) && first.roster().current_epoch == revoked.epoch);
+}
+
+/// Whatever the moment in which it is stopped: nobody is revoked and relied on.
+#[test]
+fn devices_are_marked_before_they_are_revoked() {
+    for stopped_at in 1.. {
+        let (world, first) = World::new();
+        drop(first);
+        let second = world.open("second").device_id();
+        let third = world.open("third").device_id();
+        let faults = Faults::new();
+        let store = Store::from_object_store(faults.wrap(world.objects.clone()), URL).expect("a store");
+        let home = Arc::new(Home::open(&world.folder.path().join("first")).expect("a home"));
+        let state = home.device(home.vaults().expect("listed")[0]).expect("read");
+        let mut known = Known::Passphrase(FIRST);
+        let options = OpenOptions::new(URL, &home, "first", &mut known);
+        let mut first = Vault::open_on(store, URL.into(), Some(state), options).expect("opens");
+        let is_passphrase = |device: &super::DeviceInfo| device.kind == super::DeviceKind::Passphrase;
+        let old = first.devices().into_iter().find(is_passphrase).expect("one").id;
+        assert!(first.compromised().is_empty());
+        faults.reset();
+        faults.at(Operation::Put, stopped_at, Fault::KillAfter);
+        let result = first.revoke_compromised(old, true, None);
+        let after = world.open("first");
+        let is_revoked = |id: &DeviceId| !after.roster().devices[id].is_member();
+        let revoked: Vec<DeviceId> = [old, second, third].into_iter().filter(is_revoked).collect();
+        let marked = after.compromised();
+        assert!(revoked.iter().all(|id| marked.contains_key(id)), "stopped at {stopped_at}: {revoked:?}");
+        assert_eq!(marked.len(), revoked.len(), "who is a member is relied on");
+        if result.is_ok() && faults.count(Operation::Put) < stopped_at {
+            assert_eq!(revoked.len(), 3);
+            return;
+        }
+    }
+}
+
+/// Who leaves with admin says of itself what it can say; the mark is there for everybody.
+#[test]
+fn an_admin_that_leaves_says_that_it_was_in_other_hands() {
+    let (world, first) = World::new();
+    drop(first);
+    let mut second = world.try_open("second", world.words()).expect("an admin");
+    let id = second.device_id();
+    second.revoke_compromised(id, false, None).expect("left");
+    assert!(world.open("first").compromised().contains_key(&id));
+    let mut third = world.open("third");
+    let id = third.device_id();
+    third.revoke_compromised(id, false, None).expect("left");
+    let mut first = world.open("first");
+    assert!(!first.compromised().contains_key(&id));
+    first.mark_compromised(id, None).expect("said later");
+    assert!(first.compromised().contains_key(&id));
+}
+
+/// A machine with `pair` makes a hundred heads, each of which adds a device.
+#[test]
+fn a_device_with_a_hundred_heads_is_ended_alone_and_with_all_it_added() {
+    for with_added in [false, true] {
+        let (world, mut first) = World::new();
+        let second = world.open("second");
+        let (parents, n) = second.roster().next_place(second.device_id());
+        for _ in 0..100 {
+            let sock = DeviceKeys::generate(provider(), second.id()).expect("a device");
+            let add = Op::Add {
+                id: sock.id,
+                verify_key: sock.verify_key.clone(),
+                kem_key: sock.kem_key.clone(),
+                capabilities: Capabilities::READ,
+                slot: None,
+                handshake: None,
+            };
+            let record = Record {
+                genesis: None,
+                time: crate::now(),
+                parents: parents.clone(),
+                n,
+                ops: vec![add],
+                epoch: None,
+                boxes: Vec::new(),
+                private: None,
+            };
+            let record = sign(provider(), second.device_keys(), &record).expect("signed");
+            world.store().put(&record.name, record.bytes.into()).expect("put");
+        }
+        first.refresh().expect("read again");
+        assert_eq!(first.roster().heads.len(), 100);
+        let id = second.device_id();
+        let revoked = match with_added {
+            true => first.revoke_with_added(id, None),
+            false => first.revoke(id, None),
+        };
+        let revoked = revoked.expect("revoked");
+        let roster = first.roster();
+        assert!(!roster.devices[&id].is_member() && roster.current_epoch == revoked.epoch);
+        let stay: Vec<DeviceId> = roster.members().filter(|(_, d)| d.added_by == id).map(|(id, _)| id).collect();
+        assert_eq!(revoked.added, stay, "who stays is told, and nobody else");
+        assert_eq!(stay.is_empty(), with_added);
+    }
+}
+
+/// It has left, and what is written with its key goes on revoking devices, until root has ended it.
+#[test]
+fn root_ends_an_admin_that_has_left() {
+    let (world, mut first) = World::new();
+    let mut second = world.try_open("second", world.words()).expect("an admin");
+    let id = second.device_id();
+    second.revoke(id, None).expect("left");
+    first.refresh().expect("read again");
+    let refused = first.revoke(id, None).expect_err("an admin is not enough");
+    assert_eq!(refused.trouble(), Trouble::NotAllowed);
+    let by_words = world.words().secret();
+    first.revoke(id, Some(&by_words)).expect("the words reach it");
+    assert_eq!(first.roster().devices[&id].revocations.len(), 2);
+    let again = first.revoke(id, Some(&by_words)).expect_err("once is enough");
+    assert!(matches!(again, VaultError::Write(WriteError::NotAMember { .. })), "{again}");
 }
 
 #[test]

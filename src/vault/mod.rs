@@ -82,7 +82,7 @@ use crate::log::{
 use crate::manifest::TreeRoot;
 use crate::roster::Roster;
 use crate::stage::{dek, open_object};
-use crate::state::{Claims, Home, LogPin, VaultLock};
+use crate::state::{Claims, Home, LogPin, Pins, VaultLock};
 use crate::store::Store;
 use access::Access;
 
@@ -130,12 +130,16 @@ pub struct Vault {
     lock: Option<VaultLock>,
     cache: Option<PathBuf>,
     log: Log,
+    /// What this machine had seen when this run began: it is in roster and log, or is given up.
+    pinned: Pins,
     /// When roster and logs were listed last, if this run held the vault then and has not pushed since.
     listed: Option<Instant>,
     /// Of the domain that this device pushes to.
     index: OnceLock<Arc<index::Loaded>>,
     /// Of other domains, each when it is first needed.
     other_indexes: Mutex<BTreeMap<Domain, Arc<index::Loaded>>>,
+    /// What readers look through where these leave a chunk out.
+    beyond: Mutex<index::Beyond>,
     /// Tables that entries of the log name, by their hashes, once they are needed.
     named_by_hash: OnceLock<Vec<IndexName>>,
     /// How often all of them were gathered.

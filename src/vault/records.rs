@@ -10,7 +10,7 @@
 //! another version say nothing. The file is sealed under the state key, and what is in it is compared with its name like anything
 //! from the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crypto_backends::{Provider, SecretBytes};
 use vault_format::name::{ObjectName, roster_prefix};
@@ -21,7 +21,7 @@ use super::VaultError;
 use super::elsewhere::Elsewhere;
 use crate::log::Log;
 use crate::parallel;
-use crate::roster::{Ignored, IgnoredWhy, Sieve};
+use crate::roster::{Ignored, IgnoredWhy, Roster, Sieve};
 use crate::store::{Listed, Listing, Store, StoreError};
 
 /// The records of a vault, in the order of their names.
@@ -60,6 +60,35 @@ impl Records {
     /// Objects that are no records, of which nothing is kept but their names.
     pub(super) fn refused(&self) -> impl ExactSizeIterator<Item = &ObjectName> {
         self.refused.keys()
+    }
+
+    /// All objects of a listing of the roster's prefix, and what is damaged from another store that has it whole.
+    pub(super) fn fetch_whole(
+        provider: &Provider,
+        store: &Store,
+        listing: &Listing,
+        known: &Self,
+        elsewhere: &Elsewhere<'_>,
+    ) -> Result<Self, VaultError> {
+        Self::fetch(provider, store, listing, known)?.mended(provider, store, listing, elsewhere)
+    }
+
+    /// The same of what was fetched already.
+    pub(super) fn mended(
+        mut self,
+        provider: &Provider,
+        store: &Store,
+        listing: &Listing,
+        elsewhere: &Elsewhere<'_>,
+    ) -> Result<Self, VaultError> {
+        if self.mend(provider, elsewhere) {
+            // What follows a damaged record was taken for none.
+            let mut again = Self::fetch(provider, store, listing, &self)?;
+            again.mend(provider, elsewhere);
+            again.has_learned |= self.has_learned;
+            return Ok(again);
+        }
+        Ok(self)
     }
 
     /// All objects of a listing of the roster's prefix. Those that are in `known` are taken from there.
@@ -136,15 +165,18 @@ impl Records {
         self.has_learned || self.refused.len() < MOST_REFUSED && ignored.iter().any(is_new)
     }
 
-    /// Takes what is damaged from another store that has it whole.
-    pub(super) fn mend(&mut self, provider: &Provider, elsewhere: &Elsewhere<'_>) {
+    /// Takes what is damaged from another store that has it whole. Whether there was something.
+    fn mend(&mut self, provider: &Provider, elsewhere: &Elsewhere<'_>) -> bool {
+        let mut is_mended = false;
         for (name, bytes) in &mut self.records {
             if !is_sound(provider, name, bytes)
                 && let Some(whole) = elsewhere.get_from_others(name, &|bytes| provider.hash.hash(&[bytes]))
             {
                 *bytes = whole.to_vec();
+                is_mended = true;
             }
         }
+        is_mended
     }
 
     /// Adds the sound records that others are.
@@ -193,8 +225,9 @@ impl Records {
             && self.records.iter().all(|(name, bytes)| is_sound(provider, name, bytes))
     }
 
-    /// The sound ones, for the local state, but for what the roster of them `ignored`: of that the names.
-    pub(super) fn pack(&self, provider: &Provider, ignored: &[Ignored]) -> SecretBytes {
+    /// The sound ones, for the local state, but for what the roster of them `ignored`: of that the names. First, and whatever
+    /// room they take, those that are `needed` to know what counts: whoever had a key once can write void ones without end.
+    pub(super) fn pack(&self, provider: &Provider, ignored: &[Ignored], needed: &[Identity]) -> SecretBytes {
         let mut none = Self { refused: self.refused.clone(), ..Self::default() };
         ignored.iter().for_each(|one| none.refuse(one));
         let mut out = MAGIC.to_vec();
@@ -209,10 +242,23 @@ impl Records {
             out.push(u8::from(parent.is_some()));
             out.extend_from_slice(&parent.map_or([0; 32], |parent| parent.0));
         }
-        for (name, bytes) in &self.records {
+        let identity = |bytes: &[u8]| {
+            let signed = RecordObject::parse(bytes).ok()?.signed_len;
+            Some(Identity(provider.hash.hash(&[&bytes[..signed]])))
+        };
+        let places: HashMap<&Identity, usize> = needed.iter().zip(0..).collect();
+        let place = |bytes: &[u8]| identity(bytes).and_then(|identity| places.get(&identity).copied());
+        let is_ignored: HashSet<&ObjectName> = ignored.iter().map(|one| &one.name).collect();
+        let sound = self.records.iter().filter(|(name, bytes)| is_sound(provider, name, bytes));
+        let mut records: Vec<_> = sound
+            .filter(|(name, _)| !is_ignored.contains(name))
+            .map(|(name, bytes)| (place(bytes).unwrap_or(usize::MAX), name, bytes))
+            .collect();
+        records.sort_by_key(|(place, ..)| *place);
+        for (place, name, bytes) in records {
             let ObjectName::Roster { n, hash } = name else { continue };
-            let counts = !ignored.iter().any(|ignored| ignored.name == *name);
-            if counts && is_sound(provider, name, bytes) && out.len() + bytes.len() < MAX_LEN {
+            let most = if place < usize::MAX { MAX_NEEDED } else { MAX_LEN };
+            if out.len() + bytes.len() < most {
                 out.extend_from_slice(&n.to_le_bytes());
                 out.extend_from_slice(&hash.0);
                 out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
@@ -220,6 +266,20 @@ impl Records {
             }
         }
         SecretBytes::new(out)
+    }
+
+    /// The same of a roster, together with records that another run has `kept` and this one does not know.
+    pub(super) fn pack_with(&self, provider: &'static Provider, roster: &Roster, kept: Option<Self>) -> SecretBytes {
+        match kept {
+            None => self.pack(provider, &roster.ignored, &roster.needed()),
+            Some(mut all) => {
+                all.add(provider, self);
+                all.refused = self.refused.clone();
+                let of_all = Roster::build(provider, &all.records, Some(roster.vault));
+                let needed = of_all.map_or_else(|_| roster.needed(), |of_all| of_all.needed());
+                all.pack(provider, &roster.ignored, &needed)
+            }
+        }
     }
 
     /// What `pack` wrote; none if it is anything else.
@@ -298,6 +358,8 @@ const AT_ONCE: u64 = 16 << 20;
 /// Whoever plants more makes others fetch more: bounded by what the store lets him write.
 const MOST_REFUSED: usize = 10_000;
 const MAX_LEN: usize = 16 << 20;
+/// Of what it takes to know what counts: what a file of the local state has room for.
+const MAX_NEEDED: usize = 60 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -306,10 +368,10 @@ mod tests {
 
     use super::*;
     use crate::keys::{DeviceKeys, Passphrase};
-    use crate::roster::sign;
+    use crate::roster::{Roster, sign};
     use crate::state::Home;
     use crate::store::faults::Meter;
-    use crate::vault::{InitOptions, OpenOptions, Purpose, UnlockSecret, Vault};
+    use crate::vault::{InitOptions, OpenOptions, Other, Purpose, StoreConfig, UnlockSecret, Vault};
     use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
     use object_store::memory::InMemory;
 
@@ -325,7 +387,7 @@ mod tests {
             Ignored { name: record(5, b"5").0, why: IgnoredWhy::Signature },
             Ignored { name: record(6, b"6").0, why: IgnoredWhy::Hash },
         ];
-        let packed = records.pack(provider(), &ignored);
+        let packed = records.pack(provider(), &ignored, &[]);
         let again = Records::unpack(packed.expose());
         assert_eq!(again.records, records.records);
         records.refused.insert(record(5, b"5").0, None);
@@ -339,7 +401,7 @@ mod tests {
         assert!(newer.records == records.records && newer.refused.is_empty());
         let mut damaged = of(vec![record(0, b"first")]);
         damaged.records[0].1[0] ^= 1;
-        assert!(Records::unpack(damaged.pack(provider(), &[]).expose()).records.is_empty());
+        assert!(Records::unpack(damaged.pack(provider(), &[], &[]).expose()).records.is_empty());
         assert!(damaged.find(provider(), &damaged.records[0].0).is_none());
     }
 
@@ -413,6 +475,61 @@ mod tests {
             open(Purpose::Read);
             assert_eq!(meter.take().gets, 0);
         }
+    }
+
+    /// An orphan that anybody with an old key has planted makes everybody look at each record as it comes, and one whose parent is
+    /// damaged is none: until another store has mended that.
+    #[test]
+    fn what_follows_a_mended_record_is_a_record() {
+        lower_kdf_floors_for_tests();
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = |objects: &Arc<InMemory>| Store::from_object_store(objects.clone(), URL).expect("a store");
+        let objects = [Arc::new(InMemory::new()), Arc::new(InMemory::new())];
+        let home = Arc::new(Home::open(folder.path()).expect("a home"));
+        let passphrase = Passphrase::new("correct horse").expect("a passphrase");
+        let options = InitOptions::new(URL, &home, "one", passphrase);
+        let vault = Vault::init_on(store(&objects[0]), URL.into(), options).expect("a vault").vault;
+        let write = |parents: Vec<Identity>, n| {
+            let (time, boxes) = (crate::now(), Vec::new());
+            let ops = vec![Op::Setting { key: format!("{n}"), value: Vec::new() }];
+            let record = Record { genesis: None, time, parents, n, ops, epoch: None, boxes, private: None };
+            let record = sign(provider(), vault.device_keys(), &record).expect("signed");
+            let signed_len = RecordObject::parse(&record.bytes).expect("a record").signed_len;
+            let identity = Identity(provider().hash.hash(&[&record.bytes[..signed_len]]));
+            (record, identity)
+        };
+        let (parents, n) = vault.roster().next_place(vault.device_id());
+        let (parent, its_identity) = write(parents, n);
+        let (child, last) = write(vec![its_identity], n + 1);
+        let (grandchild, newest) = write(vec![last], n + 2);
+        let (orphan, _) = write(vec![Identity([7; 32])], 9);
+        let put =
+            |at: usize, name: &ObjectName, bytes: Vec<u8>| store(&objects[at]).put(name, bytes.into()).expect("put");
+        let mut damaged = parent.bytes.clone();
+        damaged[200] ^= 1;
+        put(0, &parent.name, damaged);
+        put(1, &parent.name, parent.bytes.clone());
+        let mut child_damaged = child.bytes.clone();
+        child_damaged[200] ^= 1;
+        put(0, &child.name, child_damaged);
+        put(1, &child.name, child.bytes.clone());
+        for record in [&grandchild, &orphan] {
+            put(0, &record.name, record.bytes.clone());
+        }
+        let mut known = Records::default().of(Some(vault.id()));
+        known.refused.insert(orphan.name, Some(Identity([7; 32])));
+        let first = store(&objects[0]);
+        let listing = first.list(&roster_prefix()).expect("listed");
+        let others = [Other::opened(StoreConfig::unnamed(URL), store(&objects[1]))];
+        let elsewhere = Elsewhere::new(&first, &others);
+        let mut once = Records::fetch(provider(), &first, &listing, &known).expect("fetched");
+        assert!(once.mend(provider(), &elsewhere));
+        let roster = Roster::build(provider(), once.all(), Some(vault.id())).expect("a roster");
+        assert!(roster.knows(last) && !roster.knows(newest), "looking once is not enough");
+        let records = Records::fetch_whole(provider(), &first, &listing, &known, &elsewhere).expect("fetched");
+        let roster = Roster::build(provider(), records.all(), Some(vault.id())).expect("a roster");
+        assert_eq!(roster.heads, [newest]);
+        assert_eq!(records.refused().collect::<Vec<_>>(), [&orphan.name]);
     }
 
     const URL: &str = "memory://records";

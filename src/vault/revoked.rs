@@ -7,14 +7,17 @@ use std::sync::Arc;
 use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
-use vault_format::DeviceId;
-use vault_format::name::ObjectName;
-use vault_format::roster::{Op, Record};
+use vault_format::name::{ObjectName, logs_prefix};
+use vault_format::roster::{Capabilities, Op, Record, RecordObject};
+use vault_format::{DeviceId, Identity};
 
+use super::records::Records;
 use super::{InitOptions, OpenOptions, UnlockSecret, Vault, VaultError};
 use crate::Trouble;
-use crate::keys::Passphrase;
-use crate::roster::sign;
+use crate::keys::{DeviceKeys, Passphrase};
+use crate::pairing::{JoinRequest, SponsorHost, Sponsoring};
+use crate::recovery::Sheet;
+use crate::roster::{Roster, sign};
 use crate::state::Home;
 use crate::store::Store;
 use crate::store::faults::{Fault, Faults, Operation};
@@ -133,6 +136,119 @@ fn a_revocation_that_was_seen_stays_one() {
     world.is_revoked_in(&world.open("home", true).expect("opens"));
 }
 
+/// Of records that an old key has written there may be more than a machine keeps: those that count come first.
+#[test]
+fn void_records_do_not_take_the_place_of_those_that_count() {
+    let comes_late = |world: &World| world.record.hash().0[0] >= 0x80;
+    let world = std::iter::repeat_with(World::new).find(comes_late).expect("half of them do");
+    let other = world.home("other");
+    let keys = other.device(other.vaults().expect("listed")[0]).expect("read").keys;
+    let vault = world.open("home", false).expect("opens");
+    // Beside the revocation, and before it in the order of names: large ones, and then smaller ones for what room these leave.
+    let parents: Vec<_> = vault.roster().records().filter(|(.., record, _)| record.n == 1).map(|(id, ..)| id).collect();
+    for (ops, hashes) in [(1024, 0..0x40), (64, 0x40..0x60), (1, 0x60..0x80)] {
+        let void = |k: u32| {
+            let (key, mut value) = ("x".repeat(64), vec![7; 850]);
+            value[..4].copy_from_slice(&k.to_le_bytes());
+            let ops = vec![Op::Setting { key, value }; ops];
+            sign(provider(), &keys, &Record { n: 2, parents: parents.clone(), ops, ..empty() }).expect("signed")
+        };
+        for signed in (0..).map(void).filter(|signed| hashes.contains(&signed.name.hash().0[0])).take(20) {
+            world.store().put(&signed.name, signed.bytes.into()).expect("put");
+        }
+    }
+    drop(vault);
+    let vault = world.open("home", false).expect("opens");
+    assert_eq!(vault.roster().void.len(), 60);
+    drop(vault);
+    world.hide();
+    world.is_revoked_in(&world.open("home", true).expect("opens"));
+    // Another machine, to which all of it is new.
+    world.show();
+    drop(world.open("third", false).expect("enrolled"));
+    world.hide();
+    let third = world.open("third", true).expect("opens");
+    world.is_revoked_in(&third);
+}
+
+/// Whoever may pair makes heads as it likes, and grinds their identities.
+#[test]
+fn ground_heads_keep_nobody_from_telling_what_an_admin_wrote() {
+    let world = World::new();
+    let attacker = world.open("attacker", false).expect("enrolled");
+    drop(world.open("honest", false).expect("enrolled"));
+    let vault = world.open("home", false).expect("opens");
+    let (parents, n) = vault.roster().next_place(vault.device_id());
+    let signed = |keys: &DeviceKeys, op, nanos| {
+        let time = vault_format::Time { nanos, ..crate::now() };
+        let record = Record { n, parents: parents.clone(), ops: vec![op], time, ..empty() };
+        let signed = sign(provider(), keys, &record).expect("signed");
+        (identity(&signed.bytes), signed)
+    };
+    let set = |nanos| signed(vault.device_keys(), Op::Setting { key: "a".into(), value: vec![1] }, nanos);
+    let (admins, record) = (0..).map(set).find(|(identity, _)| identity.0[0] >= 0xc0).expect("one");
+    let add = |nanos| {
+        let DeviceKeys { id, verify_key, kem_key, .. } = DeviceKeys::generate(provider(), vault.id()).expect("keys");
+        let add = Op::Add { id, verify_key, kem_key, capabilities: Capabilities::READ, slot: None, handshake: None };
+        signed(attacker.device_keys(), add, nanos)
+    };
+    let ground = (0..).map(add).filter(|(identity, _)| *identity < admins).take(20);
+    for (_, record) in ground.chain([(admins, record)]) {
+        world.store().put(&record.name, record.bytes.into()).expect("put");
+    }
+    // No admin's device runs meanwhile, which would merge them.
+    let mut vault = world.open("honest", false).expect("opens");
+    assert_eq!((vault.roster().heads.len(), vault.roster().heads[20]), (21, admins));
+    let sheet = Sheet::of(&vault);
+    assert!(sheet.heads.contains(&admins) && sheet.text().parse::<Sheet>().is_ok());
+    let id = attacker.device_id();
+    let request = JoinRequest {
+        device: id,
+        name: "new".into(),
+        fingerprint: String::new(),
+        capabilities: Capabilities::READ,
+        by_words: false,
+    };
+    let (configured, credentials) = (Vec::new(), Vec::new());
+    let mut sponsor = Sponsoring { vault: &mut vault, configured, name: None, credentials, confirm: &mut |_| true };
+    let gift = sponsor.gift(&request).map_err(|error| error.to_string()).expect("a gift");
+    assert!(gift.roster_heads.contains(&admins) && gift.roster_heads.len() <= vault_format::limits::RECORD_PARENTS);
+}
+
+/// Two runs on one machine: the one that has listed first writes last.
+#[test]
+fn a_slower_run_takes_back_nothing_that_was_seen() {
+    let world = World::new();
+    let open = || world.open("home", false).expect("opens");
+    let slow = open();
+    let before = world.home("home").pins(slow.id()).expect("read");
+    let other = world.open("new", false).expect("enrolled");
+    let entry = other.append_progress_for_tests().expect("written");
+    drop(open());
+    let pins = || world.home("home").pins(slow.id()).expect("read");
+    let newest = |pins: &crate::state::Pins| {
+        let mut ends = pins.logs.get(&other.device_id()).into_iter().flatten();
+        (other.roster.heads.iter().all(|head| pins.roster_heads.contains(head)), ends.any(|end| end.identity == entry))
+    };
+    assert!(!newest(&before).0 && newest(&pins()) == (true, true));
+    for _ in 0..2 {
+        slow.pin().expect("written");
+        assert_eq!(newest(&pins()), (true, true));
+    }
+    // What it has kept of the roster has all of it, too.
+    let kept = Records::unpack(world.home("home").roster_cache(slow.id()).expect("kept").expose());
+    let built = Roster::build(provider(), kept.all(), Some(slow.id())).expect("a roster");
+    assert_eq!(built.heads, other.roster.heads);
+    // Who comes next knows how they follow each other.
+    drop(open());
+    assert_eq!((&pins().roster_heads, pins().logs.len()), (&other.roster.heads, 1));
+    drop(slow);
+    let logs = world.store().list(&logs_prefix()).expect("listed").objects;
+    assert_eq!(logs.len(), 1);
+    world.store().delete(&logs[0].name).expect("hidden");
+    assert!(world.open("home", false).is_err_and(|error| error.trouble() == Trouble::Integrity));
+}
+
 #[test]
 fn noise_does_not_take_the_place_of_records() {
     let world = World::new();
@@ -166,6 +282,17 @@ fn a_listing_of_names_that_are_not_there() {
     assert!(matches!(error, VaultError::NoBeginning { .. }), "{error:?}");
     world.faults.reset();
     world.is_revoked_in(&world.open("home", false).expect("opens"));
+}
+
+fn identity(stored: &[u8]) -> Identity {
+    let signed = RecordObject::parse(stored).expect("a record").signed_len;
+    Identity(provider().hash.hash(&[&stored[..signed]]))
+}
+
+/// A record that says nothing.
+fn empty() -> Record {
+    let (time, parents, ops, boxes) = (crate::now(), Vec::new(), Vec::new(), Vec::new());
+    Record { genesis: None, time, n: 0, parents, ops, epoch: None, boxes, private: None }
 }
 
 const URL: &str = "memory://revoked";

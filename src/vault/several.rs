@@ -24,6 +24,7 @@ use crate::restore::{RestoreOptions, restore};
 use crate::stage::testing::random_bytes;
 use crate::state::{Claims, Home};
 use crate::store::Store;
+use crate::store::faults::Meter;
 use crate::sync::lock;
 use crate::watch::Watch;
 
@@ -271,6 +272,36 @@ fn an_accepted_loss_is_in_the_log() {
     vault.append(Payload::Accept(lies.to_vec())).expect("written");
     vault.refresh().expect("read");
     assert_eq!(vault.log().accepted(), [(device, loss)]);
+}
+
+/// What is no entry is fetched once, from a store that is behind as well.
+#[test]
+fn a_store_that_lags_is_asked_once_for_what_is_no_entry() {
+    let world = World::new();
+    let mut vault = world.open("home", Purpose::Push);
+    world.push(&mut vault, 1);
+    mirror(&world.store(0), &world.store(1), &MirrorOptions::default(), &Watch::new()).expect("copied");
+    vault.others.clear();
+    world.push(&mut vault, 2);
+    let device = vault.device_id();
+    drop(vault);
+    let meter = Meter::default();
+    let metered = || Store::from_object_store(meter.wrap(world.objects[1].clone()), URLS[1]).expect("a store");
+    for n in 0..10 {
+        let bytes = vec![n; 4096];
+        let hash = ObjectHash(rustcrypto::provider().hash.hash(&[&bytes]));
+        world.store(1).put(&ObjectName::Log { device, seq: 5, hash }, bytes.into()).expect("put");
+    }
+    for is_first in [true, false, false] {
+        let home = world.home("home");
+        let state = home.device(home.vaults().expect("listed")[0]).expect("read");
+        let mut unlock = |_: &str| Ok(UnlockSecret::Passphrase(passphrase()));
+        let mut options = OpenOptions::new(URLS[1], &home, "another", &mut unlock);
+        (options.purpose, options.accept_loss) = (Purpose::Read, true);
+        let vault = Vault::open_on(metered(), URLS[1].into(), Some(state), options).expect("opens");
+        assert!(vault.behind().is_some());
+        assert_eq!(meter.take().gets > 0, is_first);
+    }
 }
 
 const URLS: [&str; 2] = ["memory://several-one", "memory://several-two"];

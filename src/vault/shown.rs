@@ -50,12 +50,12 @@ impl Shown {
             if !is_claimed && !all.is_empty() {
                 continue;
             }
-            let mut shown = Self { provider, records, roster: Err(RosterError::NotAVault) };
-            if let Some(elsewhere) = elsewhere.filter(|_| is_claimed) {
-                shown.records.mend(provider, elsewhere);
-            }
-            shown.roster = Roster::build(provider, shown.records.all(), vault);
-            all.push(shown);
+            let records = match elsewhere.filter(|_| is_claimed) {
+                Some(elsewhere) => records.mended(provider, store, listing, elsewhere)?,
+                None => records,
+            };
+            let roster = Roster::build(provider, records.all(), vault);
+            all.push(Self { provider, records, roster });
         }
         if all.iter().any(Self::is_vault) {
             all.retain(Self::is_vault);

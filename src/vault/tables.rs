@@ -55,13 +55,21 @@ impl World {
 
     /// As the device in this home, which becomes one if it is none; with its local copies or without any.
     fn open(&self, home: &str, cached: bool) -> Vault {
+        self.open_as(home, cached, Purpose::Read)
+    }
+
+    fn open_for(&self, home: &str, purpose: Purpose) -> Vault {
+        self.open_as(home, false, purpose)
+    }
+
+    fn open_as(&self, home: &str, cached: bool, purpose: Purpose) -> Vault {
         let at = self.home(home);
         let state = at.vaults().expect("listed").first().map(|id| at.device(*id).expect("read"));
         let mut unlock =
             |_: &str| Passphrase::new("correct horse").map(UnlockSecret::Passphrase).map_err(|error| error.to_string());
         let cache = self.folder.path().join(format!("cache of {home}"));
         let mut options = OpenOptions::new(URL, &at, home, &mut unlock);
-        (options.cache, options.purpose) = (cached.then_some(&*cache), Purpose::Read);
+        (options.cache, options.purpose) = (cached.then_some(&*cache), purpose);
         Vault::open_on(self.store(), URL.into(), state, options).expect("opens")
     }
 
@@ -152,6 +160,44 @@ fn table_named_by_two_devices() {
     assert_eq!(report.damaged.len(), 0, "{:#?}", report.damaged);
     let shown = report.junk.iter().filter(|line| line.contains(&format!("is a table of device {merger:.8}"))).count();
     assert_eq!(shown, 4 + set.shards.len(), "{:#?}", report.junk);
+}
+
+/// A reader says that nothing is all there is to know: what the deltas hold that it stands for is read all the same.
+#[test]
+fn a_set_of_nothing_hides_no_chunk_from_who_reads() {
+    let mut world = World::new();
+    let mut honest = world.open(HONEST, true);
+    world.push(&mut honest);
+    world.push(&mut honest);
+    let mut hostile = world.open(HOSTILE, false);
+    say_set(&mut hostile, vec![]);
+    let own = hostile.device_id();
+    world.restores();
+
+    for purpose in [Purpose::Read, Purpose::Check] {
+        let mut fresh = world.open_for("fresh", purpose);
+        fresh.index().expect("loaded");
+        assert_eq!(fresh.tables(Domain::SHARED).merged_by, Some(own));
+        let report = check(&fresh, &CheckOptions::default(), &Watch::new()).expect("checks");
+        assert_eq!(report.damaged.len(), 0, "{:#?}", report.damaged);
+        // It is told once whose set it is.
+        let about = format!("hostile ({own:.8}) has merged");
+        assert!(report.notes.iter().any(|note| note.contains(&about)), "{:?}", report.notes);
+        assert_eq!(fresh.take_beyond_notes(), [""; 0]);
+        // And who has seen what is there does not push as if it counted.
+        let (report, _) = world.push(&mut fresh);
+        assert_eq!(report.data_chunks, world.files, "{purpose:?}");
+        say_set(&mut hostile, vec![]);
+    }
+    // One that lost some of its rows, beside what is in no delta that counts.
+    merge(&mut world, &mut honest);
+    let set = newest_set(&honest, honest.device_id());
+    say_set(&mut hostile, vec![]);
+    assert!(!set.shards.is_empty());
+    for hash in deltas_of(&honest, honest.device_id()) {
+        let _ = world.store().delete(&ObjectName::Delta { device: honest.device_id(), hash });
+    }
+    world.restores();
 }
 
 #[test]
@@ -316,6 +362,7 @@ fn say(vault: &mut Vault, deltas: &[ObjectHash], payload: Payload) {
 
 /// Says that these shards are all there is to know of everything.
 fn say_set(vault: &mut Vault, mut shards: Vec<ObjectHash>) {
+    vault.refresh().expect("read again");
     shards.sort_unstable();
     let frontier: Heads = vault.log.devices().map(|device| (device, vault.log.heads(device))).collect();
     say(vault, &[], Payload::Index(IndexSet { domain: Domain::SHARED, shards, frontier }));

@@ -39,6 +39,7 @@ impl Vault {
         // Claims, rows and condemned packs of an earlier push or of before the refresh count no longer.
         self.index.take();
         lock(&self.other_indexes).clear();
+        *lock(&self.beyond) = Default::default();
         *lock(&self.unusable_tables) = Default::default();
         lock(&self.journal).clear();
         *lock(&self.packs_under) = PacksUnder::default();

@@ -74,6 +74,8 @@ impl World {
         command.env_clear().env("HOME", self.path("user")).env("TZ", "UTC").env("LANG", "C.UTF-8");
         // Cheap passphrases, in debug builds only; how coverage is measured.
         command.env("ZVAULT_TEST_KDF", "1");
+        // Whoever runs the tests has one, and it is none of theirs.
+        command.env("ZVAULT_KEYCHAIN", "off");
         // Nobody watches here, and no test is to wait for that.
         command.env("ZVAULT_JITTER", "0");
         for name in ["PATH", "TMPDIR", "LLVM_PROFILE_FILE"] {

@@ -63,6 +63,8 @@ fn of_the_environment() {
     let url = StoreUrl::parse(&variable(URL)).expect("a URL");
     let store = Store::open(&url, &options, OpenMode::Create).expect("it opens");
     contract::run(&store, &hash);
+    // The servers of the tests have no TLS.
+    options.set("allow-http=true").expect("an option");
     signed(&store, &options);
 }
 

@@ -1,6 +1,8 @@
 //! Pairing where the vault is in a bucket: through its mailbox, and with what the new device is told of the storage.
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command};
 use std::time::{Duration, Instant};
 
@@ -183,6 +185,76 @@ fn credentials_for_s3() {
 #[test]
 fn credentials_for_azure() {
     with_credentials(Kind::Azure);
+}
+
+/// A program of a machine that has a keychain of files in the place of the platform's.
+fn with_keychain(world: &World, usage: &str, args: &[&str]) -> Command {
+    let mut command = bare(world, args);
+    command.env("ZVAULT_KEYCHAIN", usage).env("ZVAULT_TEST_KEYCHAIN", world.path("keychain"));
+    command
+}
+
+#[test]
+fn credentials_go_to_the_keychain_and_come_from_there() {
+    let place = Place::new(Kind::S3);
+    let (first, second) = (sponsor(&place), World::new());
+    let keychain = second.path("keychain");
+    fs::create_dir(&keychain).expect("a keychain");
+    let items =
+        || fs::read_dir(&keychain).expect("listed").map(|item| item.expect("an item").path()).collect::<Vec<_>>();
+    let mut said = String::new();
+    let mut zvault = |usage: &str, args: &[&str]| {
+        let ran = run(&mut with_keychain(&second, usage, args));
+        said += &format!("{}{}", ran.out, ran.err);
+        ran
+    };
+    let inviting = Inviting::start(&place, &first, &["--via", "tcp", "--listen", "127.0.0.1", "--with-credentials"]);
+    let joined = zvault("auto", &["pair", "--json", &inviting.ticket]).expect_code(0);
+    assert_eq!(joined.last_json()["credentials_in"], "keychain");
+    inviting.end();
+    let [item] = &items()[..] else { panic!("{:?}", items()) };
+    zvault("auto", &["snapshots", "--json"]).expect_code(0).expect_out("data/letter");
+    zvault("auto", &["doctor"]).expect_out("are in the keychain").expect_out("from the pairing (in the keychain)");
+    zvault("auto", &["doctor", "--json", "--verbose"]).expect_out("are in the keychain");
+
+    // Nobody is logged in.
+    fs::write(keychain.join("locked"), "").expect("locked");
+    let locked = zvault("auto", &["snapshots"]).expect_code(15);
+    locked.expect_err("in the keychain").expect_err("locked").expect_err("ZVAULT_KEYCHAIN=off zvault snapshots");
+    zvault("off", &["snapshots", "--json"]).expect_code(15).expect_err("locked");
+    run(with_keychain(&second, "auto", &["snapshots"]).envs(place.secrets.iter().cloned())).expect_code(0);
+    fs::remove_file(keychain.join("locked")).expect("unlocked");
+    // Somebody tidied up.
+    fs::rename(item, second.path("taken")).expect("deleted");
+    zvault("auto", &["snapshots"]).expect_code(15).expect_err("has no item").expect_err("pair again");
+    fs::rename(second.path("taken"), item).expect("back");
+
+    // It moves, once and for all.
+    zvault("off", &["snapshots"]).expect_code(0);
+    assert_eq!(items(), Vec::<PathBuf>::new());
+    fs::remove_dir(&keychain).expect("gone");
+    zvault("auto", &["snapshots"]).expect_code(0);
+    zvault("auto", &["doctor"]).expect_out("are in the state folder");
+
+    for (name, secret) in place.secrets.iter().filter(|(name, _)| !name.ends_with("_ID")) {
+        assert!(!said.contains(secret.as_str()), "{name} is in what was said");
+        for (path, content) in tree(&second.path("")) {
+            let is_there = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!is_there, "{name} is in {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn credentials_stay_in_the_state_folder_where_the_keychain_is_locked() {
+    let place = Place::new(Kind::S3);
+    let (first, second) = (sponsor(&place), World::new());
+    second.write("keychain/locked", "");
+    let inviting = Inviting::start(&place, &first, &["--via", "tcp", "--listen", "127.0.0.1", "--with-credentials"]);
+    let joined = run(&mut with_keychain(&second, "auto", &["pair", &inviting.ticket])).expect_code(0);
+    joined.expect_out("sealed in the state folder (the keychain is locked");
+    inviting.end();
+    run(&mut with_keychain(&second, "auto", &["ls", "latest"])).expect_code(0).expect_out("letter");
 }
 
 #[test]

@@ -251,7 +251,7 @@ mod tests {
     fn what_no_entry_can_be_is_refused() {
         let body = [9; 50];
         let good = record(&body, true);
-        assert!(parse(&part(&[good.clone()])).is_ok());
+        assert!(parse(&part(std::slice::from_ref(&good))).is_ok());
         let bad = [
             EntryRecord { seq: 0, ..good.clone() },
             EntryRecord { seq: 1, ..good.clone() },

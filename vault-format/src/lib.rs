@@ -6,6 +6,7 @@ pub mod cbor;
 pub mod checkpoint;
 pub mod entry;
 pub mod error;
+mod fields;
 pub mod frame;
 pub mod genesis;
 pub mod header;

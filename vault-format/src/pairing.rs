@@ -3,11 +3,11 @@
 use crate::blob;
 use crate::cbor::{MapWriter, Reader, Writer};
 use crate::error::FormatError;
+use crate::fields::{device, identity, not_empty, required, write_identities};
 use crate::genesis::GENESIS_MAX;
 use crate::header::{HEADER_LEN, Header, Mode, ObjectType};
 use crate::ids::{DeviceId, Domain, EpochId, Identity, VaultId};
 use crate::limits;
-use crate::log::{device, identity, not_empty, required, write_identities};
 use crate::read::{Reader as Bytes, at_most, put_lp, zeros};
 use crate::roster::Capabilities;
 use crate::suite::Suite;

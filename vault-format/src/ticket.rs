@@ -2,9 +2,9 @@
 
 use crate::cbor::{Reader, Writer};
 use crate::error::FormatError;
+use crate::fields::{not_empty, required};
 use crate::ids::{Identity, VaultId};
 use crate::limits;
-use crate::log::{not_empty, required};
 use crate::pairing::{Step, optional, read_settings, read_text, write_setting};
 use crate::read::at_most;
 use std::fmt;

@@ -273,6 +273,7 @@ Environment:
   ZVAULT_HOME                folder of this device's keys and state
   ZVAULT_CONFIG              file of configuration
   ZVAULT_CACHE_DIR           folder of caches
+  ZVAULT_KEYCHAIN            off: keep credentials of a pairing in the folder of state, not in the keychain
   ZVAULT_JITTER              most that an unattended push waits before its first request
   ZVAULT_NO_PROGRESS         1: do not show progress
   ZVAULT_PROGRESS_INTERVAL   seconds between lines of progress

@@ -51,6 +51,11 @@ fn check_one(name: &OsStr, value: &OsStr) -> Result<(), CommandError> {
         return Err(CommandError::usage(format!("environment variable {name} is set, but empty"))
             .hint("unset it, or give it a value"));
     }
+    if name == KEYCHAIN && value != "auto" && value != KEYCHAIN_OFF {
+        return Err(
+            CommandError::usage(format!("{name} is {:?}", value.to_string_lossy())).hint("it can be auto or off")
+        );
+    }
     Ok(())
 }
 
@@ -73,12 +78,18 @@ const PREFIX: &[u8] = b"ZVAULT_";
 const TEST_KDF: &str = "ZVAULT_TEST_KDF";
 /// Seconds.
 const TEST_STALL: &str = "ZVAULT_TEST_STALL";
-const TESTS: [&str; 2] = [TEST_KDF, TEST_STALL];
-const KNOWN: [&str; 15] = [
+/// A folder with a file for each item.
+pub(crate) const TEST_KEYCHAIN: &str = "ZVAULT_TEST_KEYCHAIN";
+const TESTS: [&str; 3] = [TEST_KDF, TEST_STALL, TEST_KEYCHAIN];
+/// Where credentials go that come with a pairing.
+pub(crate) const KEYCHAIN: &str = "ZVAULT_KEYCHAIN";
+pub(crate) const KEYCHAIN_OFF: &str = "off";
+const KNOWN: [&str; 16] = [
     "ZVAULT_URL",
     "ZVAULT_HOME",
     "ZVAULT_CONFIG",
     "ZVAULT_CACHE_DIR",
+    KEYCHAIN,
     "ZVAULT_PASSPHRASE",
     "ZVAULT_PASSPHRASE_FILE",
     "ZVAULT_PASSPHRASE_COMMAND",
@@ -102,6 +113,8 @@ mod tests {
         assert!(check_one("ZVAULT_URL".as_ref(), "/v".as_ref()).is_ok());
         assert!(error("ZVAULT_ULR", "/v").contains("ZVAULT_ULR"));
         assert!(error("ZVAULT_URL", "").contains("empty"));
+        assert!(error("ZVAULT_KEYCHAIN", "maybe").contains("maybe"));
+        assert!(["auto", "off"].into_iter().all(|value| check_one(KEYCHAIN.as_ref(), value.as_ref()).is_ok()));
         assert!(error("ZVAULT_PROFILE", "x").contains("not supported yet"));
     }
 

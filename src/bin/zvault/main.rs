@@ -8,6 +8,7 @@ mod exit;
 mod jitter;
 mod job;
 mod json;
+mod keychain;
 mod passphrase;
 mod traffic;
 mod ui;

@@ -10,6 +10,7 @@ use clatter::traits::{CryptoComponent, Dh, Kem, Rng};
 use crypto_backends::Key;
 use std::cell::RefCell;
 use vault_format::pairing::{Join, Message};
+use vault_format::roster::{Op, Record};
 
 use super::super::message::{check_join, make_join, open_secrets, proof};
 use super::super::noise::{Handshake, StrictMlKem, StrictX25519};
@@ -61,6 +62,51 @@ fn honest_claim(keys: &DeviceKeys, hash: &[u8; 32]) -> Join {
 fn honest_proof(keys: &DeviceKeys, hash: &[u8; 32], sealed: &[u8]) -> Key {
     let (w, _) = open_secrets(provider(), keys, hash, sealed).map_err(|e| e.to_string()).expect("opens");
     proof(provider(), &w, hash)
+}
+
+/// A device with `pair` makes heads with ground identities: what admins wrote is among those that are handed on.
+#[test]
+fn ground_heads_hide_no_record_of_an_admin() {
+    let vault = Vault::new();
+    let p = vault.enroll(READER.union(Capabilities::PAIR));
+    let victim = vault.enroll(READER);
+    let base = vault.roster().heads;
+    let sign = |signer: &DeviceKeys, op: Op, nanos| {
+        let record = Record {
+            genesis: None,
+            time: Time { nanos, ..NOW },
+            parents: base.clone(),
+            n: 3,
+            ops: vec![op],
+            epoch: None,
+            boxes: Vec::new(),
+            private: None,
+        };
+        let signed = crate::roster::sign(provider(), signer, &record).expect("signed");
+        let object = RecordObject::parse(&signed.bytes).expect("a record");
+        (Identity(provider().hash.hash(&[&signed.bytes[..object.signed_len]])), signed)
+    };
+    let revoke = |nanos| sign(&vault.sponsor, Op::Revoke { id: victim.id, last: None }, nanos);
+    let (revoked, record) = (0..).map(revoke).find(|(identity, _)| identity.0[0] >= 0xc0).expect("one");
+    let add = |nanos| {
+        let device = DeviceKeys::generate(provider(), p.vault).expect("keys");
+        let (id, verify_key, kem_key) = (device.id, device.verify_key.clone(), device.kem_key.clone());
+        sign(&p, Op::Add { id, verify_key, kem_key, capabilities: READER, slot: None, handshake: None }, nanos)
+    };
+    let ground: Vec<_> = (0..).map(add).filter(|(identity, _)| *identity < revoked).take(20).collect();
+    vault.store(record);
+    for (_, record) in ground {
+        vault.store(record);
+    }
+    let roster = vault.roster();
+    assert_eq!((roster.heads.len(), &roster.heads[20]), (21, &revoked));
+    let named = roster.next_place(vault.sponsor.id).0;
+    assert!(named.contains(&revoked) && named.len() < 21);
+    let invitation = vault.invite(READER);
+    assert_eq!(invitation.ticket().extras.roster, super::super::ticket::roster_hash(provider(), &named));
+    let (hub, invite) = (Hub::honest(2), by_ticket(&invitation));
+    let outcome = run_with(invitation, &invite, &hub, SponsorSide::new(&vault), JoinerSide::default(), NAME);
+    outcome.assert_member(&vault);
 }
 
 #[test]

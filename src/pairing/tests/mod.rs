@@ -163,7 +163,7 @@ impl SponsorHost for SponsorSide<'_> {
         Ok(Gift {
             stores: vec![StorePlace { id: [9; 16], primary: true, url: URL.into(), settings: Vec::new() }],
             log_heads: vec![LogHead { device: DeviceId([2; 16]), seq: 3, identity: Identity([4; 32]) }],
-            roster_heads: self.vault.roster().heads,
+            roster_heads: self.vault.roster().next_place(self.vault.sponsor.id).0,
             credentials: vec![("secret key".into(), SecretBytes::new(b"canary".to_vec()))],
         })
     }

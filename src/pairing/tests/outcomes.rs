@@ -1,6 +1,10 @@
 //! How pairings end where nobody attacks.
 
 use super::*;
+use crate::keychain::testing::InMemory;
+use crate::pairing::KeepAt;
+use crate::state::{Home, KeptIn, KeychainUse};
+use std::sync::Arc;
 
 #[test]
 fn a_reader_joins_by_ticket_and_opens_everything() {
@@ -16,6 +20,31 @@ fn a_reader_joins_by_ticket_and_opens_everything() {
     assert!(!outcome.requests[0].by_words);
     let fingerprint = &outcome.requests[0].fingerprint;
     assert!(fingerprint.len() == 35 && fingerprint.split('-').all(|group| group.len() == 5), "{fingerprint}");
+}
+
+/// Also not for the moment until it sees itself in the roster.
+#[test]
+fn credentials_that_came_are_in_no_file_where_a_keychain_takes_them() {
+    let vault = Vault::new();
+    let outcome = run(&vault, Box::new(|_, _, flight| vec![flight.to_vec()]));
+    let joined = outcome.joiner.as_ref().map_err(|e| e.to_string()).expect("joined");
+    let id = joined.keys.vault;
+    let (folder, keychain) = (tempfile::tempdir().expect("a folder"), Arc::new(InMemory::default()));
+    for is_locked in [false, true] {
+        keychain.lock(is_locked);
+        let home = Home::open(folder.path()).expect("a home");
+        let home = home.with_keychain(Some(keychain.clone()), KeychainUse::Auto);
+        let (mut met, mut endpoint) = (|_: &Meeting| {}, |_: &str| Ok(()));
+        let mut host = KeepAt::new(&home, None, &mut met, &mut endpoint);
+        host.keep(joined).expect("kept");
+        assert_eq!(host.not_in_keychain().is_some(), is_locked);
+        let (joining, access) = (home.joining(id).expect("read").expect("there"), home.access(id).expect("read"));
+        assert!(!joining.expose().windows(6).any(|window| window == b"canary"));
+        assert_eq!(access.kept_in(), Some(if is_locked { KeptIn::State } else { KeptIn::Keychain }));
+        assert_eq!(access.credentials_for.as_deref(), Some(URL));
+        host.forget();
+        assert!(keychain.accounts().is_empty() && home.vaults().expect("listed").is_empty());
+    }
 }
 
 #[test]

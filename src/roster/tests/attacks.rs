@@ -397,6 +397,58 @@ fn a_reader_with_a_hundred_heads_is_revoked() {
     every_order_agrees(&mut scene.vault);
 }
 
+/// What P has added in heads that its revocation does not follow is to end with it, and has ended already.
+#[test]
+fn devices_in_a_hundred_heads_are_ended_with_their_sponsor() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    many_heads(&mut scene, &base, 100, 1);
+    let roster = scene.vault.roster();
+    let others: Vec<_> = roster.members().filter(|(_, d)| d.added_by == scene.p.id).map(|(id, _)| (id, None)).collect();
+    assert_eq!((roster.heads.len(), others.len()), (100, 100));
+    let revoked = with_author(&scene.vault, &scene.founder, |a| a.revoke_with(scene.p.id, None, &others));
+    let revoked = revoked.expect("revoked");
+    assert_eq!(revoked.with.len(), 100);
+    scene.vault.store(revoked.record);
+    let roster = scene.vault.roster();
+    assert!(!roster.members().any(|(id, d)| id == scene.p.id || d.added_by == scene.p.id));
+    assert_eq!(roster.current_epoch, revoked.epoch);
+}
+
+/// S0 writes what is void as long as something of P counts. It counts once P is revoked, and voids what follows it.
+#[test]
+fn what_counts_once_another_record_is_void_keeps_nobody_from_being_revoked() {
+    for (first, follows) in [(caps(3), false), (Capabilities::PUSH, false), (caps(3), true)] {
+        let mut scene = Scene::new();
+        let s0 = scene.vault.enroll(&scene.p, "s0", caps(RPP));
+        let base = scene.vault.roster().heads;
+        let (x, y) = (fresh(scene.vault.id), fresh(scene.vault.id));
+        let keys = scene.vault.roster().open_as(provider(), &scene.p).map_err(|e| e.to_string()).expect("opens");
+        let part = PrivatePart { devices: vec![(x.id, *x.w.expose(), "x".into())], stores: Vec::new() };
+        let private = boxes::seal_private(provider(), scene.vault.id, keys.current_epoch().expect("one"), &part);
+        let h1 = scene.vault.write_after(&scene.p, base.clone(), |record| {
+            record.ops.push(add(&x, first));
+            record.private = Some(private.expect("sealed"));
+        });
+        let q1 = scene.vault.write_after(&s0, vec![h1], |r| r.ops.extend([add(&x, caps(3)), add(&y, caps(3))]));
+        assert_eq!(scene.standing(q1), Some(Standing::NoRight));
+        if follows {
+            let q2 = scene.vault.write_after(&s0, vec![q1], |record| record.ops.push(add(&y, caps(3))));
+            assert_eq!(scene.standing(q2), None);
+        }
+        many_heads(&mut scene, &base, 17, 5);
+        let revoked = with_author(&scene.vault, &scene.founder, |author| author.revoke(scene.p.id, None));
+        let revoked = revoked.expect("revoked");
+        scene.vault.store(revoked.record);
+        let roster = scene.vault.roster();
+        assert!(scene.standing(h1) == Some(Standing::Revoked) && scene.standing(q1).is_none());
+        assert!(roster.devices[&y.id].is_member() && !roster.devices[&scene.p.id].is_member());
+        assert_eq!(roster.current_epoch, revoked.epoch);
+        assert!(scene.vault.epochs_of(&scene.victim).contains(&revoked.epoch.expect("one")));
+        every_order_agrees(&mut scene.vault);
+    }
+}
+
 /// P adds a device that knows how to be sealed to, in a head that the revocation of P has not seen.
 #[test]
 fn a_device_that_goes_with_its_sponsor_gets_no_key() {
@@ -434,6 +486,100 @@ fn an_epoch_with_a_box_for_nobody_is_not_clean() {
     every_order_agrees(&mut scene.vault);
 }
 
+/// Whoever may pair, and grinds the identities of what it writes, takes no place from what admins wrote.
+#[test]
+fn needed_records_come_before_what_is_void() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    scene.vault.revoke_well(&scene.founder, scene.p.id).expect("an epoch");
+    let mut parents = base;
+    for _ in 0..5 {
+        let sock = fresh(scene.vault.id);
+        parents = vec![scene.vault.write_after(&scene.p, parents, |record| record.ops.push(add(&sock, caps(3))))];
+    }
+    let roster = scene.vault.roster();
+    let needed = roster.needed();
+    let counting: Vec<_> =
+        roster.records().filter(|(.., standing)| *standing == Standing::Effective).map(|(id, ..)| id).collect();
+    assert_eq!(needed, counting);
+    assert_eq!(roster.void.len(), 5);
+}
+
+/// What is written with its key, and root's revocation has not seen, reaches nobody any more.
+#[test]
+fn an_admin_that_has_left_reaches_nobody_once_root_has_ended_it() {
+    let mut scene = Scene::new();
+    let admin = scene.vault.enroll(&scene.founder, "admin", Capabilities::ALL);
+    let other = scene.vault.enroll(&scene.founder, "other", caps(3));
+    let base = scene.vault.roster().heads;
+    let left = with_author(&scene.vault, &admin, |author| author.revoke(admin.id, None)).expect("left");
+    scene.vault.store(left.record);
+    // What it did before that is seen stays.
+    let before = scene.vault.write_after(&admin, base.clone(), |record| {
+        record.ops.push(Op::Revoke { id: other.id, last: None });
+    });
+    let refused =
+        with_author(&scene.vault, &scene.founder, |author| author.revoke(admin.id, None)).expect_err("refused");
+    assert!(matches!(refused, WriteError::NeedsRoot { .. }), "{refused}");
+    let root = scene.vault.unlock_by_words();
+    let ended = with_author(&scene.vault, &root, |author| author.revoke(admin.id, None)).expect("root reaches it");
+    assert!(ended.epoch.is_none() && !ended.wants_epoch, "it reads nothing new since it has left");
+    scene.vault.store(ended.record);
+    let again = with_author(&scene.vault, &root, |author| author.revoke(admin.id, None)).expect_err("refused");
+    assert!(matches!(again, WriteError::NotAMember { .. }), "{again}");
+    let later = scene.vault.write_after(&admin, base, |record| {
+        record.ops.push(Op::Revoke { id: scene.victim.id, last: None });
+    });
+    assert_eq!(scene.standing(before), Some(Standing::RevocationsOnly));
+    assert_eq!(scene.standing(later), Some(Standing::Revoked));
+    let roster = scene.vault.roster();
+    assert!(roster.devices[&scene.victim.id].is_member() && !roster.devices[&other.id].is_member());
+    every_order_agrees(&mut scene.vault);
+}
+
+/// Its add is void since its sponsor was revoked, and what an admin gave it counts: its key revokes until root has ended it.
+#[test]
+fn root_ends_an_admin_whom_nobody_adds_any_more() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let x = fresh(scene.vault.id);
+    let added = scene.vault.write_after(&scene.p, base.clone(), |record| record.ops.push(add(&x, caps(3))));
+    let granted = scene.vault.write_after(&scene.founder, vec![added], |record| {
+        record.ops.push(Op::Grant { id: x.id, capabilities: Capabilities::ALL });
+    });
+    scene.vault.write_after(&scene.founder, base, |r| r.ops.push(Op::Revoke { id: scene.p.id, last: None }));
+    assert!(!scene.vault.roster().devices.contains_key(&x.id));
+    let root = scene.vault.unlock_by_words();
+    let ended = with_author(&scene.vault, &root, |author| author.revoke(x.id, None)).expect("root reaches it");
+    scene.vault.store(ended.record);
+    let later = scene.vault.write_after(&x, vec![granted], |record| {
+        record.ops.push(Op::Revoke { id: scene.victim.id, last: None });
+    });
+    assert_eq!(scene.standing(later), Some(Standing::Revoked));
+    assert!(scene.vault.roster().devices[&scene.victim.id].is_member());
+    for (signer, id) in [(&root, x.id), (&root, DeviceId([9; 16])), (&scene.founder, x.id)] {
+        let refused = with_author(&scene.vault, signer, |author| author.revoke(id, None)).expect_err("refused");
+        assert!(matches!(refused, WriteError::NotAMember { .. }), "{refused}");
+    }
+    every_order_agrees(&mut scene.vault);
+}
+
+/// It has left, and could say so again with a past of its choice.
+#[test]
+fn an_admin_ends_a_device_that_has_left() {
+    let mut scene = Scene::new();
+    let left = with_author(&scene.vault, &scene.victim, |author| author.revoke(scene.victim.id, None)).expect("left");
+    scene.vault.store(left.record);
+    let ended = with_author(&scene.vault, &scene.founder, |author| author.revoke(scene.victim.id, None));
+    let ended = ended.expect("ended");
+    assert!(ended.epoch.is_none() && !ended.wants_epoch);
+    scene.vault.store(ended.record);
+    assert_eq!(scene.vault.roster().devices[&scene.victim.id].revocations.len(), 2);
+    let again = with_author(&scene.vault, &scene.founder, |author| author.revoke(scene.victim.id, None));
+    assert!(matches!(again, Err(WriteError::NotAMember { .. })));
+    every_order_agrees(&mut scene.vault);
+}
+
 #[test]
 fn an_entry_names_so_many_heads_and_none_is_older_than_before() {
     let mut scene = Scene::new();
@@ -468,6 +614,44 @@ fn an_entry_names_so_many_heads_and_none_is_older_than_before() {
     }
     let all = scene.vault.roster();
     assert_eq!(all.heads_to_name(&before, 10_000), all.heads);
+}
+
+/// The passphrase, or whoever has what it opens, leaves with a past of its choice.
+#[test]
+fn who_leaves_takes_nobody_along_whom_an_admin_has_seen() {
+    let mut scene = Scene::new();
+    let base = scene.vault.roster().heads;
+    let laptop = scene.vault.enroll(&scene.p, "laptop", caps(RPP));
+    let granted = with_author(&scene.vault, &scene.founder, |a| a.grant(laptop.id, Capabilities::ALL));
+    scene.vault.store(granted.expect("granted"));
+    let epoch = scene.vault.revoke_well(&laptop, scene.victim.id).expect("an epoch");
+    scene.vault.write_after(&scene.p, base, |r| r.ops.push(Op::Revoke { id: scene.p.id, last: None }));
+    let roster = scene.vault.roster();
+    assert!(!roster.devices[&scene.p.id].is_member());
+    let laptops = roster.devices.get(&laptop.id).expect("it is a device");
+    assert!(laptops.is_member() && laptops.rank == Rank::Admin);
+    assert!(roster.void.is_empty() && roster.epochs.iter().any(|known| known.id == epoch));
+    every_order_agrees(&mut scene.vault);
+}
+
+/// An admin's rank rests on no record of a device with `pair`: who paired it is revoked, by somebody who has not seen that.
+#[test]
+fn who_is_made_an_admin_stays_one_without_who_paired_it() {
+    let mut scene = Scene::new();
+    let by = scene.vault.enroll(&scene.founder, "by", Capabilities::ALL);
+    let mut other = scene.vault.fork();
+    let laptop = scene.vault.enroll(&scene.p, "laptop", caps(RPP));
+    let granted = with_author(&scene.vault, &scene.founder, |a| a.grant(laptop.id, Capabilities::ALL));
+    scene.vault.store(granted.expect("granted"));
+    other.revoke_well(&by, scene.p.id).expect("an epoch");
+    scene.vault.join(other);
+    let roster = scene.vault.roster();
+    let known = roster.devices.get(&laptop.id).expect("it is a device");
+    assert!(known.is_member() && known.rank == Rank::Admin && known.added_by == scene.founder.id);
+    let keys = roster.open_as(provider(), &scene.founder).map_err(|e| e.to_string()).expect("opens");
+    assert!(keys.secrets[&laptop.id].ct_eq(&laptop.w) && keys.device_names[&laptop.id] == "laptop");
+    assert!(!scene.vault.epochs_of(&laptop).is_empty());
+    every_order_agrees(&mut scene.vault);
 }
 
 /// P makes so many heads: chains of `length` records that add a device each.

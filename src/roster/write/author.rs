@@ -113,7 +113,9 @@ impl<'a> Author<'a> {
             if standing == Standing::Effective || known.contains(&identity) {
                 continue;
             }
-            if !without.contains(&signer) {
+            // What one that may pair adds may be nothing new any more, because what counted less before counts now.
+            let is_admin = self.roster.devices.get(&signer).is_some_and(|known| known.rank >= Rank::Admin);
+            if is_admin && !without.contains(&signer) {
                 return true;
             }
             without.extend(record.ops.iter().filter_map(|op| match op {

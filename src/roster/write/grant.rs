@@ -1,6 +1,6 @@
 //! More capabilities for a device, and other names.
 
-use super::{Author, NAME, NewRecord, WriteError};
+use super::{super::state::Rank, Author, NAME, NewRecord, WriteError};
 use vault_format::{
     ids::DeviceId,
     roster::{Capabilities, Op},
@@ -21,15 +21,31 @@ impl Author<'_> {
             return Err(WriteError::NothingNew { device });
         }
         let mut record = self.draft()?;
-        record.ops.push(Op::Grant { id: device, capabilities: more });
-        if known.capabilities.is_push_only() && !together.is_push_only() {
+        // An admin's rank rests on no record of a device with `pair`: it goes when that is revoked.
+        let by = self.roster.devices.get(&known.added_by);
+        let again = more.contains(Capabilities::ADMIN) && by.is_none_or(|by| by.rank < Rank::Admin);
+        if again {
+            record.ops.push(Op::Add {
+                id: device,
+                verify_key: known.verify_key.clone(),
+                kem_key: known.kem_key.clone(),
+                capabilities: together,
+                slot: None,
+                handshake: None,
+            });
+            let name = self.names().get(&device).cloned().unwrap_or_default();
+            self.seal_devices(&mut record, vec![(device, *self.secret_of(device)?.expose(), name)])?;
+        } else {
+            record.ops.push(Op::Grant { id: device, capabilities: more });
+        }
+        if again || known.capabilities.is_push_only() && !together.is_push_only() {
             for epoch in self.known_heads() {
                 record.boxes.push(self.seal_box_as(epoch, device, together)?);
             }
         }
         let (record, merged) = self.finish(&record)?;
         let has_keys = merged.current_epoch.is_none_or(|epoch| !merged.without_box(epoch).contains(&device));
-        if merged.devices[&device].capabilities != together || !has_keys {
+        if merged.devices.get(&device).is_none_or(|now| now.capabilities != together) || !has_keys {
             return Err(WriteError::NoEffect);
         }
         Ok(record)

@@ -34,6 +34,7 @@ impl Author<'_> {
     ///
     /// Admins reach devices, root reaches admins, and everybody may leave. What the device has read stays read; of what is
     /// pushed from now on it reads nothing, for which a new epoch starts. A push-only device reads nothing anyway.
+    /// Who is no member is revoked once more: what it writes with its old key, and this has not seen, counts for nothing.
     pub fn revoke(&self, device: DeviceId, last: Option<Identity>) -> Result<Revoked, WriteError> {
         self.revoke_with(device, last, &[])
     }
@@ -46,7 +47,6 @@ impl Author<'_> {
         last: Option<Identity>,
         others: &[(DeviceId, Option<Identity>)],
     ) -> Result<Revoked, WriteError> {
-        self.member(device)?;
         let mut record = self.draft()?;
         let mut leaving = BTreeSet::from([device]);
         record.ops.push(Op::Revoke { id: device, last });
@@ -72,7 +72,8 @@ impl Author<'_> {
             (epoch, no_room) = self.try_epoch(&mut record, &leaving)?;
         }
         let (record, merged) = self.finish(&record)?;
-        if leaving.iter().any(|id| merged.devices[id].is_member()) {
+        // Of more heads than the record follows, some may have gone with what it revokes.
+        if leaving.iter().any(|id| merged.devices.get(id).is_some_and(Device::is_member)) {
             return Err(WriteError::NoEffect);
         }
         if let Some(epoch) = &epoch {
@@ -91,10 +92,29 @@ impl Author<'_> {
 
     /// Whether the signer's rank reaches a device.
     pub(super) fn check_reaches(&self, device: DeviceId) -> Result<(), WriteError> {
-        match (self.member(device)?.rank, self.admin_rank()?) {
+        let own = self.admin_rank()?;
+        let Some(known) = self.roster.devices.get(&device).filter(|known| known.is_member()) else {
+            return self.check_reaches_outside(device, own);
+        };
+        match (known.rank, own) {
             (Rank::Root, _) => Err(WriteError::IsRoot { device }),
             (Rank::Admin, Rank::Root) | (Rank::Device, _) => Ok(()),
             (Rank::Admin, _) => Err(WriteError::NeedsRoot { device }),
+        }
+    }
+
+    /// The same for who is no member: its key still revokes devices if an admin's word stands behind it, until root has ended it,
+    /// and who has left can do so again with another past, until somebody above it has ended it.
+    fn check_reaches_outside(&self, device: DeviceId, own: Rank) -> Result<(), WriteError> {
+        let known = self.roster.devices.get(&device);
+        let has_left = known.is_some_and(|known| known.has_left(device));
+        match own {
+            Rank::Root if self.roster.has_keys(device) && !self.roster.is_ended(device) => Ok(()),
+            Rank::Admin if has_left && !self.roster.is_ended(device) => match known.map(|known| known.rank) {
+                Some(Rank::Device) => Ok(()),
+                _ => Err(WriteError::NeedsRoot { device }),
+            },
+            _ => Err(WriteError::NotAMember { device }),
         }
     }
 

@@ -1,6 +1,10 @@
 //! Passphrases and recovery keys: virtual devices, whose keys are in the roster under a secret of a person (SPEC 11.4).
 
-use super::{super::state::Rank, Author, Member, NewRecord, PASSPHRASE, WriteError, check_room, grant::check_name};
+use super::{
+    super::state::{Device, Rank},
+    Author, Member, NewRecord, PASSPHRASE, WriteError, check_room,
+    grant::check_name,
+};
 use crate::keys::{DeviceKeys, NewSlot, seal_slot};
 use std::collections::BTreeSet;
 use vault_format::{
@@ -99,7 +103,10 @@ impl Author<'_> {
         self.check_epoch(&merged, &epoch)?;
         let opened = merged.open_as(self.provider, &keys)?;
         let has_all = self.keys.epochs.keys().all(|id| opened.epochs.contains_key(id));
-        if !has_all || merged.devices[&old].is_member() || merged.devices[&keys.id].rank != known.rank {
+        if !has_all
+            || merged.devices.get(&old).is_some_and(Device::is_member)
+            || merged.devices.get(&keys.id).is_none_or(|new| new.rank != known.rank)
+        {
             return Err(WriteError::NoEffect);
         }
         Ok(Slotted { record, device: keys.id, epoch: Some(epoch.id), left_out: epoch.left_out })
@@ -115,7 +122,7 @@ impl Author<'_> {
         self.revoke(device, last)
     }
 
-    fn slot_of(&self, device: DeviceId) -> Result<&super::super::state::Device, WriteError> {
+    fn slot_of(&self, device: DeviceId) -> Result<&Device, WriteError> {
         let known = self.member(device)?;
         if known.slot.is_none() { Err(WriteError::WrongSort { device, is_slot: false }) } else { Ok(known) }
     }

@@ -1,6 +1,7 @@
 //! Credentials: how long to wait for one, and what to say where there is none.
 
 use super::client_options;
+use crate::keychain::KeychainError;
 use crate::store::BoxError;
 use crate::store::error::io_error;
 use crate::store::transport::Transport;
@@ -52,12 +53,16 @@ pub enum CredentialError {
         /// How long it was waited for.
         seconds: u64,
     },
+    /// It came with the pairing, and the keychain has it.
+    #[error("the credential from the pairing is in the keychain")]
+    Keychain(#[source] KeychainError),
 }
 
 impl CredentialError {
     /// What to do about it.
     pub fn hints(&self) -> Vec<String> {
         let hint = match self {
+            Self::Keychain(error) => return error.hints(),
             Self::Missing { kind: "S3", .. } => {
                 "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or name a profile with -o profile=NAME or AWS_PROFILE"
             }

@@ -95,7 +95,7 @@ async fn credential(
     if environment.is_kept()
         && let Some(key) = environment.text(SERVICE_ACCOUNT_KEY)
     {
-        return from_key(&key, "from the pairing", transport);
+        return from_key(&key, environment.whose(), transport);
     }
     let mut looked = vec![format!("{} (not set)", TOKENS[0])];
     match environment.path(FILE) {

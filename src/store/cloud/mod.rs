@@ -140,8 +140,8 @@ pub(super) fn client_options(http: bool) -> ClientOptions {
 /// The variables of the environment.
 pub(super) struct Environment {
     variables: Box<Lookup>,
-    /// Some of them are what was kept.
-    kept: bool,
+    /// Some of them are what was kept, and where.
+    kept: Option<share::Place>,
 }
 
 type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
@@ -149,7 +149,7 @@ type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 impl Environment {
     /// Those of the process.
     pub(super) fn of_process() -> Self {
-        Self { variables: Box::new(|name| std::env::var_os(name)), kept: false }
+        Self { variables: Box::new(|name| std::env::var_os(name)), kept: None }
     }
 
     /// These and no others.
@@ -157,7 +157,7 @@ impl Environment {
     fn of(variables: &[(&'static str, &str)]) -> Self {
         let variables: std::collections::HashMap<&str, OsString> =
             variables.iter().map(|(name, value)| (*name, OsString::from(value))).collect();
-        Self { variables: Box::new(move |name| variables.get(name).cloned()), kept: false }
+        Self { variables: Box::new(move |name| variables.get(name).cloned()), kept: None }
     }
 
     /// An empty variable is one that is not set.

@@ -1,34 +1,73 @@
 //! What another machine needs to reach the same bucket: settings that are not secret, and, if the person says so, the credential.
 
-use super::Environment;
+use super::{CredentialError, Environment};
+use crate::keychain::KeychainError;
 use crate::store::{StoreOptions, StoreUrl};
 use crypto_backends::SecretBytes;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use zeroize::Zeroizing;
 
 /// Credentials that were kept for a store, by the name of the variable that would hold them. They count where the environment gives
 /// none. Clones are the same.
 #[derive(Clone, Default)]
-pub struct KeptCredentials(Option<Arc<Vec<(String, SecretBytes)>>>);
+pub struct KeptCredentials(Option<Arc<Kept>>);
+
+struct Kept {
+    credentials: OnceLock<Vec<(String, SecretBytes)>>,
+    /// Asked when they are needed, if they are not here.
+    keychain: Option<Fetch>,
+}
+
+type Fetch = Arc<dyn Fn() -> Result<Vec<(String, SecretBytes)>, KeychainError> + Send + Sync>;
 
 impl KeptCredentials {
     /// Takes copies, of names that this version knows.
     pub fn new(credentials: &[(String, SecretBytes)]) -> Self {
-        let known = credentials.iter().filter(|(name, _)| ALL.iter().any(|names| names.contains(&&**name)));
+        let known = credentials.iter().filter(|(name, _)| is_known(name));
         let copies: Vec<_> =
             known.map(|(name, value)| (name.clone(), SecretBytes::new(value.expose().to_vec()))).collect();
-        Self((!copies.is_empty()).then(|| Arc::new(copies)))
+        Self((!copies.is_empty()).then(|| Arc::new(Kept { credentials: copies.into(), keychain: None })))
+    }
+
+    /// Those of the keychain, which is asked when they are needed.
+    pub fn in_keychain(fetch: &Fetch) -> Self {
+        Self(Some(Arc::new(Kept { credentials: OnceLock::new(), keychain: Some(fetch.clone()) })))
     }
 
     pub(super) fn get(&self, name: &str) -> Option<String> {
-        let (_, value) = self.0.as_ref()?.iter().find(|(kept, _)| kept == name)?;
+        let (_, value) = self.0.as_ref()?.credentials.get()?.iter().find(|(kept, _)| kept == name)?;
         String::from_utf8(value.expose().to_vec()).ok()
     }
 
-    fn is_empty(&self) -> bool {
-        self.0.is_none()
+    /// Asks the keychain, once. What it does not give now may be there the next time.
+    fn fetch(&self) -> Result<(), CredentialError> {
+        if let Some(Kept { credentials, keychain: Some(fetch) }) = self.0.as_deref()
+            && credentials.get().is_none()
+        {
+            let mut fetched = fetch().map_err(CredentialError::Keychain)?;
+            fetched.retain(|(name, _)| is_known(name));
+            let _ = credentials.set(fetched);
+        }
+        Ok(())
     }
+
+    /// Where they are kept.
+    fn place(&self) -> Option<Place> {
+        let kept = self.0.as_ref()?;
+        Some(if kept.keychain.is_some() { Place::Keychain } else { Place::State })
+    }
+}
+
+/// Where what was kept comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Keychain,
+    State,
+}
+
+fn is_known(name: &str) -> bool {
+    ALL.iter().any(|names| names.contains(&name))
 }
 
 impl PartialEq for KeptCredentials {
@@ -70,8 +109,11 @@ pub fn settings_to_take(told: &[(String, String)]) -> impl Iterator<Item = &(Str
 }
 
 /// The credential that the environment, or what was kept, has for a bucket, if it does not hang on this machine.
-pub fn shared_credentials(url: &StoreUrl, options: &StoreOptions) -> Vec<(String, SecretBytes)> {
-    let environment = Environment::of_process().with_kept(url, &options.credentials);
+pub fn shared_credentials(
+    url: &StoreUrl,
+    options: &StoreOptions,
+) -> Result<Vec<(String, SecretBytes)>, CredentialError> {
+    let environment = Environment::of_process().with_kept(url, options)?;
     let names: &[&str] = match url {
         StoreUrl::S3(_) => &S3,
         // One of them: it is what this machine uses.
@@ -89,33 +131,43 @@ pub fn shared_credentials(url: &StoreUrl, options: &StoreOptions) -> Vec<(String
         found.push((SERVICE_ACCOUNT_KEY.to_owned(), key));
     }
     found.retain(|(_, value)| value.expose().len() <= vault_format::limits::CREDENTIAL);
-    found
+    Ok(found)
 }
 
 impl Environment {
-    /// The same, and what was kept of a credential for this bucket where the environment gives none.
-    pub(in crate::store) fn with_kept(self, url: &StoreUrl, kept: &KeptCredentials) -> Self {
+    /// The same, and what was kept of a credential for this bucket where neither the options nor the environment give one: then
+    /// nothing waits for a keychain.
+    pub(in crate::store) fn with_kept(self, url: &StoreUrl, options: &StoreOptions) -> Result<Self, CredentialError> {
+        let kept = &options.credentials;
+        let names_one = |name| options.settings.get(name).is_some_and(|value| value != "false");
         let gives: &[&'static str] = match url {
             StoreUrl::S3(_) => &S3_GIVEN,
             StoreUrl::Gcs(_) => &GCS_GIVEN,
             StoreUrl::Azure(_) => &AZURE_GIVEN,
-            StoreUrl::Folder(_) | StoreUrl::Memory(_) => return self,
+            StoreUrl::Folder(_) | StoreUrl::Memory(_) => return Ok(self),
         };
-        if kept.is_empty() || self.first(gives).is_some() {
-            return self;
+        let place = kept.place();
+        if place.is_none() || self.first(gives).is_some() || OTHERS.into_iter().any(names_one) {
+            return Ok(self);
         }
+        kept.fetch()?;
         let (kept, variables) = (kept.clone(), self.variables);
-        Self { variables: Box::new(move |name| variables(name).or_else(|| kept.get(name).map(Into::into))), kept: true }
+        let variables = move |name: &str| variables(name).or_else(|| kept.get(name).map(Into::into));
+        Ok(Self { variables: Box::new(variables), kept: place })
     }
 
     /// Whether it gives what was kept.
     pub(super) fn is_kept(&self) -> bool {
-        self.kept
+        self.kept.is_some()
     }
 
     /// Where a credential comes from, for people.
     pub(super) fn whose(&self) -> &'static str {
-        if self.kept { "from the pairing" } else { "of the environment" }
+        match self.kept {
+            Some(Place::Keychain) => "from the pairing (in the keychain)",
+            Some(Place::State) => "from the pairing (in the state folder)",
+            None => "of the environment",
+        }
     }
 }
 
@@ -174,12 +226,53 @@ const TAKEN: [&str; 11] = [
     "checksum",
     "account",
 ];
+/// Settings that name another credential, or that none is to be used.
+const OTHERS: [&str; 4] = ["profile", "use-cli", "service-account", "anonymous"];
 /// Settings that say something about one machine.
 const LOCAL: [&str; 3] = ["profile", "use-cli", "service-account"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A credential of the keychain, and how often it was asked.
+    fn in_keychain(url: &str, is_locked: bool) -> (StoreUrl, StoreOptions, Arc<std::sync::atomic::AtomicUsize>) {
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = asked.clone();
+        let fetch: Fetch = Arc::new(move || {
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let value = |name: &str| (name.to_owned(), SecretBytes::new(b"kept".to_vec()));
+            let all = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_ACCOUNT_KEY", "PATH"].map(value);
+            if is_locked { Err(KeychainError::Locked) } else { Ok(all.into()) }
+        });
+        let options = StoreOptions { credentials: KeptCredentials::in_keychain(&fetch), ..StoreOptions::default() };
+        (StoreUrl::parse(url).expect("a URL"), options, asked)
+    }
+
+    #[test]
+    fn the_keychain_is_asked_once_and_only_where_nothing_else_gives_a_credential() {
+        let count = |asked: &std::sync::atomic::AtomicUsize| asked.load(std::sync::atomic::Ordering::Relaxed);
+        let (url, options, asked) = in_keychain("s3://bucket/vault", false);
+        for _ in 0..2 {
+            let environment = Environment::of(&[]).with_kept(&url, &options).map_err(|e| e.to_string()).expect("open");
+            assert_eq!(environment.text("AWS_SECRET_ACCESS_KEY").as_deref(), Some("kept"));
+            assert_eq!(environment.text("PATH"), None, "no other variable comes from there");
+            assert!(environment.whose().contains("keychain"));
+        }
+        assert_eq!(count(&asked), 1);
+        let (url, mut options, asked) = in_keychain("s3://bucket/vault", true);
+        let locked = Environment::of(&[]).with_kept(&url, &options).err().expect("locked");
+        assert!(matches!(locked, CredentialError::Keychain(KeychainError::Locked)));
+        assert!(!locked.hints().is_empty());
+        assert_eq!(count(&asked), 1);
+        let of_its_own = Environment::of(&[("AWS_PROFILE", "p")]).with_kept(&url, &options);
+        assert!(of_its_own.is_ok_and(|environment| !environment.is_kept()));
+        options.settings.insert("profile".to_owned(), "p".to_owned());
+        assert!(Environment::of(&[]).with_kept(&url, &options).is_ok_and(|environment| !environment.is_kept()));
+        let folder = StoreUrl::parse("/srv/vault").expect("a folder");
+        assert!(Environment::of(&[]).with_kept(&folder, &options).is_ok());
+        assert_eq!(count(&asked), 1, "nobody needed it");
+    }
 
     #[test]
     fn no_login_and_no_weaker_transport_is_taken_from_another_device() {

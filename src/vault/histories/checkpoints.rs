@@ -45,7 +45,7 @@ impl World {
     }
 
     /// Opened from nothing, with the number of objects that were fetched.
-    fn from_nothing(&self, home: &str) -> (Vault, u64) {
+    fn opened_from_nothing(&self, home: &str) -> (Vault, u64) {
         self.forget(home);
         self.meter.take();
         let vault = self.open(home);
@@ -116,14 +116,58 @@ fn changed(world: &World, plain: &[u8], change: impl Fn(usize, &mut EntryRecord<
     out
 }
 
+/// A record that is right in itself, tag and all, as any reader can make one: of an entry that its device never signed.
+fn made_up(vault: &Vault, place: (DeviceId, u64), prev: &[Identity], body: &[u8], object: ObjectHash) -> Vec<u8> {
+    let (device, seq) = place;
+    let epoch = vault.reader_keys("test").expect("a reader").current_epoch().expect("an epoch");
+    let header = Header {
+        suite: vault.suite(),
+        object_type: ObjectType::Entry,
+        mode: Mode::Symmetric,
+        vault: vault.id(),
+        epoch: epoch.id,
+        domain: Domain::SHARED,
+        writer: device,
+        salt: [seq as u8; 32],
+    };
+    let prefix = entry_prefix(&header, seq, prev);
+    let dek = dek(vault.provider, &epoch.log, &prefix, &header.salt);
+    let reserve = vault.provider.suite.signature_len();
+    let mut bytes =
+        seal_object(vault.provider, &header, &prefix[HEADER_LEN..], &dek, body, None, reserve).expect("sealed");
+    bytes.resize(bytes.len() + reserve, 0);
+    let parsed = EntryObject::parse(&bytes, vault.suite()).expect("an entry");
+    let mut record = Vec::new();
+    let mut again = EntryAgain::new(vault.provider);
+    again.write_record(&parsed, &bytes, object, Some(&dek), &mut record).expect("a record");
+    record
+}
+
+/// Records of all entries of a part, each with another content.
+fn all_made_up(world: &World, plain: &[u8]) -> Vec<u8> {
+    let body = world.body(|body| body.time.secs += 1);
+    let vault = world.open("home");
+    let records = parse_part(plain, vault.suite(), vault.id()).expect("a part");
+    let of = |record: &EntryRecord<'_>| {
+        let place = (record.header.writer, record.seq);
+        let made = made_up(&vault, place, &record.prev, &body, record.object);
+        let again = parse_part(&made, vault.suite(), vault.id()).expect("a part");
+        // Some of another size than their objects, which shows at once.
+        if again[0].signed_len == record.signed_len { made } else { Vec::new() }
+    };
+    let made: Vec<Vec<u8>> = records.iter().map(of).collect();
+    assert!(made.iter().filter(|made| !made.is_empty()).count() > 10);
+    made.concat()
+}
+
 #[test]
 fn who_has_nothing_reads_old_entries_out_of_a_checkpoint() {
     let world = World::long(60);
-    let (plain, all) = world.from_nothing("reader");
+    let (plain, all) = world.opened_from_nothing("reader");
     assert!(all > 60);
     let plain = entries(&plain);
     assert!(world.checkpoint("home") && !world.checkpoint("home"));
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert_eq!(entries(&vault).len(), plain.len() + 1, "and the checkpoint");
     assert!(plain.iter().all(|entry| vault.log.get(&entry.2).is_some_and(|read| read.body == entry.3)));
@@ -147,7 +191,7 @@ fn the_next_checkpoint_goes_on_where_the_last_one_ended() {
         (|parts: &[(CheckpointPart, Vec<u8>)]| parts.iter().map(|(part, _)| part.entries).sum::<u32>(), world.parts());
     assert!(count(&first) >= 30 && count(&parts) > count(&first) + 30, "{} {}", count(&first), count(&parts));
     assert_eq!(parts.len(), 1, "small parts are written again");
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert_eq!(entries(&vault), world.one_by_one());
     assert_eq!(vault.snapshots().len(), 1);
@@ -174,20 +218,20 @@ fn a_part_that_is_missing_or_damaged_costs_requests_and_nothing_else() {
     let stored = world.bytes(&name);
     let expected = world.one_by_one();
     world.store().delete(&name).expect("deleted");
-    let (vault, many) = world.from_nothing("reader");
+    let (vault, many) = world.opened_from_nothing("reader");
     assert!(many > 40 && entries(&vault) == expected);
     let mut damaged = stored;
     damaged[500] ^= 1;
     world.store().put(&name, damaged.into()).expect("stored");
-    assert!(entries(&world.from_nothing("reader").0) == expected);
+    assert!(entries(&world.opened_from_nothing("reader").0) == expected);
     // Sealed well, and no part.
     world.put_checkpoint(&plain[..plain.len() - 1]);
     world.put_checkpoint(b"");
     let expected = world.one_by_one();
-    assert!(entries(&world.from_nothing("reader").0) == expected);
+    assert!(entries(&world.opened_from_nothing("reader").0) == expected);
 }
 
-/// Who may write checkpoints gives others' entries another content.
+/// Who may write checkpoints gives others' entries another content, with tags that are right.
 #[test]
 fn checkpoint_forged_root_not_restored() {
     let world = World::long(20);
@@ -195,18 +239,41 @@ fn checkpoint_forged_root_not_restored() {
     world.progress("home", 20);
     assert!(world.checkpoint("home"));
     let (_, plain) = world.parts().remove(0);
-    let forgery = world.body(|body| body.time.secs += 1);
-    let forged = changed(&world, &plain, |_, record| {
-        if let RecordContent::Sealed { body, plain_len, .. } = &mut record.content {
-            // Leaked for the test: records borrow their bodies.
-            *body = Box::leak(forgery.clone().into_boxed_slice());
-            *plain_len = body.len() as u32;
-        }
-    });
-    world.put_checkpoint(&forged);
+    world.put_checkpoint(&all_made_up(&world, &plain));
     let expected = world.one_by_one();
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert!(entries(&vault) == expected && vault.snapshots().len() == 1);
+}
+
+/// Whoever fills a checkpoint with what nobody vouches for does not keep others from being read.
+#[test]
+fn made_up_records_are_not_in_the_way_of_right_ones() {
+    // Which of the two is read first their ids say.
+    for _ in 0..2 {
+        let world = World::long(80);
+        assert!(world.checkpoint("home"));
+        let (_, plain) = world.parts().remove(0);
+        world.admin("other");
+        world.put_checkpoint_of("other", &[&all_made_up(&world, &plain)]);
+        let (vault, few) = world.opened_from_nothing("reader");
+        assert!(few < 40, "{few}");
+        assert!(entries(&vault) == world.one_by_one());
+    }
+}
+
+/// What is shown in the place of an entry is looked at, though the checkpoint is right.
+#[test]
+fn an_object_in_the_place_of_another_is_looked_at() {
+    let world = World::long(60);
+    assert!(world.checkpoint("home"));
+    let device = world.open("home").device_id();
+    let victim = world.logs().into_iter().find(|name| matches!(name, ObjectName::Log { seq: 9, .. })).expect("there");
+    let junk = vec![9; world.bytes(&victim).len()];
+    let hash = ObjectHash(rustcrypto::provider().hash.hash(&[&junk]));
+    world.hide(&[victim]);
+    world.store().put(&ObjectName::Log { device, seq: 9, hash }, junk.into()).expect("stored");
+    world.forget("reader");
+    assert!(world.refused("reader").contains("entry 9"));
 }
 
 /// A checkpoint that leaves entries out, says that it has them all, and is the newest.
@@ -224,7 +291,7 @@ fn checkpoint_hides_no_snapshot() {
     let mut left = Vec::new();
     records.iter().filter(|record| record.seq != seq).for_each(|record| record.write(&mut left));
     world.put_checkpoint(&left);
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert_eq!(vault.resolve("latest").expect("a snapshot").info.id, hidden);
     assert!(entries(&vault) == world.one_by_one());
@@ -233,25 +300,58 @@ fn checkpoint_hides_no_snapshot() {
 /// Records of entries that nobody signed, under names that the store shows for them.
 #[test]
 fn a_record_counts_only_if_its_writer_vouches_for_it() {
-    let world = World::long(20);
+    let world = World::long(30);
     assert!(world.checkpoint("home"));
     let (_, plain) = world.parts().remove(0);
     let vault = world.open("home");
-    let head = vault.log.get(&vault.log.heads(vault.device_id())[0]).expect("there").clone();
-    // It follows the newest entry, as the next one of the maker would.
-    let made_up = ObjectHash([0xab; 32]);
-    let forged = changed(&world, &plain, |n, record| {
-        if n == 0 {
-            (record.object, record.seq, record.prev) = (made_up, head.seq + 50, vec![head.identity]);
-        }
-    });
-    world.put_checkpoint(&forged);
-    let device = vault.device_id();
-    let name = ObjectName::Log { device, seq: head.seq + 50, hash: made_up };
-    world.store().put(&name, Bytes::from(vec![7; 8192])).expect("stored");
-    let (read, _) = world.from_nothing("reader");
-    assert!(read.log.junk().iter().any(|junk| junk.path == name.to_path()));
+    let (device, victim) = (vault.device_id(), world.open("reader").device_id());
+    let head = vault.log.heads(device)[0];
+    let body = world.body(|_| {});
+    let junk = vec![7; 4096];
+    let object = ObjectHash(rustcrypto::provider().hash.hash(&[&junk]));
+    // As the maker's next entry but some, and as the first of a device that never wrote one.
+    let (next, first) = ((device, 200), (victim, 1));
+    let forged = [plain, made_up(&vault, next, &[head], &body, object), made_up(&vault, first, &[], &body, object)];
+    drop(vault);
+    world.put_checkpoint(&forged.concat());
+    let names = [next, first].map(|(device, seq)| ObjectName::Log { device, seq, hash: object });
+    for name in &names {
+        world.store().put(name, Bytes::from(junk.clone())).expect("stored");
+    }
+    let (read, _) = world.opened_from_nothing("reader");
+    for name in &names {
+        assert!(read.log.junk().iter().any(|junk| junk.path == name.to_path()));
+    }
     assert!(entries(&read) == world.one_by_one());
+}
+
+/// The hash of somebody's entry is listed in another's log too, and a checkpoint says what that is.
+#[test]
+fn a_name_with_anothers_hash_hides_no_entry() {
+    for is_head in [false, true] {
+        let world = World::long(30);
+        let reader = world.try_open("reader", |options| options.purpose = Purpose::Push).expect("opens");
+        for _ in 0..if is_head { 1 } else { 30 } {
+            reader.append_progress_for_tests().expect("stored");
+        }
+        drop(reader);
+        assert!(world.checkpoint("home"));
+        let (_, plain) = world.parts().remove(0);
+        world.admin("other");
+        let other = world.open("other");
+        let device = other.device_id();
+        let of = world.open("reader").device_id();
+        let names = world.logs();
+        let mut victims = names.iter().filter(|name| name.device() == Some(of));
+        let victim = if is_head { victims.next_back() } else { victims.nth(3) }.expect("there").hash();
+        let made = made_up(&other, (device, 9), &[], &world.body(|_| {}), victim);
+        drop(other);
+        let name = ObjectName::Log { device, seq: 9, hash: victim };
+        world.store().put(&name, Bytes::from(vec![1; 4096])).expect("stored");
+        world.put_checkpoint_of("other", &[&[plain, made].concat()]);
+        let (vault, _) = world.opened_from_nothing("reader");
+        assert!(entries(&vault) == world.one_by_one(), "{is_head}");
+    }
 }
 
 /// A device that forks its log below what a checkpoint holds is seen to do so, by who reads the checkpoint too.
@@ -268,7 +368,7 @@ fn a_late_fork_below_the_frontier_is_seen() {
     world.show(early);
     world.progress("clone", 3);
     world.show(hidden);
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     let device = world.open("home").device_id();
     assert_eq!(vault.log.heads(device).len(), 2);
     assert!(entries(&vault) == world.one_by_one());
@@ -297,7 +397,7 @@ fn two_objects_in_one_place_are_both_looked_at() {
         }
     });
     world.put_checkpoint(&forged);
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert_eq!(vault.log.of(world.open("home").device_id()).filter(|entry| entry.seq == seq).count(), 2);
     assert!(entries(&vault) == world.one_by_one());
 }
@@ -319,7 +419,7 @@ fn check_finds_an_object_that_a_checkpoint_calls_whole() {
     }));
     world.hide(&[victim]);
     world.store().put(&ObjectName::Log { device, seq: 9, hash }, junk.into()).expect("stored");
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     let report = check(&vault, &CheckOptions::default(), &Watch::new()).expect("checked");
     let found = report.damaged.iter().any(|damage| damage.object.contains(&hash.to_string()));
     assert!(found, "{:?}", report.damaged);
@@ -337,7 +437,7 @@ fn checkpoints_of_who_may_not_prune_are_not_read() {
     let records = reader.log.entries().map(|entry| reader.record_of(entry).expect("read").expect("a record"));
     let bytes = reader.seal_part(&records.collect::<Vec<_>>().concat()).expect("sealed");
     let (device, hash) = (reader.device_id(), ObjectHash(reader.hash(&bytes)));
-    let part = CheckpointPart { hash, kib: 400, entries: 41 };
+    let part = CheckpointPart { hash, kib: bytes.len() as u32 / 1024, entries: 41 };
     world.store().put(&ObjectName::Checkpoint { device, hash }, Bytes::from(bytes)).expect("stored");
     let payload = || Payload::Checkpoint(Checkpoint { parts: vec![part], frontier: Heads::new() });
     reader.append(payload()).expect("stored");
@@ -345,7 +445,7 @@ fn checkpoints_of_who_may_not_prune_are_not_read() {
     let body = world.body(|body| body.payload = payload());
     let forged = world.forge(&world.device(Capabilities::PUSH), 1, &[], &body);
     world.put(&forged);
-    let (vault, many) = world.from_nothing("reader");
+    let (vault, many) = world.opened_from_nothing("reader");
     assert!(many > 40, "{many}");
     assert_eq!(vault.log.entries().filter(|entry| entry.body.payload == payload()).count(), 2);
 }
@@ -365,7 +465,7 @@ fn a_checkpoint_that_holds_nothing_keeps_nobody_from_writing_one() {
     assert!(world.checkpoint("home"), "four times as many");
     let held: u32 = world.newest("home").parts.iter().map(|part| part.entries).sum();
     assert!(held > 40, "{held}");
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert!(entries(&vault) == world.one_by_one());
 }
@@ -402,7 +502,7 @@ fn forked_logs_get_into_checkpoints_too() {
     assert!(vault.write_checkpoint_after(10).expect("written"));
     drop(vault);
     // Where the two have written beside each other, all is fetched all the same.
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert!(entries(&vault) == world.one_by_one());
 }
 
@@ -416,7 +516,7 @@ fn lost_parts_are_replaced() {
     world.store().delete(&ObjectName::Checkpoint { device, hash: part.hash }).expect("deleted");
     world.progress("home", 20);
     assert!(world.checkpoint("home"));
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert!(entries(&vault) == world.one_by_one());
 }
@@ -436,7 +536,7 @@ fn a_wrong_record_costs_one_request() {
         }
     });
     world.put_checkpoint_of("other", &[&forged]);
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 30, "{few}");
     assert!(entries(&vault) == world.one_by_one());
 }
@@ -450,7 +550,7 @@ fn repeated_records_and_parts_are_looked_at_once() {
     world.put_checkpoint_of("home", &[&plain.repeat(20), &plain, &plain.repeat(3)]);
     let vault = world.open("home");
     let expected = world.one_by_one();
-    let (read, _) = world.from_nothing("reader");
+    let (read, _) = world.opened_from_nothing("reader");
     assert!(entries(&read) == expected && read.log.len() == vault.log.len());
 }
 
@@ -459,10 +559,12 @@ fn repeated_records_and_parts_are_looked_at_once() {
 fn parts_that_are_larger_than_what_they_spare_are_not_fetched() {
     let world = World::long(40);
     let vault = world.try_open("home", |options| options.purpose = Purpose::Push).expect("opens");
-    let parts: Vec<_> = (0..100).map(|n| CheckpointPart { hash: ObjectHash([n; 32]), kib: 4224, entries: 9 }).collect();
-    vault.append(Payload::Checkpoint(Checkpoint { parts, frontier: Heads::new() })).expect("stored");
+    for kib in [4224, 0] {
+        let parts: Vec<_> = (0..200).map(|n| CheckpointPart { hash: ObjectHash([n; 32]), kib, entries: 9 }).collect();
+        vault.append(Payload::Checkpoint(Checkpoint { parts, frontier: Heads::new() })).expect("stored");
+    }
     drop(vault);
-    let (_, all) = world.from_nothing("reader");
+    let (_, all) = world.opened_from_nothing("reader");
     assert!((40..70).contains(&all), "{all}");
 }
 
@@ -473,7 +575,8 @@ fn an_entry_with_a_wrong_tag_is_unreadable_for_everybody() {
     let vault = world.open("home");
     let (provider, device) = (vault.provider, vault.device_keys());
     let head = vault.log.get(&vault.log.heads(device.id)[0]).expect("there").clone();
-    let mut forged = World::forge_in(&vault, device, head.seq + 1, &[head.identity], &world.body(|_| {}));
+    let body = world.body(|_| {});
+    let mut forged = World::forge_in(&vault, device, head.seq + 1, &[head.identity], &body);
     let signed_len = forged.bytes.len() - provider.suite.signature_len();
     forged.bytes.truncate(signed_len);
     forged.bytes[signed_len - 1] ^= 1;
@@ -493,7 +596,6 @@ fn an_entry_with_a_wrong_tag_is_unreadable_for_everybody() {
     let object = EntryObject::parse(&forged.bytes, vault.suite()).expect("an entry");
     let vault_format::log::EntryContent::Sealed { frame, .. } = &object.content else { panic!("sealed") };
     let frame = vault_format::Frame::split(vault.suite(), &forged.bytes[frame.clone()]).expect("a frame");
-    let body = world.body(|_| {});
     let content = RecordContent::Sealed {
         nonce: frame.nonce,
         tag: frame.tag,
@@ -505,7 +607,7 @@ fn an_entry_with_a_wrong_tag_is_unreadable_for_everybody() {
     EntryRecord { object: name.hash(), header, seq: object.seq, prev, signed_len, content }.write(&mut plain);
     drop(vault);
     world.put_checkpoint(&plain);
-    let (vault, _) = world.from_nothing("reader");
+    let (vault, _) = world.opened_from_nothing("reader");
     assert_eq!(vault.log.get(&forged.identity).expect("there").fault, Some(Fault::Unreadable));
     assert!(vault.log.is_suspect(forged.device));
 }
@@ -521,20 +623,79 @@ fn a_record_does_not_stand_for_an_entry_that_is_missed() {
     let victim = world.logs().into_iter().find(|name| matches!(name, ObjectName::Log { seq: 9, .. })).expect("there");
     let junk = vec![9; world.bytes(&victim).len()];
     let hash = ObjectHash(rustcrypto::provider().hash.hash(&[&junk]));
-    world.put_checkpoint(&changed(&world, &plain, |_, record| {
+    let moved = changed(&world, &plain, |_, record| {
         if record.seq == 9 {
             record.object = hash;
         }
-    }));
+    });
+    // So much that is new that checkpoints are read, and theirs is the newest.
+    world.progress("home", 60);
+    world.put_checkpoint(&moved);
     world.hide(&[victim]);
     world.store().put(&ObjectName::Log { device, seq: 9, hash }, junk.into()).expect("stored");
-    // Names enough that checkpoints are looked for.
-    for n in 0..60 {
-        let noise = random_bytes(n, 4096);
-        let hash = ObjectHash(rustcrypto::provider().hash.hash(&[&noise]));
-        world.store().put(&ObjectName::Log { device, seq: 1000 + n, hash }, noise.into()).expect("stored");
-    }
     assert!(world.refused("reader").contains("entry 9"));
+}
+
+/// A log that has more ends in the middle than can be named stays out, and makes nobody write for nothing.
+#[test]
+fn a_log_that_cannot_be_cut_is_left_alone() {
+    let world = World::long(30);
+    let pusher = world.device(Capabilities::PUSH);
+    let body = world.body(|_| {});
+    let vault = world.open("home");
+    let mut ends: Vec<Forged> =
+        (0..100).map(|n| World::forge_in(&vault, &pusher, 1, &[], &world.body(|body| body.time.secs += n))).collect();
+    let mut seq = 1;
+    while ends.len() > 1 {
+        seq += 1;
+        for end in &ends {
+            world.put(end);
+        }
+        let mut next: Vec<Forged> = Vec::new();
+        for some in ends.chunks(8) {
+            let mut prev: Vec<Identity> = some.iter().map(|end| end.identity).collect();
+            prev.sort_unstable();
+            next.push(World::forge_in(&vault, &pusher, seq, &prev, &body));
+        }
+        ends = next;
+    }
+    world.put(&ends[0]);
+    drop(vault);
+    assert!(world.checkpoint("home"));
+    assert!(!world.checkpoint("home") && !world.checkpoint("home"));
+    let (vault, _) = world.opened_from_nothing("reader");
+    assert!(entries(&vault) == world.one_by_one());
+}
+
+/// Entries of kinds that this version does not know are in no checkpoint, and in nobody's way.
+#[test]
+fn entries_of_newer_kinds_are_passed_over() {
+    let world = World::long(3);
+    let device = world.device(Capabilities::READ | Capabilities::PUSH);
+    let mut body = world.body(|_| {});
+    body.splice(2..3, [0x18, 200]);
+    let vault = world.open("home");
+    let mut prev: Vec<Identity> = Vec::new();
+    for seq in 1..=30 {
+        let entry = World::forge_in(&vault, &device, seq, &prev, &body);
+        world.put(&entry);
+        prev = vec![entry.identity];
+    }
+    drop(vault);
+    world.progress("home", 30);
+    let mut vault = world.try_open("home", |options| options.purpose = Purpose::Push).expect("opens");
+    let left = vault.missing_in(&Checkpoint { parts: Vec::new(), frontier: Heads::new() });
+    let theirs = left.iter().copied().filter(|entry| entry.device == device.id).collect();
+    let (none, passed) = vault.cut(theirs, &Heads::new(), 5);
+    assert!(none.is_empty() && passed[&device.id] == vault.log.heads(device.id), "however little room there is");
+    let (some, frontier) = vault.cut(left, &Heads::new(), 5);
+    assert_eq!(some.len(), 5);
+    let next = vault.missing_in(&Checkpoint { parts: Vec::new(), frontier });
+    assert!(next.len() < 70, "{}", next.len());
+    assert!(vault.write_checkpoint_after(10).expect("written"));
+    drop(vault);
+    let (vault, _) = world.opened_from_nothing("reader");
+    assert!(entries(&vault) == world.one_by_one());
 }
 
 /// The bytes that are hashed are those that were signed: of entries in clear too.
@@ -572,7 +733,7 @@ fn entries_in_clear_come_out_of_checkpoints_too() {
     let clear = records.iter().find(|record| record.header.mode == Mode::Clear).expect("in clear");
     let mut again = EntryAgain::new(vault.provider);
     assert_eq!(Identity(vault.hash(again.signed(clear, None).expect("made"))), identity);
-    let (vault, few) = world.from_nothing("reader");
+    let (vault, few) = world.opened_from_nothing("reader");
     assert!(few < 20, "{few}");
     assert!(vault.log.get(&identity).is_some() && entries(&vault) == world.one_by_one());
 }

@@ -103,7 +103,8 @@ fn adopted_entries_that_have_not_come_to_a_lagging_store() {
     // This machine knows the rest, and with it that what is there is not void.
     let known = vault.log().to_known();
     let pins = super::super::open::pinned(&vault.home.pins(vault.id()).expect("read"), None);
-    let (log, behind) = Log::read_lagging(&get, &reading, listing(), known, &pins).expect("it lags");
+    let (log, behind) =
+        Log::read_lagging(&get, &reading, listing(), known, &pins, Default::default()).expect("it lags");
     let ObjectName::Log { device, .. } = mine[0] else { panic!("an entry") };
     assert_eq!((behind, log.of(device).count()), (2, 1));
     // At first contact, too.

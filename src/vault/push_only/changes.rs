@@ -293,6 +293,33 @@ fn an_entry_of_a_later_version_in_a_long_log_is_no_alarm() {
     }
 }
 
+/// What a store hid for a while, or a version before this one could not read, it has not; and its log is listed from its end on.
+#[test]
+fn what_it_lacks_of_its_own_log_a_pusher_looks_for() {
+    for hidden in [0, 1] {
+        let world = World::new();
+        world.write(PUSHER, "file", &random_bytes(1, 3_000));
+        for _ in 0..3 {
+            world.push(PUSHER);
+        }
+        let own = world.open(PUSHER).device_id();
+        let entries = world.store().list("zv1/l").expect("listed").objects.into_iter().map(|object| object.name);
+        let hidden = entries.filter(|name| name.device() == Some(own)).nth(hidden).expect("an entry");
+        let bytes = world.store().get_unverified(&hidden).expect("read");
+        world.store().delete(&hidden).expect("hidden");
+        let id = world.home(PUSHER).vaults().expect("listed")[0];
+        world.home(PUSHER).remove_log_part(id, 0).expect("removed");
+        assert_eq!(world.open(PUSHER).log.suspicions().len(), 1);
+        world.store().put(&hidden, bytes).expect("shown");
+        let vault = world.open(PUSHER);
+        assert_eq!((vault.log.of(own).count(), vault.log.suspicions().len()), (3, 0));
+        assert!(vault.warnings().is_empty(), "{:?}", vault.warnings());
+        drop(vault);
+        let (report, notes) = world.try_push(PUSHER).expect("pushes");
+        assert_eq!((report.files_unmodified, report.data_chunks), (1, 0), "{notes:?}");
+    }
+}
+
 /// What a bad admin gave counts for nobody once root has ended it, for those who had read it before as well.
 #[test]
 fn a_voided_grant_takes_its_entries_out_of_every_cache() {

@@ -92,29 +92,35 @@ pub(crate) fn run(args: DevicesArgs, global: &Global, ui: &Ui) -> Result<Done, C
                 ui.confirm(&format!("{}{what} is ended for ever. Go on?", shown(&known)))?;
             }
             let mut signer = super::signer(global, &secrets)?;
-            if signer.is_none() && known.rank == Rank::Admin && !known.is_this && known.revoked.is_none() {
-                // An admin is reached by the recovery key alone.
+            let is_ended = vault.roster().is_ended(known.id);
+            if compromised && known.revoked.is_some() && (is_ended || signer.is_none()) {
+                tell(ui, &vault.mark_compromised(known.id, signer.as_ref())?);
+                let name = shown(&known);
+                ui.say(&format!("{name} was revoked already; what it has stored is relied on no longer\n"))?;
+                if known.rank == Rank::Admin && !is_ended {
+                    ui.note(&format!(
+                        "it left by itself, and with its key devices can still be revoked: 'zvault devices revoke {:.8}' with the recovery key ends that",
+                        known.id
+                    ));
+                }
+                return Ok(Done::Complete);
+            }
+            if signer.is_none() && known.rank == Rank::Admin && !known.is_this && !is_ended {
+                // An admin is reached by the recovery key alone, and also when it has left: its key can revoke devices yet.
                 signer = Some(secrets.root()?);
             }
-            // First, so that whoever is stopped in between can say it again. Of this device another one has to say it.
-            if compromised && !known.is_this {
-                tell(ui, &vault.mark_compromised(known.id, signer.as_ref())?);
-                if known.revoked.is_some() {
-                    let name = shown(&known);
-                    ui.say(&format!("{name} was revoked already; what it has stored is relied on no longer\n"))?;
-                    return Ok(Done::Complete);
-                }
-            }
-            let revoked = match with_added {
-                true => vault.revoke_with_added(known.id, signer.as_ref())?,
-                false => vault.revoke(known.id, signer.as_ref())?,
+            let revoked = match (compromised, with_added) {
+                (true, _) => vault.revoke_compromised(known.id, with_added, signer.as_ref())?,
+                (false, true) => vault.revoke_with_added(known.id, signer.as_ref())?,
+                (false, false) => vault.revoke(known.id, signer.as_ref())?,
             };
-            if compromised {
-                for with in &revoked.with {
-                    tell(ui, &vault.mark_compromised(*with, signer.as_ref())?);
-                }
-            }
             tell_revoked(&vault, &revoked, compromised, ui)?;
+            if compromised && known.is_this && known.rank < Rank::Admin {
+                ui.note(&format!(
+                    "that it was in somebody else's hands only an admin's device can say for everybody: 'zvault devices revoke {:.8} --compromised'",
+                    known.id
+                ));
+            }
         }
     }
     Ok(Done::Complete)
@@ -313,7 +319,9 @@ fn standing(standing: zvault::roster::Standing) -> &'static str {
     use zvault::roster::Standing::{Effective, NoRight, RevocationsOnly, Revoked};
     match standing {
         Effective => "it counts",
-        RevocationsOnly => "its signer had left; its revocations count, and nothing else",
+        RevocationsOnly => {
+            "its signer had left, or nobody who counts had added it; its revocations count, and nothing else"
+        }
         NoRight => "its signer had no right to it",
         Revoked => "its signer was revoked, and the revocation had not seen it",
     }

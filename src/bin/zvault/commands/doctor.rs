@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::Done;
 use crate::args::Global;
 use crate::error::CommandError;
+use crate::keychain::open_home;
 use crate::ui::{Ui, count_text, printable};
 use crypto_backends::Key;
 use zvault::Trouble;
@@ -34,7 +35,7 @@ pub(crate) fn run(args: DoctorArgs, global: &Global, ui: &Ui) -> Result<Done, Co
 
     // A folder that is not safe is left alone: opening it would change it.
     let state = match home.exists() && trouble(&findings).is_none() {
-        true => Some(Home::open(&home)?),
+        true => Some(open_home(&home)?),
         false => None,
     };
     let vaults = state.as_ref().map(known).transpose()?.unwrap_or_default();
@@ -45,6 +46,10 @@ pub(crate) fn run(args: DoctorArgs, global: &Global, ui: &Ui) -> Result<Done, Co
             said: format!("{id:.8} at {url}; this machine is its device {device}"),
             advice: Vec::new(),
         };
+        tell(&finding);
+        findings.push(finding);
+    }
+    for finding in state.as_ref().map(kept).transpose()?.unwrap_or_default() {
         tell(&finding);
         findings.push(finding);
     }
@@ -83,6 +88,19 @@ fn known(home: &Home) -> Result<Vec<(String, String, String)>, CommandError> {
         }
     }
     Ok(vaults)
+}
+
+/// Where the credentials are that came with pairings. No keychain is asked: that happens where they are needed.
+fn kept(home: &Home) -> Result<Vec<Finding>, CommandError> {
+    let mut findings = Vec::new();
+    for id in home.vaults()? {
+        let Ok(access) = home.access(id) else { continue };
+        if let (Some(kept), Some(url)) = (access.kept_in(), &access.credentials_for) {
+            let said = format!("those from the pairing for {url} are {}", kept.text());
+            findings.push(Finding { probe: "credentials", verdict: Verdict::Ok, said, advice: Vec::new() });
+        }
+    }
+    Ok(findings)
 }
 
 /// A store that was looked at.

@@ -10,11 +10,11 @@ use super::Done;
 use crate::args::Global;
 use crate::error::CommandError;
 use crate::json;
+use crate::keychain::open_home;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, path_text, printable};
 use vault_format::Suite;
 use zvault::Trouble;
-use zvault::state::Home;
 use zvault::store::StoreUrl;
 use zvault::vault::{InitOptions, Initialised, Vault, VaultError};
 
@@ -81,7 +81,7 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     let url = below.as_deref().unwrap_or(url);
     let home_path = super::home_path(global)?;
     let cache = super::cache_path(global)?;
-    let home = Arc::new(Home::open(&home_path)?);
+    let home = Arc::new(open_home(&home_path)?);
     let Initialised { vault, words } = Vault::init(InitOptions {
         url,
         store: super::store_options(global, ui)?,

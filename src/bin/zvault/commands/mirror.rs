@@ -5,6 +5,7 @@ use crate::args::Global;
 use crate::error::CommandError;
 use crate::job::{self, Job};
 use crate::json::MirrorSummary;
+use crate::keychain::open_home;
 use crate::ui::{Ui, bytes_text, count_text, printable};
 use zvault::Trouble;
 use zvault::mirror::{Amount, MirrorError, MirrorOptions, MirrorReport, mirror};
@@ -102,8 +103,8 @@ fn one(
     let report = copy(args, known, &from, &to, global, ui)?;
     if let (Some(vault), false) = (known.filter(|known| report.vault == Some(*known)), args.dry_run) {
         // For the next push of this machine, and for its status. Of no consequence for the copy.
-        let remembered = Home::open(&super::home_path(global)?)
-            .and_then(|home| home.remember_copy(vault, &to_url.to_string(), report.holes()));
+        let remembered = open_home(&super::home_path(global)?)
+            .and_then(|home| Ok(home.remember_copy(vault, &to_url.to_string(), report.holes())?));
         if let Err(error) = remembered {
             ui.note(&format!("it is not remembered how this copy ended: {error}"));
         }
@@ -139,7 +140,7 @@ fn known(global: &Global, urls: &[&StoreUrl]) -> Result<Option<zvault::VaultId>,
     if !path.exists() {
         return Ok(None);
     }
-    let home = Home::open(&path)?;
+    let home = open_home(&path)?;
     for url in urls {
         // State that cannot be read is no reason not to copy: the roster's own signatures count.
         if let Ok(Some(vault)) = home.find(&url.to_string()) {

@@ -28,6 +28,7 @@ use clap::Subcommand;
 use crate::args::{Cli, Global};
 use crate::config::{self, Config, Limits};
 use crate::error::CommandError;
+use crate::keychain::open_home;
 use crate::passphrase::Secrets;
 use crate::ui::Ui;
 use zvault::state::{self, Home};
@@ -153,7 +154,7 @@ fn open_at(
     mut secrets: Secrets<'_>,
     purpose: Purpose,
 ) -> Result<Vault, CommandError> {
-    let home = Arc::new(Home::open(&home_path(global)?)?);
+    let home = Arc::new(open_home(&home_path(global)?)?);
     pair::finish_earlier(global, ui, &home)?;
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
@@ -197,7 +198,7 @@ fn signer(global: &Global, secrets: &Secrets<'_>) -> Result<Option<UnlockSecret>
 
 /// Tells which other stores gave what the first one did not.
 fn tell_elsewhere(vault: &Vault, ui: &Ui) {
-    for note in vault.take_elsewhere_notes() {
+    for note in vault.take_elsewhere_notes().into_iter().chain(vault.take_beyond_notes()) {
         ui.warning(&note);
     }
 }
@@ -251,7 +252,7 @@ fn places(global: &Global, ui: &Ui, home: Option<&Home>) -> Result<Vec<(String, 
 fn is_far(global: &Global, ui: &Ui) -> Result<bool, CommandError> {
     let path = home_path(global)?;
     // It is made by whoever opens the vault.
-    let home = if path.exists() { Some(Home::open(&path)?) } else { None };
+    let home = if path.exists() { Some(open_home(&path)?) } else { None };
     let environment = |name: &str| std::env::var(name).ok();
     let is_far = |(url, options): &(String, StoreOptions)| match StoreUrl::parse(url) {
         Ok(url) => url.bucket().is_some() && !options.is_loopback(url.kind(), &environment),

@@ -14,13 +14,13 @@ use super::devices::tell;
 use crate::args::Global;
 use crate::error::CommandError;
 use crate::json;
+use crate::keychain::open_home;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, count_text, printable};
 use zvault::Trouble;
 use zvault::qr;
 use zvault::recovery::Sheet;
 use zvault::roster::Rank;
-use zvault::state::Home;
 use zvault::vault::{NewWords, OpenOptions, Purpose, UnlockSecret, Vault};
 
 /// Print the recovery sheet, make new words, or bring a vault back with them
@@ -188,7 +188,7 @@ fn restore(
     let url = url.ok_or_else(|| {
         CommandError::usage("where is the vault?").hint("name its place, as on the sheet: zvault recovery restore URL")
     })?;
-    let home = Arc::new(Home::open(&super::home_path(global)?)?);
+    let home = Arc::new(open_home(&super::home_path(global)?)?);
     let cache = super::cache_path(global)?;
     let secrets = Secrets::new(&global.secret);
     let mut failure = None;

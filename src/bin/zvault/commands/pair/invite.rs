@@ -27,7 +27,7 @@ use zvault::pairing::{
 };
 use zvault::qr;
 use zvault::roster::capability_names;
-use zvault::store::{OpenMode, Store, StoreOptions, StoreUrl, shared_credentials};
+use zvault::store::{OpenMode, Store, StoreError, StoreOptions, StoreUrl, shared_credentials};
 use zvault::vault::{Purpose, Vault, VaultError};
 
 pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
@@ -84,17 +84,16 @@ pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     let on_lost = |error: &HostError| {
         ui.note(&format!("one way to this device is lost, others remain: {}", zvault::chain(&**error)))
     };
-    let mut channel = Listen::start(&invitation, ListenOptions { socket, mdns, store, on_lost: Some(&on_lost) })
-        .map_err(zvault::pairing::PairError::Channel)?;
-
     let addresses: Vec<String> = at.unwrap_or_default().iter().map(ToString::to_string).collect();
-    show(&invitation, &addresses, &args, &url, ui)?;
-    let waiting = Waiting { message_type: "waiting", expires_in: lifetime.as_secs() };
-    match ui.json {
-        true => ui.document(&waiting)?,
-        false => ui.note(&format!("waiting for the other device, for {}", duration_text(lifetime))),
-    }
-    let sponsored = watched(ui, |watch, interrupted| {
+    let listen = ListenOptions { socket, mdns, store, on_lost: Some(&on_lost) };
+    let sponsored = watched(ui, |watch, interrupted| -> Result<_, CommandError> {
+        let mut channel = Listen::start(&invitation, listen).map_err(zvault::pairing::PairError::Channel)?;
+        show(&invitation, &addresses, &args, &url, ui)?;
+        let waiting = Waiting { message_type: "waiting", expires_in: lifetime.as_secs() };
+        match ui.json {
+            true => ui.document(&waiting)?,
+            false => ui.note(&format!("waiting for the other device, for {}", duration_text(lifetime))),
+        }
         let mut told = Ok(());
         let mut confirm = |request: &JoinRequest| {
             told = introduce(request, ui);
@@ -109,8 +108,7 @@ pub(super) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
             Sponsoring { vault: &mut vault, configured, name: args.name.clone(), credentials, confirm: &mut confirm };
         let sponsored = sponsor(invitation, &mut channel, &mut host, watch);
         told.map(|()| sponsored)
-    })??;
-    let sponsored = sponsored?;
+    })???;
     done(&sponsored, &vault, args.name.as_deref(), ui)?;
     Ok(Done::Complete)
 }
@@ -287,7 +285,8 @@ fn done(sponsored: &Sponsored, vault: &Vault, name: Option<&str>, ui: &Ui) -> Re
 
 /// The credentials for this store. Those of others stay: who runs one store is not to learn the credential of another.
 fn gather(url: &StoreUrl, options: &StoreOptions) -> Result<Vec<(String, SecretBytes)>, CommandError> {
-    let found = shared_credentials(url, options);
+    let found = shared_credentials(url, options)
+        .map_err(|source| VaultError::from(StoreError::Credential { at: url.to_string(), source }))?;
     match found.is_empty() {
         false => Ok(found),
         true => Err(CommandError::usage("there is no credential that another machine could use").hint(

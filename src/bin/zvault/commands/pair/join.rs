@@ -12,13 +12,14 @@ use super::{Done, MetLine, PairArgs, PairedLine, watched};
 use crate::args::Global;
 use crate::error::CommandError;
 use crate::job::at_prompt;
+use crate::keychain::open_home;
 use crate::ui::{Ui, printable};
 use zvault::pairing::{
     AlreadyMember, FinishError, Finished, Invite, JoinOptions, KeepAt, LIFETIME, Meeting, Reach, ReachOptions, finish,
     is_member, join, signed_urls,
 };
 use zvault::roster::capability_names;
-use zvault::state::Home;
+use zvault::state::{Home, KeptIn};
 use zvault::store::{OpenMode, Store, StoreError, StoreOptions, StoreUrl, settings_to_take};
 use zvault::vault::VaultError;
 use zvault::watch::Watch;
@@ -26,7 +27,7 @@ use zvault::{Trouble, VaultId};
 
 pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let invite = Invite::parse(&secret(args)?)?;
-    let home = Arc::new(Home::open(&super::super::home_path(global)?)?);
+    let home = Arc::new(open_home(&super::super::home_path(global)?)?);
     if let Some(extras) = invite.extras()
         && is_member(&home, extras.vault)
     {
@@ -36,14 +37,14 @@ pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, Com
     let deadline = Instant::now() + lifetime(&invite);
     let reach = ways(&invite, args, global, ui)?;
     let mut channel = Reach::new(invite.session()?, reach);
-    match ui.json {
-        true => ui.document(&Waiting { message_type: "waiting" })?,
-        false => ui.note("looking for the other device"),
-    }
     let url = global.url.as_deref().map(|url| StoreUrl::parse(url).map(|url| url.to_string()));
     let url = url.transpose().map_err(VaultError::from)?;
     let options = store_options(global, ui)?;
-    let finished = watched(ui, |watch, _| {
+    let (finished, why_not) = watched(ui, |watch, _| -> Result<_, CommandError> {
+        match ui.json {
+            true => ui.document(&Waiting { message_type: "waiting" })?,
+            false => ui.note("looking for the other device"),
+        }
         let mut told = Ok(());
         let mut met = |meeting: &Meeting| told = introduce(meeting, ui);
         let mut endpoint =
@@ -51,12 +52,13 @@ pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, Com
         let mut host = KeepAt::new(&home, url, &mut met, &mut endpoint);
         let options_of_joiner = JoinOptions { name: &name, now: zvault::now(), deadline };
         let joined = join(&invite, &options_of_joiner, &mut channel, &mut host, watch)?;
+        let why_not = host.not_in_keychain().map(|error| zvault::chain(error));
         told?;
         let patience = if joined.record.is_some() { SEES_IT } else { MAY_SEE_IT };
         let finished = finish(&home, joined.keys.vault, &|_| options.clone(), patience, watch);
-        finished.map_err(|error| no_way_in(error, joined.record.is_some()))
+        finished.map(|finished| (finished, why_not)).map_err(|error| no_way_in(error, joined.record.is_some()))
     })??;
-    tell(&finished, ui)?;
+    tell(&finished, why_not.as_deref(), ui)?;
     Ok(Done::Complete)
 }
 
@@ -230,7 +232,8 @@ fn introduce(meeting: &Meeting, ui: &Ui) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn tell(finished: &Finished, ui: &Ui) -> Result<(), CommandError> {
+/// `why_not`: why what it was given is not in the keychain.
+fn tell(finished: &Finished, why_not: Option<&str>, ui: &Ui) -> Result<(), CommandError> {
     if ui.json {
         return ui.summary(&PairedLine {
             message_type: "paired",
@@ -238,7 +241,14 @@ fn tell(finished: &Finished, ui: &Ui) -> Result<(), CommandError> {
             device_id: finished.device.to_string(),
             device_name: &finished.name,
             capabilities: capability_names(finished.capabilities),
-            more: Paired { repository: &finished.url, credentials: finished.has_credentials },
+            more: Paired {
+                repository: &finished.url,
+                credentials: finished.credentials.is_some(),
+                credentials_in: finished.credentials.map(|kept| match kept {
+                    KeptIn::Keychain => "keychain",
+                    KeptIn::State => "state",
+                }),
+            },
         });
     }
     ui.say(&format!(
@@ -249,10 +259,14 @@ fn tell(finished: &Finished, ui: &Ui) -> Result<(), CommandError> {
         finished.device,
         capability_names(finished.capabilities),
     ))?;
-    if finished.has_credentials {
-        ui.say(KEPT)?;
+    match finished.credentials {
+        Some(KeptIn::Keychain) => ui.say(IN_KEYCHAIN),
+        Some(KeptIn::State) => {
+            let why_not = why_not.map(|why| format!(" ({})", printable(why))).unwrap_or_default();
+            ui.say(&format!("\nIts credentials for the storage are sealed in the state folder{why_not}.\n"))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[derive(Serialize)]
@@ -270,11 +284,12 @@ struct Joiner {
 struct Paired<'a> {
     repository: &'a str,
     credentials: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credentials_in: Option<&'static str>,
 }
 
-const KEPT: &str = "
-It was given credentials for the storage. They are sealed in its state folder, like its keys, and are used where
-the environment gives none.
+const IN_KEYCHAIN: &str = "
+Its credentials for the storage are in the keychain; for runs without a login, see ZVAULT_KEYCHAIN in docs/pairing.md.
 ";
 /// Bytes of the longest ticket, with room for spaces.
 const MOST: usize = 64 << 10;

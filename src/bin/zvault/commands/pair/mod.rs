@@ -17,10 +17,10 @@ use super::Done;
 use crate::args::{Global, up_to_a_day};
 use crate::error::CommandError;
 use crate::job::catch_interrupts;
+use crate::keychain::open_home;
 use crate::ui::Ui;
 use zvault::Trouble;
 use zvault::pairing::{FinishError, InviteError, PairError};
-use zvault::state::Home;
 use zvault::watch::Watch;
 
 /// Take another device into the vault, or join one
@@ -121,7 +121,7 @@ pub(crate) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         ));
     }
     refuse(&[("--address", !args.address.is_empty())], "is for the device that joins, with its ticket or words")?;
-    if Home::open(&super::home_path(global)?)?.vaults()?.is_empty() && global.url.is_none() {
+    if open_home(&super::home_path(global)?)?.vaults()?.is_empty() && global.url.is_none() {
         return Err(CommandError::new(
             Trouble::NoVault,
             "this machine is a device of no vault, so it cannot invite another",
@@ -138,7 +138,7 @@ fn refuse(given: &[(&str, bool)], why: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Runs a pairing that Ctrl-C ends in order.
+/// Runs a pairing that Ctrl-C ends in order, from before the person is told that it waits.
 fn watched<T>(ui: &Ui, run: impl FnOnce(&Watch<'_>, &AtomicBool) -> T) -> Result<T, CommandError> {
     let interrupted = catch_interrupts()?;
     let watch = Watch::new();
