@@ -8,7 +8,7 @@ pub trait Aead: Send + Sync {
     fn seal(&self, key: &Key, aad: &[u8], buf: &mut [u8]) -> Result<Sealed, CryptoError>;
 
     /// Turns the ciphertext in `buf` into plaintext. If it is not authentic ([`CryptoError::NotAuthentic`]),
-    /// no plaintext was made. The nonce has [`Aead::nonce_len`] bytes.
+    /// no plaintext was made, and `buf` holds the ciphertext or zeros. The nonce has [`Aead::nonce_len`] bytes.
     fn open(&self, key: &Key, nonce: &[u8], aad: &[u8], buf: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError>;
 
     /// Makes the ciphertext again that [`Aead::seal`] made of the plaintext in `buf`, under the nonce and with the tag that it had:

@@ -16,7 +16,7 @@ mod sign;
 
 #[cfg(debug_assertions)]
 #[doc(hidden)]
-pub use password::lower_kdf_floors_for_tests;
+pub use crate::passphrase::lower_kdf_floors_for_tests;
 
 #[cfg(any(test, debug_assertions))]
 pub(crate) use {

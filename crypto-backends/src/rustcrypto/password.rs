@@ -6,6 +6,7 @@ use crate::Key;
 use crate::contract::{PasswordKdf, PasswordParams};
 use crate::error::CryptoError;
 use crate::memory;
+use crate::passphrase::{lowered, within};
 
 pub(crate) struct Argon2id;
 
@@ -63,13 +64,6 @@ impl PasswordKdf for Argon2id {
     }
 }
 
-/// Makes every later slot of this process cheap and lets cheap ones be opened: for tests, whose passphrases
-/// guard nothing. It is not a feature and does not exist in release builds, so nobody can ship it.
-#[cfg(debug_assertions)]
-pub fn lower_kdf_floors_for_tests() {
-    LOWERED.store(true, std::sync::atomic::Ordering::Relaxed);
-}
-
 fn argon2id(params: &PasswordParams) -> Result<(u32, u32, u32), CryptoError> {
     match *params {
         PasswordParams::Argon2id { m_kib, t, p } => Ok((m_kib, t, p)),
@@ -82,18 +76,6 @@ fn check(params: &PasswordParams, floor: Floor) -> Result<(), CryptoError> {
     within("memory in KiB", m_kib, floor.m_kib, M_KIB_MAX)?;
     within("number of passes", t, floor.t, T_MAX)?;
     within("number of lanes", p, LANES, LANES)
-}
-
-/// Refuses a value outside of `floor..=limit`.
-pub(super) fn within(name: &'static str, value: u32, floor: u32, limit: u32) -> Result<(), CryptoError> {
-    let [value, floor, limit] = [value, floor, limit].map(u64::from);
-    if value < floor {
-        return Err(CryptoError::WeakPassword { name, value, floor });
-    }
-    if value > limit {
-        return Err(CryptoError::ExcessivePassword { name, value, limit });
-    }
-    Ok(())
 }
 
 fn check_memory(m_kib: u32, available: u64) -> Result<(), CryptoError> {
@@ -115,17 +97,6 @@ impl Floor {
     fn params(self) -> PasswordParams {
         PasswordParams::Argon2id { m_kib: self.m_kib, t: self.t, p: LANES }
     }
-}
-
-/// Whether tests made slots cheap.
-#[cfg(debug_assertions)]
-pub(super) fn lowered() -> bool {
-    LOWERED.load(std::sync::atomic::Ordering::Relaxed)
-}
-
-#[cfg(not(debug_assertions))]
-pub(super) fn lowered() -> bool {
-    false
 }
 
 fn lowest() -> Option<Floor> {
@@ -178,9 +149,6 @@ const PASSPHRASE_LEN: std::ops::RangeInclusive<usize> = 1..=1024;
 const KEY_LEN: usize = 32;
 const EIGHT_GIB: u64 = 8 << 30;
 const SIXTEEN_GIB: u64 = 16 << 30;
-
-#[cfg(debug_assertions)]
-static LOWERED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 // Lowering is for a whole process: its test is tests/lowered_floors.rs.
 #[cfg(test)]

@@ -1,73 +1,42 @@
 //! PBKDF2-HMAC-SHA-256 (SP 800-132).
 use sha2::Sha256;
 
-use super::password::{lowered, within};
 use crate::Key;
 use crate::contract::{PasswordKdf, PasswordParams};
 use crate::error::CryptoError;
+use crate::passphrase::pbkdf2 as rules;
 
 pub(crate) struct Pbkdf2;
 
 impl PasswordKdf for Pbkdf2 {
     fn derive(&self, params: &PasswordParams, salt: &[u8], passphrase: &[u8]) -> Result<Key, CryptoError> {
         self.check_open(params)?;
-        if salt.len() < SALT_MIN {
-            return Err(CryptoError::Length { what: "salt", expected: "16 or more", actual: salt.len() });
-        }
-        if !PASSPHRASE_LEN.contains(&passphrase.len()) {
-            return Err(CryptoError::Length { what: "passphrase", expected: "14 to 1024", actual: passphrase.len() });
-        }
+        rules::check_lengths(salt, passphrase)?;
         let mut key = Key::zeroed();
-        pbkdf2::pbkdf2_hmac::<Sha256>(passphrase, salt, rounds(params)?, key.expose_mut());
+        pbkdf2::pbkdf2_hmac::<Sha256>(passphrase, salt, rules::rounds(params)?, key.expose_mut());
         Ok(key)
     }
 
-    /// Memory plays no part.
     fn fit(&self, _memory_bytes: u64) -> PasswordParams {
-        PasswordParams::Pbkdf2 { rounds: floor(ROUNDS) }
+        rules::fit()
     }
 
     fn fit_low_memory(&self) -> PasswordParams {
-        PasswordParams::Pbkdf2 { rounds: floor(ROUNDS) }
+        rules::fit()
     }
 
     fn check_create(&self, params: &PasswordParams) -> Result<(), CryptoError> {
-        within("number of rounds", rounds(params)?, floor(ROUNDS_MIN), ROUNDS_MAX)
+        rules::check(params)
     }
 
     fn check_create_low_memory(&self, params: &PasswordParams) -> Result<(), CryptoError> {
-        self.check_create(params)
+        rules::check(params)
     }
 
     fn check_open(&self, params: &PasswordParams) -> Result<(), CryptoError> {
-        self.check_create(params)
+        rules::check(params)
     }
 }
-
-fn rounds(params: &PasswordParams) -> Result<u32, CryptoError> {
-    match *params {
-        PasswordParams::Pbkdf2 { rounds } => Ok(rounds),
-        PasswordParams::Argon2id { .. } => Err(CryptoError::ForeignPasswordKdf("Argon2id")),
-    }
-}
-
-fn floor(rounds: u32) -> u32 {
-    if lowered() { 1 } else { rounds }
-}
-
-/// For a new slot: a good half of a second on a core without SHA instructions.
-const ROUNDS: u32 = 1_000_000;
-
-/// SPEC section 11.4: the OWASP Password Storage Cheat Sheet's minimum for PBKDF2-HMAC-SHA-256 (SP 800-132 section 5.2 asks for
-/// 1,000), and what stalls nobody for longer than a minute.
-const ROUNDS_MIN: u32 = 600_000;
-const ROUNDS_MAX: u32 = 100_000_000;
-
-/// SP 800-132 section 5.1: 128 bits.
-const SALT_MIN: usize = 16;
-
-/// SPEC section 11.4. The least is 112 bits, which modules want of every key (SP 800-131A; here of its bytes, not its entropy).
-const PASSPHRASE_LEN: std::ops::RangeInclusive<usize> = 14..=1024;
 
 // Lowering is for a whole process: its test is tests/lowered_floors.rs.
 #[cfg(test)]

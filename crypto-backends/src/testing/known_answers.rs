@@ -209,7 +209,7 @@ fn sign(provider: &Provider, case: &Case) {
 /// FIPS 204 table 2.
 const ML_DSA_PUBLIC_LEN: usize = 1952;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "rustcrypto"))]
 mod tests {
     use super::*;
     use crate::Suite;
