@@ -73,18 +73,19 @@ impl Signatures for Ed25519WithMlDsa65 {
     }
 }
 
-/// Strict, so that from a valid signature nobody but the signer makes a second one (SPEC section 3). The module refuses `S >= L` and
-/// an `R` that is not canonical; keys that are not, and points of small order, are refused here.
+/// Strict, so that from a valid signature nobody but the signer makes a second one (SPEC section 3). The module refuses `S >= L`, but
+/// takes keys and `R` of small order; points that are not canonical may depend on its code for the CPU. Both are judged here.
 fn verify_strictly(
     public: &[u8; ed25519::PUBLIC_LEN],
     message: &[u8],
     signature: &[u8; ed25519::SIGNATURE_LEN],
 ) -> bool {
-    let Some((r, _)) = signature.split_first_chunk() else { return false };
-    is_canonical(public)
-        && !has_small_order(public)
-        && !has_small_order(r)
-        && ed25519::verify(public, message, signature)
+    let r = signature.first_chunk().expect("R is the first half");
+    is_acceptable(public) && is_acceptable(r) && ed25519::verify(public, message, signature)
+}
+
+fn is_acceptable(point: &[u8; 32]) -> bool {
+    is_canonical(point) && !has_small_order(point)
 }
 
 /// Whether the y coordinate is below p = 2^255 - 19 (RFC 8032 section 5.1.3 step 1).
@@ -152,25 +153,28 @@ mod tests {
     fn small_orders_and_forms() {
         let (_, public) = SIGN.generate().unwrap();
         let fresh: [u8; 32] = public[..32].try_into().unwrap();
-        assert!(is_canonical(&fresh) && !has_small_order(&fresh));
+        assert!(is_acceptable(&fresh));
         for y in SMALL_ORDER {
             for sign in [0, 0x80] {
                 let mut point = y;
                 point[31] |= sign;
-                assert!(has_small_order(&point) && is_canonical(&point));
+                assert!(has_small_order(&point) && is_canonical(&point) && !is_acceptable(&point));
                 point[1] ^= 1;
-                assert!(!has_small_order(&point));
+                assert!(is_acceptable(&point));
             }
         }
         assert_eq!(SMALL_ORDER[4][..4], [0xc7, 0x17, 0x6a, 0x70]);
         for (low, canonical) in [(0xec, true), (0xed, false), (0xff, false)] {
             let mut point = [0xff; 32];
             point[0] = low;
-            assert_eq!(is_canonical(&point), canonical);
-            point[31] = 0x7f;
-            assert_eq!(is_canonical(&point), canonical);
+            for high in [0xff, 0x7f] {
+                point[31] = high;
+                assert_eq!(is_canonical(&point), canonical);
+                // p - 1 has order 2, and every other one of these is not canonical.
+                assert!(!is_acceptable(&point));
+            }
             point[17] = 0xfe;
-            assert!(is_canonical(&point));
+            assert!(is_acceptable(&point));
         }
     }
 }
