@@ -182,6 +182,30 @@ pub trait Kem: Send + Sync {
     }
 }
 
+/// Diffie-Hellman, as a part of the handshake of pairing (SPEC section 18.3). What it gives is no key: the handshake makes one of it.
+/// Every function refuses wrong lengths and malformed keys.
+pub trait KeyAgreement: Send + Sync {
+    /// A fresh pair: secret key and public key.
+    fn generate(&self) -> Result<(SecretBytes, Vec<u8>), CryptoError>;
+
+    /// The public key of a secret one.
+    fn public(&self, secret: &[u8]) -> Result<Vec<u8>, CryptoError>;
+
+    /// What both sides get. Refuses public keys with which it would not depend on the secret one.
+    fn agree(&self, secret: &[u8], public: &[u8]) -> Result<Key, CryptoError>;
+
+    /// Bytes of a public key.
+    fn public_len(&self) -> usize;
+
+    /// Bytes of a secret key.
+    fn secret_len(&self) -> usize;
+
+    /// How far this implementation is validated.
+    fn fips(&self) -> FipsStatus {
+        FipsStatus::Unvalidated
+    }
+}
+
 /// Signatures by two algorithms over the same message: forging one needs both broken.
 pub trait Signatures: Send + Sync {
     /// A fresh pair: secret key and public key.

@@ -14,7 +14,9 @@ mod secret;
 #[cfg(any(test, debug_assertions))]
 pub mod testing;
 
-pub use contract::{Aead, Hash, Kdf, Kem, KeyedHash, Nonce, PasswordKdf, PasswordParams, Random, Sealed, Signatures};
+pub use contract::{
+    Aead, Hash, Kdf, Kem, KeyAgreement, KeyedHash, Nonce, PasswordKdf, PasswordParams, Random, Sealed, Signatures,
+};
 pub use error::CryptoError;
 pub use fips::FipsStatus;
 pub use provider::{Provider, provider};

@@ -7,12 +7,15 @@ mod hash;
 mod hkdf;
 mod kdf;
 mod kem;
+mod ml_kem;
 mod ml_kem_p256;
+mod p256;
 mod password;
 mod pbkdf2;
 mod random;
 mod sha256;
 mod sign;
+mod x25519;
 
 #[cfg(debug_assertions)]
 #[doc(hidden)]
@@ -20,7 +23,8 @@ pub use crate::passphrase::lower_kdf_floors_for_tests;
 
 #[cfg(any(test, debug_assertions))]
 pub(crate) use {
-    aead::XChaCha20Poly1305, gcm::Aes256Gcm, kem::XWing, ml_kem_p256::MlKem768P256, sign::Ed25519WithMlDsa65,
+    aead::XChaCha20Poly1305, gcm::Aes256Gcm, kem::XWing, ml_kem::MlKem768, ml_kem_p256::MlKem768P256, p256::P256,
+    sign::Ed25519WithMlDsa65, x25519::X25519,
 };
 
 pub(crate) use {
@@ -51,6 +55,8 @@ static DEFAULT: Provider = Provider {
     kdf: &Blake3Kdf,
     password: &Argon2id,
     kem: &kem::XWing { random: &OsRandom },
+    agreement: &x25519::X25519 { random: &OsRandom },
+    ml_kem: &ml_kem::MlKem768 { random: &OsRandom },
     sign: &SIGN,
     random: &OsRandom,
 };
@@ -63,6 +69,8 @@ static FIPS: Provider = Provider {
     kdf: &HkdfSha256,
     password: &Pbkdf2,
     kem: &ml_kem_p256::MlKem768P256 { random: &OsRandom },
+    agreement: &p256::P256 { random: &OsRandom },
+    ml_kem: &ml_kem::MlKem768 { random: &OsRandom },
     sign: &SIGN,
     random: &OsRandom,
 };

@@ -61,8 +61,8 @@ impl Random for Replay {
 mod with_rustcrypto {
     use crate::contract::Random;
     use crate::rustcrypto::{
-        Aes256Gcm, Argon2id, Blake3, Blake3Kdf, Ed25519WithMlDsa65, HkdfSha256, MlKem768P256, Pbkdf2, Sha256,
-        XChaCha20Poly1305, XWing,
+        Aes256Gcm, Argon2id, Blake3, Blake3Kdf, Ed25519WithMlDsa65, HkdfSha256, MlKem768, MlKem768P256, P256, Pbkdf2,
+        Sha256, X25519, XChaCha20Poly1305, XWing,
     };
     use crate::{Provider, Suite};
 
@@ -88,6 +88,8 @@ mod with_rustcrypto {
             kdf: &HkdfSha256,
             password: &Pbkdf2,
             kem: Box::leak(Box::new(MlKem768P256 { random })),
+            agreement: Box::leak(Box::new(P256 { random })),
+            ml_kem: Box::leak(Box::new(MlKem768 { random })),
             sign: Box::leak(Box::new(Ed25519WithMlDsa65::new(random))),
             random,
         }
@@ -102,6 +104,8 @@ mod with_rustcrypto {
             kdf: &Blake3Kdf,
             password: &Argon2id,
             kem: Box::leak(Box::new(XWing { random })),
+            agreement: Box::leak(Box::new(X25519 { random })),
+            ml_kem: Box::leak(Box::new(MlKem768 { random })),
             sign: Box::leak(Box::new(Ed25519WithMlDsa65::new(random))),
             random,
         }

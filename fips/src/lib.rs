@@ -9,8 +9,10 @@ use crypto_backends::{FipsStatus, Provider, Suite};
 mod aead;
 mod hash;
 mod hkdf;
+mod ml_kem;
 mod ml_kem_p256;
 mod module;
+mod p256;
 mod pbkdf2;
 mod random;
 mod sign;
@@ -33,6 +35,8 @@ static PROVIDER: Provider = Provider {
     kdf: &hkdf::HkdfSha256,
     password: &pbkdf2::Pbkdf2,
     kem: &ml_kem_p256::MlKem768P256,
+    agreement: &p256::P256,
+    ml_kem: &ml_kem::MlKem768,
     sign: &sign::SIGN,
     random: &random::Drbg,
 };

@@ -236,9 +236,7 @@ impl PairError {
             Self::CapabilitiesDiffer { .. } | Self::AddedOtherwise { .. } => {
                 "have this device revoked, and pair again with another sponsor"
             }
-            Self::Suite { .. } => {
-                "open the vault on the other device with its passphrase or recovery key, or use a newer version"
-            }
+            Self::Suite { .. } => "use a build of zvault with this suite, or a newer version",
             Self::Expired { .. }
             | Self::Refused(_)
             | Self::PeerLost { .. }

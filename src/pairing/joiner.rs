@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crypto_backends::{Key, Provider, SecretBytes, provider};
 use vault_format::{
-    Suite, Time,
+    Time,
     genesis::{Genesis, vault_id_input},
     ids::{DeviceId, Identity, VaultId},
     pairing::{LogHead, Message, Offer, Reason, Step, StorePlace, Welcome},
@@ -50,7 +50,7 @@ impl Invite {
         }
     }
 
-    /// Where the two meet. Words name no suite: they are tried with that of this build.
+    /// Where the two meet.
     pub fn session(&self) -> Result<Session, PairError> {
         Ok(match self {
             Self::Ticket(ticket) => ticket.session(self.provider()?),
@@ -61,10 +61,9 @@ impl Invite {
     fn provider(&self) -> Result<&'static Provider, PairError> {
         let suite = match self {
             Self::Ticket(ticket) => ticket.suite,
-            Self::Words(_) => Suite::Default,
+            Self::Words(words) => words.suite(),
         };
-        // Another suite has another handshake, which this build does not have either.
-        provider(suite).filter(|_| suite == Suite::Default).ok_or(PairError::Suite { suite: suite.byte() })
+        provider(suite).ok_or(PairError::Suite { suite: suite.byte() })
     }
 }
 

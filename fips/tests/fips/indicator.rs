@@ -67,6 +67,22 @@ fn encapsulating() {
     assert_eq!(services, 3, "ML-KEM decapsulates, ECDH, HKDF");
 }
 
+/// What the handshake of pairing takes of the module.
+#[test]
+fn exchanging() {
+    let (ml_kem, p256) = (module().ml_kem, module().agreement);
+    let ((secret, public), services) = approved(|| ml_kem.generate().unwrap());
+    assert_eq!(services, 1, "a pair of ML-KEM");
+    let ((ct, _), services) = approved(|| ml_kem.encapsulate(&public).unwrap());
+    assert_eq!(services, 1, "ML-KEM encapsulates");
+    let (_, services) = approved(|| ml_kem.decapsulate(secret.expose(), &ct).unwrap());
+    assert_eq!(services, 1, "ML-KEM decapsulates");
+    let ((secret, public), services) = approved(|| p256.generate().unwrap());
+    assert_eq!(services, 1, "a pair of P-256");
+    let (_, services) = approved(|| p256.agree(secret.expose(), &public).unwrap());
+    assert_eq!(services, 1, "ECDH");
+}
+
 /// One service each of Ed25519, and the DRBG for the exception, which itself is no service.
 #[test]
 fn signing() {

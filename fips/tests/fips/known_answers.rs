@@ -34,6 +34,35 @@ fn ml_kem_decapsulation() {
     assert!(with_key > 0);
 }
 
+#[test]
+fn ml_kem_alone() {
+    let cases = cases("02/primitives/ml_kem_decaps");
+    for case in cases.iter().filter(|case| case.has("dk")) {
+        let opened = module().ml_kem.decapsulate(&case.hex("dk"), &case.hex("ciphertext"));
+        assert_eq!(opened.is_err(), case.refuses(), "{}", case.name);
+        if let Ok(key) = opened {
+            assert_eq!(key.expose()[..], case.hex("shared"), "{}", case.name);
+        }
+    }
+}
+
+#[test]
+fn p256_key_agreement() {
+    let cases = cases("02/primitives/p256");
+    for case in &cases {
+        let it = module().agreement;
+        if case.has("own") {
+            assert_eq!(it.public(&case.hex("scalar")).unwrap(), case.hex("own"), "{}", case.name);
+        }
+        let shared = it.agree(&case.hex("scalar"), &case.hex("point"));
+        assert_eq!(shared.is_err(), case.refuses(), "{}", case.name);
+        if let Ok(shared) = shared {
+            assert_eq!(shared.expose()[..], case.hex("shared"), "{}", case.name);
+        }
+    }
+    assert_eq!(cases.len(), 41);
+}
+
 /// The module draws its own message, so that only what is refused can be compared.
 #[test]
 fn ml_kem_encapsulation_keys() {

@@ -100,6 +100,27 @@ fn encapsulated_secrets_arrive() {
 }
 
 #[test]
+fn both_halves_of_a_handshake_agree() {
+    for generating in [module(), other()] {
+        let (secret, public) = generating.ml_kem.generate().unwrap();
+        let (scalar, point) = generating.agreement.generate().unwrap();
+        assert_eq!((secret.expose().len(), public.len(), scalar.expose().len(), point.len()), (2400, 1184, 32, 65));
+        for (sending, receiving) in [(module(), other()), (other(), module()), (module(), module())] {
+            let (ct, key) = sending.ml_kem.encapsulate(&public).unwrap();
+            assert!(receiving.ml_kem.decapsulate(secret.expose(), &ct).unwrap().ct_eq(&key));
+            let (theirs, their_point) = sending.agreement.generate().unwrap();
+            let ours = receiving.agreement.agree(scalar.expose(), &their_point).unwrap();
+            assert!(ours.ct_eq(&sending.agreement.agree(theirs.expose(), &point).unwrap()));
+            assert_eq!(receiving.agreement.public(theirs.expose()).unwrap(), their_point);
+        }
+    }
+    for it in [module(), other()] {
+        let parts = [it.ml_kem.public_len(), it.ml_kem.ct_len(), it.ml_kem.secret_len()];
+        assert_eq!((parts, it.agreement.public_len(), it.agreement.secret_len()), ([1184, 1088, 2400], 65, 32));
+    }
+}
+
+#[test]
 fn each_verifies_what_the_other_signed() {
     for generating in [module(), other()] {
         let (secret, public) = generating.sign.generate().unwrap();

@@ -207,9 +207,11 @@ fn statuses() {
         it.kdf.fips(),
         it.password.fips(),
         it.kem.fips(),
+        it.agreement.fips(),
+        it.ml_kem.fips(),
         it.random.fips(),
     ];
-    assert_eq!(parts, [certified; 7]);
+    assert_eq!(parts, [certified; 9]);
     assert_eq!((it.sign.fips(), it.fips()), (FipsStatus::Unvalidated, FipsStatus::Unvalidated));
     assert_eq!(other().fips(), FipsStatus::Unvalidated);
 }

@@ -12,8 +12,8 @@ mod text;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crypto_backends::SecretBytes;
-use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
+use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider_of};
+use crypto_backends::{Provider, SecretBytes, Suite};
 use vault_format::{
     ObjectName, Time,
     ids::{DeviceId, Identity},
@@ -31,6 +31,15 @@ const NAME: &str = "joiner's laptop";
 const URL: &str = "s3://bucket/vault";
 const READER: Capabilities = Capabilities::READ.union(Capabilities::PUSH);
 
+/// These tests run in two modules, one for each suite.
+fn suite() -> Suite {
+    if module_path!().contains("tests_of_fips") { Suite::Fips } else { Suite::Default }
+}
+
+fn provider() -> &'static Provider {
+    provider_of(suite())
+}
+
 /// A vault as a store holds it, and the device that invites.
 struct Vault {
     objects: Mutex<Vec<(ObjectName, Vec<u8>)>>,
@@ -40,7 +49,7 @@ struct Vault {
 impl Vault {
     fn new() -> Self {
         lower_kdf_floors_for_tests();
-        let passphrase = Passphrase::new("correct horse").expect("a passphrase");
+        let passphrase = Passphrase::new("correct horse battery").expect("a passphrase");
         let options = FoundingOptions {
             passphrase: &passphrase,
             password_params: provider().password.fit(0),
