@@ -5,6 +5,7 @@ use crate::keychain::testing::InMemory;
 use crate::pairing::KeepAt;
 use crate::state::{Home, KeptIn, KeychainUse};
 use std::sync::Arc;
+use vault_format::limits;
 
 #[test]
 fn a_reader_joins_by_ticket_and_opens_everything() {
@@ -44,6 +45,21 @@ fn credentials_that_came_are_in_no_file_where_a_keychain_takes_them() {
         assert_eq!(access.credentials_for.as_deref(), Some(URL));
         host.forget();
         assert!(keychain.accounts().is_empty() && home.vaults().expect("listed").is_empty());
+    }
+}
+
+/// Whoever waits for it is told.
+#[test]
+fn a_welcome_that_is_too_long_ends_both() {
+    let vault = Vault::new();
+    for len in [limits::FLIGHT - 2000, limits::FLIGHT, limits::FLIGHT + 2000] {
+        let (invitation, records) = (vault.invite(READER), vault.records());
+        let (invite, mut host) = (by_ticket(&invitation), SponsorSide::new(&vault));
+        host.credential = vec![7; len];
+        let outcome = run_with(invitation, &invite, &Hub::honest(2), host, JoinerSide::default(), NAME);
+        outcome.assert_nothing_left(&vault, records);
+        let told = outcome.joiner.as_ref().err();
+        assert!(matches!(told, Some(PairError::Refused(Reason::Failed))), "{len}: {:?}", told.map(ToString::to_string));
     }
 }
 
