@@ -241,7 +241,14 @@ impl Run<'_> {
                 return Err(error);
             }
         };
-        let flight = handshake.write(&welcome)?;
+        let flight = match handshake.write(&welcome) {
+            Ok(flight) => flight,
+            // It has grown too long: what the joiner is told fits all the same.
+            Err(error) => {
+                self.refuse(&mut |payload| handshake.write(payload), Step::Welcome, Reason::Failed);
+                return Err(error.into());
+            }
+        };
         self.send(Step::Welcome, &flight)?;
 
         let mut transport = handshake.finish()?;

@@ -147,6 +147,7 @@ type OnAdmit<'v> = Box<dyn FnMut(&Vault, &Admission) -> Result<Identity, HostErr
 struct SponsorSide<'v> {
     vault: &'v Vault,
     requests: Vec<JoinRequest>,
+    credentials: Vec<(String, Vec<u8>)>,
     on_confirm: OnConfirm<'v>,
     on_admit: OnAdmit<'v>,
 }
@@ -156,6 +157,7 @@ impl<'v> SponsorSide<'v> {
         Self {
             vault,
             requests: Vec::new(),
+            credentials: vec![("secret key".into(), b"canary".to_vec())],
             on_confirm: Box::new(|_| true),
             on_admit: Box::new(|vault, admission| Ok(vault.admit(&vault.sponsor, admission))),
         }
@@ -173,7 +175,11 @@ impl SponsorHost for SponsorSide<'_> {
             stores: vec![StorePlace { id: [9; 16], primary: true, url: URL.into(), settings: Vec::new() }],
             log_heads: vec![LogHead { device: DeviceId([2; 16]), seq: 3, identity: Identity([4; 32]) }],
             roster_heads: self.vault.roster().next_place(self.vault.sponsor.id).0,
-            credentials: vec![("secret key".into(), SecretBytes::new(b"canary".to_vec()))],
+            credentials: self
+                .credentials
+                .iter()
+                .map(|(name, value)| (name.clone(), SecretBytes::new(value.clone())))
+                .collect(),
         })
     }
 
