@@ -77,6 +77,7 @@ Register-ArgumentCompleter -Native -CommandName 'zvault' -ScriptBlock {
         'zvault;init' {
             [CompletionResult]::new('--recovery-sheet', '--recovery-sheet', [CompletionResultType]::ParameterName, 'Write a page for paper with the 24 words to FILE: it ends in .html or .svg, and must not exist')
             [CompletionResult]::new('--device-name', '--device-name', [CompletionResultType]::ParameterName, 'Name of this device, for the people who share the vault [default: the name of this machine]')
+            [CompletionResult]::new('--suite', '--suite', [CompletionResultType]::ParameterName, 'With which algorithms, for as long as there is the vault; a passphrase of fips has at least 14 bytes')
             [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')
             [CompletionResult]::new('--url', '--url', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')
             [CompletionResult]::new('--repo', '--repo', [CompletionResultType]::ParameterName, 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]')

@@ -73,6 +73,7 @@ set edit:completion:arg-completer[zvault] = {|@words|
         &'zvault;init'= {
             cand --recovery-sheet 'Write a page for paper with the 24 words to FILE: it ends in .html or .svg, and must not exist'
             cand --device-name 'Name of this device, for the people who share the vault [default: the name of this machine]'
+            cand --suite 'With which algorithms, for as long as there is the vault; a passphrase of fips has at least 14 bytes'
             cand -r 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]'
             cand --url 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]'
             cand --repo 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]'

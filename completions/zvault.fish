@@ -69,6 +69,8 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "completions" -d 'Prin
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands into a folder'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l recovery-sheet -d 'Write a page for paper with the 24 words to FILE: it ends in .html or .svg, and must not exist' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l device-name -d 'Name of this device, for the people who share the vault [default: the name of this machine]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand init" -l suite -d 'With which algorithms, for as long as there is the vault; a passphrase of fips has at least 14 bytes' -r -f -a "default\t'XChaCha20-Poly1305, BLAKE3, Argon2id, X25519 with ML-KEM-768'
+fips\t'Those of NIST\'s standards: AES-256-GCM, SHA-256, PBKDF2, P-256 with ML-KEM-768. This build\'s are in no validated module'"
 complete -c zvault -n "__fish_zvault_using_subcommand init" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F

@@ -8,7 +8,7 @@ pub trait Aead: Send + Sync {
     fn seal(&self, key: &Key, aad: &[u8], buf: &mut [u8]) -> Result<Sealed, CryptoError>;
 
     /// Turns the ciphertext in `buf` into plaintext. If it is not authentic ([`CryptoError::NotAuthentic`]),
-    /// no plaintext was made. The nonce has [`Aead::nonce_len`] bytes.
+    /// no plaintext was made, and `buf` holds the ciphertext or zeros. The nonce has [`Aead::nonce_len`] bytes.
     fn open(&self, key: &Key, nonce: &[u8], aad: &[u8], buf: &mut [u8], tag: &[u8; 16]) -> Result<(), CryptoError>;
 
     /// Makes the ciphertext again that [`Aead::seal`] made of the plaintext in `buf`, under the nonce and with the tag that it had:
@@ -172,6 +172,30 @@ pub trait Kem: Send + Sync {
 
     /// Bytes of a ciphertext.
     fn ct_len(&self) -> usize;
+
+    /// Bytes of a secret key.
+    fn secret_len(&self) -> usize;
+
+    /// How far this implementation is validated.
+    fn fips(&self) -> FipsStatus {
+        FipsStatus::Unvalidated
+    }
+}
+
+/// Diffie-Hellman, as a part of the handshake of pairing (SPEC section 18.3). What it gives is no key: the handshake makes one of it.
+/// Every function refuses wrong lengths and malformed keys.
+pub trait KeyAgreement: Send + Sync {
+    /// A fresh pair: secret key and public key.
+    fn generate(&self) -> Result<(SecretBytes, Vec<u8>), CryptoError>;
+
+    /// The public key of a secret one.
+    fn public(&self, secret: &[u8]) -> Result<Vec<u8>, CryptoError>;
+
+    /// What both sides get. Refuses public keys with which it would not depend on the secret one.
+    fn agree(&self, secret: &[u8], public: &[u8]) -> Result<Key, CryptoError>;
+
+    /// Bytes of a public key.
+    fn public_len(&self) -> usize;
 
     /// Bytes of a secret key.
     fn secret_len(&self) -> usize;

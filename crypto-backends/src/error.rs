@@ -26,6 +26,9 @@ pub enum CryptoError {
     /// A public key, secret key or ciphertext of the right length that encodes nothing valid.
     #[error("{0} is malformed")]
     Malformed(&'static str),
+    /// The backend's module did not do what it was asked, for reasons that have nothing to do with the data: no memory, an error state.
+    #[error("the cryptographic module did not {0}")]
+    Module(&'static str),
     /// One of the signatures, or both, are not valid for this key and message.
     #[error("the signature is not valid")]
     BadSignature,

@@ -1,4 +1,4 @@
-//! What a cryptographic suite must offer ([`contract`]), and the RustCrypto backend that offers it ([`rustcrypto`]).
+//! What a cryptographic suite must offer ([`contract`]), and the RustCrypto backend that offers it (`rustcrypto`, a feature).
 //!
 //! A backend is a [`Provider`]: one small part for each job of SPEC section 3. Callers hold a
 //! `&'static Provider` and never name an algorithm.
@@ -6,13 +6,17 @@ pub mod contract;
 mod error;
 mod fips;
 pub mod memory;
+pub mod passphrase;
 mod provider;
+#[cfg(feature = "rustcrypto")]
 pub mod rustcrypto;
 mod secret;
 #[cfg(any(test, debug_assertions))]
 pub mod testing;
 
-pub use contract::{Aead, Hash, Kdf, Kem, KeyedHash, Nonce, PasswordKdf, PasswordParams, Random, Sealed, Signatures};
+pub use contract::{
+    Aead, Hash, Kdf, Kem, KeyAgreement, KeyedHash, Nonce, PasswordKdf, PasswordParams, Random, Sealed, Signatures,
+};
 pub use error::CryptoError;
 pub use fips::FipsStatus;
 pub use provider::{Provider, provider};

@@ -1,14 +1,17 @@
 //! A backend of one suite, as a struct of its parts.
 use vault_format::Suite;
 
-use crate::contract::{Aead, Hash, Kdf, Kem, KeyedHash, PasswordKdf, Random, Signatures};
-use crate::{FipsStatus, rustcrypto};
+use crate::FipsStatus;
+use crate::contract::{Aead, Hash, Kdf, Kem, KeyAgreement, KeyedHash, PasswordKdf, Random, Signatures};
 
 /// The backend of `suite` in this build, if it has one.
 pub fn provider(suite: Suite) -> Option<&'static Provider> {
-    match suite {
-        Suite::Default => Some(rustcrypto::provider()),
-        Suite::Fips => None,
+    #[cfg(feature = "rustcrypto")]
+    return Some(crate::rustcrypto::provider_of(suite));
+    #[cfg(not(feature = "rustcrypto"))]
+    {
+        let _ = suite;
+        None
     }
 }
 
@@ -29,6 +32,10 @@ pub struct Provider {
     pub password: &'static dyn PasswordKdf,
     /// Seals to devices and epochs.
     pub kem: &'static dyn Kem,
+    /// One half of what a handshake exchanges, beside ML-KEM.
+    pub agreement: &'static dyn KeyAgreement,
+    /// The other half: ML-KEM-768 alone, with expanded secret keys (FIPS 203 section 7.3).
+    pub ml_kem: &'static dyn Kem,
     /// Signs entries and roster records.
     pub sign: &'static dyn Signatures,
     /// Makes salts, ids and secrets.
@@ -39,33 +46,45 @@ impl Provider {
     /// The validation of the weakest part.
     pub fn fips(&self) -> FipsStatus {
         // Exhaustive, so that a part that is added and forgotten here does not compile.
-        let Self { suite: _, aead, hash, keyed_hash, kdf, password, kem, sign, random } = self;
+        let Self { suite: _, aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random } = self;
         aead.fips()
             .min(hash.fips())
             .min(keyed_hash.fips())
             .min(kdf.fips())
             .min(password.fips())
             .min(kem.fips())
+            .min(agreement.fips())
+            .min(ml_kem.fips())
             .min(sign.fips())
             .min(random.fips())
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "rustcrypto")))]
+mod tests_without_backend {
+    use super::*;
+
+    #[test]
+    fn no_suite_has_a_backend() {
+        assert!(provider(Suite::Default).is_none() && provider(Suite::Fips).is_none());
+    }
+}
+
+#[cfg(all(test, feature = "rustcrypto"))]
 mod tests {
     use super::*;
     use crate::contract::{Nonce, PasswordParams, Sealed};
-    use crate::rustcrypto::provider as real;
+    use crate::rustcrypto::{self, provider as real};
     use crate::{CryptoError, Key, SecretBytes};
 
     #[test]
     fn the_weakest_part_decides() {
         let certified = FipsStatus::Certified { certificate: "1" };
         assert!(FipsStatus::Unvalidated < FipsStatus::Pending && FipsStatus::Pending < certified);
-        assert_eq!(stated([certified; 8]).fips(), certified);
+        assert_eq!(stated([certified; 10]).fips(), certified);
         for weak in [FipsStatus::Unvalidated, FipsStatus::Pending] {
-            for part in 0..8 {
-                let mut statuses = [certified; 8];
+            for part in 0..10 {
+                let mut statuses = [certified; 10];
                 statuses[part] = weak;
                 assert_eq!(stated(statuses).fips(), weak, "part {part}");
             }
@@ -76,13 +95,13 @@ mod tests {
     #[test]
     fn suites_of_this_build() {
         assert_eq!(provider(Suite::Default).map(|it| it.suite), Some(Suite::Default));
-        assert!(provider(Suite::Fips).is_none());
+        assert_eq!(provider(Suite::Fips).map(|it| it.suite), Some(Suite::Fips));
     }
 
-    fn stated(statuses: [FipsStatus; 8]) -> Provider {
-        let [aead, hash, keyed_hash, kdf, password, kem, sign, random] =
+    fn stated(statuses: [FipsStatus; 10]) -> Provider {
+        let [aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random] =
             statuses.map(|status| &*Box::leak(Box::new(Stated(status))));
-        Provider { suite: Suite::Fips, aead, hash, keyed_hash, kdf, password, kem, sign, random }
+        Provider { suite: Suite::Fips, aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random }
     }
 
     /// A part that has a status and forwards everything else to the default backend.
@@ -180,6 +199,26 @@ mod tests {
         }
         fn secret_len(&self) -> usize {
             real().kem.secret_len()
+        }
+        fn fips(&self) -> FipsStatus {
+            self.0
+        }
+    }
+    impl KeyAgreement for Stated {
+        fn generate(&self) -> Result<(SecretBytes, Vec<u8>), CryptoError> {
+            real().agreement.generate()
+        }
+        fn public(&self, secret: &[u8]) -> Result<Vec<u8>, CryptoError> {
+            real().agreement.public(secret)
+        }
+        fn agree(&self, secret: &[u8], public: &[u8]) -> Result<Key, CryptoError> {
+            real().agreement.agree(secret, public)
+        }
+        fn public_len(&self) -> usize {
+            real().agreement.public_len()
+        }
+        fn secret_len(&self) -> usize {
+            real().agreement.secret_len()
         }
         fn fips(&self) -> FipsStatus {
             self.0

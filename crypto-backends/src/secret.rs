@@ -39,6 +39,13 @@ impl<const N: usize> Secret<N> {
         Ok(secret)
     }
 
+    /// `N` bytes that `make` writes over zeros, or its error: for backends, which leave no copy so.
+    pub fn make<E>(make: impl FnOnce(&mut [u8; N]) -> Result<(), E>) -> Result<Self, E> {
+        let mut secret = Self::zeroed();
+        make(secret.expose_mut())?;
+        Ok(secret)
+    }
+
     /// The bytes. Do not copy them into anything that is not wiped.
     pub fn expose(&self) -> &[u8; N] {
         &self.0
@@ -56,7 +63,7 @@ impl<const N: usize> Secret<N> {
         copy
     }
 
-    /// The backend fills the bytes in place; never leaves this crate, since zeros are no secret.
+    /// To be filled in place; never leaves this crate, since zeros are no secret.
     pub(crate) fn zeroed() -> Self {
         Self(Box::new(Zeroizing::new([0; N])))
     }
@@ -108,6 +115,12 @@ mod tests {
         assert_eq!(Secret::<3>::from_slice(&[1, 2, 3]).ok().map(|it| *it.expose()), Some([1, 2, 3]));
         assert!(Secret::<3>::from_slice(&[1, 2]).is_err());
         assert!(Secret::<3>::from_slice(&[1, 2, 3, 4]).is_err());
+        let made = Secret::<2>::make(|bytes| {
+            bytes[1] = 9;
+            Ok::<_, ()>(())
+        });
+        assert_eq!(made.map(|it| *it.expose()), Ok([0, 9]));
+        assert!(matches!(Secret::<2>::make(|_| Err(7)), Err(7)));
 
         let long = SecretBytes::new(vec![1, 2, 3]);
         assert!(long.ct_eq(&long.duplicate()));

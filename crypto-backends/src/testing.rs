@@ -3,25 +3,10 @@ use std::sync::Mutex;
 
 use crate::contract::Random;
 use crate::error::CryptoError;
-use crate::rustcrypto::{Argon2id, Blake3, Blake3Kdf, Ed25519WithMlDsa65, XChaCha20Poly1305, XWing};
-use crate::{Provider, Suite};
+#[cfg(feature = "rustcrypto")]
+pub use with_rustcrypto::{provider, provider_of};
 
 pub mod known_answers;
-
-/// The default backend with all its randomness from `random`. Its parts are never freed.
-pub fn provider(random: &'static dyn Random) -> Provider {
-    Provider {
-        suite: Suite::Default,
-        aead: Box::leak(Box::new(XChaCha20Poly1305 { random })),
-        hash: &Blake3,
-        keyed_hash: &Blake3,
-        kdf: &Blake3Kdf,
-        password: &Argon2id,
-        kem: Box::leak(Box::new(XWing { random })),
-        sign: Box::leak(Box::new(Ed25519WithMlDsa65::new(random))),
-        random,
-    }
-}
 
 /// Randomness that repeats: what a machine has after its snapshot was restored. An error at its end.
 pub struct Replay {
@@ -36,6 +21,7 @@ impl Replay {
     }
 
     /// Replays `len` bytes that follow from `seed` alone.
+    #[cfg(feature = "rustcrypto")]
     pub fn of_seed(seed: u64, len: usize) -> Self {
         let mut stream = vec![0; len];
         blake3::Hasher::new_derive_key("zvault testing replay")
@@ -71,7 +57,62 @@ impl Random for Replay {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "rustcrypto")]
+mod with_rustcrypto {
+    use crate::contract::Random;
+    use crate::rustcrypto::{
+        Aes256Gcm, Argon2id, Blake3, Blake3Kdf, Ed25519WithMlDsa65, HkdfSha256, MlKem768, MlKem768P256, P256, Pbkdf2,
+        Sha256, X25519, XChaCha20Poly1305, XWing,
+    };
+    use crate::{Provider, Suite};
+
+    /// The backend of suite `0x01` with all its randomness from `random`. Its parts are never freed.
+    pub fn provider(random: &'static dyn Random) -> Provider {
+        provider_of(Suite::Default, random)
+    }
+
+    /// The backend of `suite` with all its randomness from `random`. Its parts are never freed.
+    pub fn provider_of(suite: Suite, random: &'static dyn Random) -> Provider {
+        match suite {
+            Suite::Default => default_of(random),
+            Suite::Fips => fips_of(random),
+        }
+    }
+
+    fn fips_of(random: &'static dyn Random) -> Provider {
+        Provider {
+            suite: Suite::Fips,
+            aead: Box::leak(Box::new(Aes256Gcm { random })),
+            hash: &Sha256,
+            keyed_hash: &Sha256,
+            kdf: &HkdfSha256,
+            password: &Pbkdf2,
+            kem: Box::leak(Box::new(MlKem768P256 { random })),
+            agreement: Box::leak(Box::new(P256 { random })),
+            ml_kem: Box::leak(Box::new(MlKem768 { random })),
+            sign: Box::leak(Box::new(Ed25519WithMlDsa65::new(random))),
+            random,
+        }
+    }
+
+    fn default_of(random: &'static dyn Random) -> Provider {
+        Provider {
+            suite: Suite::Default,
+            aead: Box::leak(Box::new(XChaCha20Poly1305 { random })),
+            hash: &Blake3,
+            keyed_hash: &Blake3,
+            kdf: &Blake3Kdf,
+            password: &Argon2id,
+            kem: Box::leak(Box::new(XWing { random })),
+            agreement: Box::leak(Box::new(X25519 { random })),
+            ml_kem: Box::leak(Box::new(MlKem768 { random })),
+            sign: Box::leak(Box::new(Ed25519WithMlDsa65::new(random))),
+            random,
+        }
+    }
+}
+
+#[cfg(all(test, feature = "rustcrypto"))]
 mod tests {
     use super::*;
     use crate::Key;

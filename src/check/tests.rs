@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use vault_format::ObjectName;
+use vault_format::{ObjectName, Suite};
 
 /// A vault with two snapshots of a folder: the second has one more file.
 struct World {
@@ -51,6 +51,7 @@ impl World {
             words: true,
             device_name: "test".into(),
             low_memory: true,
+            suite: Suite::Default,
             cache: None,
         });
         let mut world = Self { dir, home, vault: vault.expect("init").vault };

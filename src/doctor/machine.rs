@@ -2,6 +2,7 @@
 
 use super::Finding;
 use crate::Trouble;
+use crypto_backends::{Suite, provider};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -24,8 +25,9 @@ pub fn examine_machine(home: &Path, cache: Option<&Path>, tell: &mut dyn FnMut(&
 }
 
 fn program() -> Finding {
-    let provider = crypto_backends::rustcrypto::provider();
-    let said = format!("{}, format 1, suite {:#04x}", crate::PROGRAM, provider.suite.byte());
+    let suites = [Suite::Default, Suite::Fips].into_iter().filter(|suite| provider(*suite).is_some());
+    let suites: Vec<String> = suites.map(|suite| format!("{:#04x}", suite.byte())).collect();
+    let said = format!("{}, format 1, suites {}", crate::PROGRAM, suites.join(" and "));
     Finding::ok("version", said)
 }
 

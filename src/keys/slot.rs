@@ -116,6 +116,8 @@ pub fn open_slot(
         (SlotSecret::Passphrase(passphrase), kdf) => {
             let params = params_of(kdf).ok_or(SlotError::OtherSecret)?;
             provider.password.check_open(&params)?;
+            // One that no slot of the suite can be made with opens none.
+            passphrase.check_create(provider.suite).map_err(|_| SlotError::WrongSecret)?;
             provider.password.derive(&params, &slot.salt, passphrase.expose())?
         }
         (SlotSecret::Words(_), _) => return Err(SlotError::OtherSecret),

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crypto_backends::{SecretBytes, rustcrypto};
+use crypto_backends::SecretBytes;
 use vault_format::ObjectName;
 use vault_format::ids::{Identity, VaultId};
 use vault_format::limits;
@@ -164,7 +164,7 @@ impl JoinerHost for KeepAt<'_> {
         }
         // Whatever of the following fails: nothing of it stays.
         self.kept = Some(vault);
-        self.home.set_joining(rustcrypto::provider(), vault, &joined.encode_without_credentials())?;
+        self.home.set_joining(joined.provider, vault, &joined.encode_without_credentials())?;
         // Where the person said that the vault is, also after a crash.
         let mut access = Access::default();
         for store in &joined.stores {
@@ -177,7 +177,7 @@ impl JoinerHost for KeepAt<'_> {
         access.url.clone_from(&self.url);
         access.credentials_for = place(joined, &access).and_then(|url| Some(StoreUrl::parse(url).ok()?.to_string()));
         let credentials = copy(&joined.credentials);
-        self.not_in_keychain = self.home.keep_credentials(rustcrypto::provider(), vault, &mut access, credentials)?;
+        self.not_in_keychain = self.home.keep_credentials(joined.provider, vault, &mut access, credentials)?;
         Ok(())
     }
 
@@ -229,7 +229,7 @@ pub fn finish(
     patience: Duration,
     watch: &Watch<'_>,
 ) -> Result<Finished, FinishError> {
-    let provider = rustcrypto::provider();
+    let provider = home.provider(vault)?;
     let given = home.joining(vault)?.ok_or(StateError::UnknownVault { vault })?;
     let joined = Joined::parse(provider, given.expose()).ok_or(FinishError::Damaged { vault })?;
     let mut access = home.access(vault)?;

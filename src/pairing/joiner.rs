@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crypto_backends::{Key, Provider, SecretBytes, provider};
 use vault_format::{
-    Suite, Time,
+    Time,
     genesis::{Genesis, vault_id_input},
     ids::{DeviceId, Identity, VaultId},
     pairing::{LogHead, Message, Offer, Reason, Step, StorePlace, Welcome},
@@ -50,7 +50,7 @@ impl Invite {
         }
     }
 
-    /// Where the two meet. Words name no suite: they are tried with that of this build.
+    /// Where the two meet.
     pub fn session(&self) -> Result<Session, PairError> {
         Ok(match self {
             Self::Ticket(ticket) => ticket.session(self.provider()?),
@@ -61,10 +61,9 @@ impl Invite {
     fn provider(&self) -> Result<&'static Provider, PairError> {
         let suite = match self {
             Self::Ticket(ticket) => ticket.suite,
-            Self::Words(_) => Suite::Default,
+            Self::Words(words) => words.suite(),
         };
-        // Another suite has another handshake, which this build does not have either.
-        provider(suite).filter(|_| suite == Suite::Default).ok_or(PairError::Suite { suite: suite.byte() })
+        provider(suite).ok_or(PairError::Suite { suite: suite.byte() })
     }
 }
 
@@ -107,6 +106,8 @@ pub trait JoinerHost {
 
 /// A device that is about to be a member, with all that it was given. It is one when [`Joined::membership`] says so.
 pub struct Joined {
+    /// The vault's suite.
+    pub provider: &'static Provider,
     /// Its keys, with the `W` that the sponsor made.
     pub keys: DeviceKeys,
     /// What it is called.
@@ -209,7 +210,7 @@ impl Joined {
     }
 
     /// The other way round. `None`: it is damaged, or of another version.
-    pub fn parse(provider: &Provider, bytes: &[u8]) -> Option<Self> {
+    pub fn parse(provider: &'static Provider, bytes: &[u8]) -> Option<Self> {
         let text = |r: &mut Reader<'_>| String::from_utf8(r.string()?.to_vec()).ok();
         let secret = |r: &mut Reader<'_>| Some(SecretBytes::new(r.string()?.to_vec()));
         let mut r = Reader::new(bytes);
@@ -250,6 +251,7 @@ impl Joined {
         };
         r.end()?;
         Some(Self {
+            provider,
             keys,
             name,
             sponsor,
@@ -348,6 +350,7 @@ impl Run<'_> {
         };
         keys.w = w;
         let mut joined = Joined {
+            provider: self.provider,
             keys,
             name: super::clean_name(self.options.name),
             sponsor: offer.sponsor,

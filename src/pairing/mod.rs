@@ -90,3 +90,9 @@ pub const PATIENCE: Duration = Duration::from_secs(2 * 60);
 
 #[cfg(test)]
 mod tests;
+
+/// The same once more, in a vault of suite `0x02`.
+#[cfg(test)]
+#[path = "tests/mod.rs"]
+#[expect(clippy::duplicate_mod, reason = "which suite a test is of follows from the name of its module")]
+mod tests_of_fips;

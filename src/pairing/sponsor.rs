@@ -70,9 +70,6 @@ impl Invitation {
         places: impl FnOnce(&[ObjectName]) -> Places,
     ) -> Result<Self, PairError> {
         let InviteOptions { roster, sponsor, capabilities, lifetime, now, words } = *options;
-        if provider.suite != vault_format::Suite::Default {
-            return Err(PairError::Suite { suite: provider.suite.byte() });
-        }
         let allowed = roster.may_grant(sponsor);
         if allowed == Capabilities::NONE {
             return Err(PairError::MayNotInvite { sponsor });
@@ -93,7 +90,7 @@ impl Invitation {
         let extras = Extras { vault, roster: roster_hash, expires, addresses, store, mdns, presigned, settings };
         Ok(Self {
             ticket: Ticket::new(provider.suite, secret, extras)?,
-            words: if words { Some(PairWords::generate(provider.random)?) } else { None },
+            words: if words { Some(PairWords::generate(provider)?) } else { None },
             offer: Offer { vault, genesis: roster.genesis.clone(), heads, capabilities, expires, sponsor },
             deadline: Instant::now() + lifetime,
             provider,
@@ -244,7 +241,14 @@ impl Run<'_> {
                 return Err(error);
             }
         };
-        let flight = handshake.write(&welcome)?;
+        let flight = match handshake.write(&welcome) {
+            Ok(flight) => flight,
+            // It has grown too long: what the joiner is told fits all the same.
+            Err(error) => {
+                self.refuse(&mut |payload| handshake.write(payload), Step::Welcome, Reason::Failed);
+                return Err(error.into());
+            }
+        };
         self.send(Step::Welcome, &flight)?;
 
         let mut transport = handshake.finish()?;
@@ -361,7 +365,7 @@ impl Run<'_> {
     /// Tells a second joiner that it comes too late, if `flight` is from one.
     fn turn_away(&mut self, flight: &[u8], sessions: &[Session]) -> Result<bool, PairError> {
         for session in sessions {
-            let mut handshake = Handshake::<super::noise::StrictX25519>::sponsor(self.invitation.provider, session)?;
+            let mut handshake = Handshake::sponsor(self.invitation.provider, session)?;
             if handshake.read(flight).is_ok() {
                 self.refuse(&mut |payload| handshake.write(payload), Step::Offer, Reason::Used);
                 return Ok(true);

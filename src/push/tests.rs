@@ -66,6 +66,7 @@ impl World {
                 words: false,
                 device_name: "tester".into(),
                 low_memory: false,
+                suite: Suite::Default,
                 cache: Some(&world.cache()),
             },
         )

@@ -5,7 +5,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use vault_format::{Capture, Content, Entry, Kind, Time};
+use vault_format::{Capture, Content, Entry, Kind, Suite, Time};
 
 use super::*;
 use crate::keys::Passphrase;
@@ -33,6 +33,7 @@ impl World {
             words: false,
             device_name: "test".into(),
             low_memory: true,
+            suite: Suite::Default,
             cache: None,
         });
         Self { vault: made.expect("a vault").vault, folder }

@@ -117,9 +117,17 @@ pub(crate) fn weight(provider: &Provider, objects: &[(ObjectName, Vec<u8>)]) -> 
 }
 
 /// What judging a roster costs, about: in the worst case the square of it.
+#[derive(Default)]
 pub(crate) struct Weight {
     pub(crate) records: usize,
     pub(crate) operations: usize,
+}
+
+impl Weight {
+    /// Of both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { records: self.records + other.records, operations: self.operations + other.operations }
+    }
 }
 
 /// The vaults of which there is a record 0 signed by its founder.

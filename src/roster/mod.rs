@@ -9,7 +9,7 @@ mod write;
 
 pub use admit::{Addition, AdmitOptions, admit};
 pub use graph::{Ignored, IgnoredWhy};
-pub(crate) use graph::{Sieve, weight};
+pub(crate) use graph::{Sieve, Weight, weight};
 pub use rank::Standing;
 pub use state::{
     Device, Epoch, Features, FoundSlot, OpenError, PusherAccess, Rank, ReaderKeys, Revocation, Roster, RosterError,

@@ -113,6 +113,8 @@ mod tests {
     use super::*;
     use crate::stage::testing::{random_bytes, text_bytes};
     use crypto_backends::rustcrypto::provider;
+    use std::collections::BTreeMap;
+    use vault_format::labels::Purpose;
     use vault_format::{DeviceId, Domain, EpochId, Mode, ObjectType, Suite, VaultId};
 
     fn header(object_type: ObjectType) -> Header {
@@ -130,6 +132,41 @@ mod tests {
 
     fn key() -> Key {
         Key::new([8; 32])
+    }
+
+    /// What an implementation of its own has sealed, from the secrets down. Sealing has no vectors: nonces are random.
+    #[test]
+    fn sealed_vectors_of_suite_2_open() {
+        let provider = crypto_backends::rustcrypto::provider_of(Suite::Fips);
+        let derive = |purpose: Purpose, secret: &[u8], salt: &[u8], context: &[&[u8]]| {
+            provider.kdf.derive(purpose.label(Suite::Fips), secret, salt, context)
+        };
+        for name in ["symmetric", "to-the-epoch"] {
+            let path = format!("{}/vault-format/testdata/v1/sealed/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(path).expect("a vector");
+            let fields: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(": ")).collect();
+            let hex = |field: &str| hex::decode(fields[field]).expect("hex");
+            let object = hex("object");
+            let header_len = fields["header len"].parse().expect("a number");
+            let header = Header::parse(&object).expect("a header");
+            let hash = provider.hash.hash(&[&object[..header_len]]);
+            let dek = if header.mode == Mode::Sealed {
+                let psk = derive(Purpose::PusherKemPsk, &hex("pusher secret"), &[], &[]);
+                let shared = provider.kem.decapsulate(&hex("epoch key"), &object[120..header_len]).expect("a secret");
+                derive(Purpose::SealedDek, shared.expose(), psk.expose(), &[&hash])
+            } else {
+                let key = derive(Purpose::Index, &hex("epoch secret"), &[], &[]);
+                derive(Purpose::Dek, key.expose(), &header.salt, &[&hash])
+            };
+            assert_eq!(dek.expose()[..], hex("dek"), "{name}");
+            let body = hex("body");
+            assert_eq!(open_object(provider, &object, header_len, &dek, body.len()).expect("opens"), body, "{name}");
+            for at in (0..object.len()).step_by(7) {
+                let mut bad = object.clone();
+                bad[at] ^= 1;
+                assert!(open_object(provider, &bad, header_len, &dek, body.len()).is_err(), "{name} {at}");
+            }
+        }
     }
 
     #[test]

@@ -124,6 +124,16 @@ impl Home {
             .ok_or(StateError::Damaged { path: place.path, why: "its fields are cut off" })
     }
 
+    /// The backend of the vault's suite: it sealed what this device must not forget of the vault.
+    pub fn provider(&self, vault: VaultId) -> Result<&'static Provider, StateError> {
+        for name in ["device", "joining"] {
+            if let Some((provider, _)) = file::open(&self.key, &self.place(vault, name))? {
+                return Ok(provider);
+            }
+        }
+        Err(StateError::UnknownVault { vault })
+    }
+
     /// Remembers who this device is in the vault of its keys.
     pub fn set_device(&self, provider: &'static Provider, device: &DeviceState) -> Result<(), StateError> {
         self.write(provider, device.keys.vault, "device", &device.encode())
@@ -322,7 +332,7 @@ impl Home {
         }
         let cursor = cursors.entry(url.to_owned()).or_default();
         (cursor.holes, cursor.compared) = (holes, None);
-        self.set_cursors(crypto_backends::rustcrypto::provider(), vault, &cursors)
+        self.set_cursors(self.provider(vault)?, vault, &cursors)
     }
 
     /// What the files of a source were like when they were pushed last; None if nothing is known.

@@ -50,6 +50,9 @@ pub enum VaultError {
         /// One of the things that are there.
         example: String,
     },
+    /// A suite that this build has not.
+    #[error("this build of zvault has no suite {0:#04x}")]
+    Suite(u8),
     /// Somebody made another vault at the same place at the same moment.
     #[error("another vault was made at {url} at the same moment; this one was taken back")]
     Race {
@@ -311,7 +314,9 @@ impl VaultError {
             | Self::WhichDevice { .. } => Trouble::Usage,
             Self::WordsNotShown(_) => Trouble::Failed,
             Self::WordsInDoubt(error) => error.trouble(),
-            Self::Exists { .. } | Self::Known { .. } | Self::NotEmpty { .. } | Self::Race { .. } => Trouble::Failed,
+            Self::Exists { .. } | Self::Known { .. } | Self::NotEmpty { .. } | Self::Race { .. } | Self::Suite(_) => {
+                Trouble::Failed
+            }
             Self::Store(StoreError::NotFound { .. }) => Trouble::NoVault,
             Self::Store(error) => error.trouble(),
             Self::NoVault { error: RosterError::OtherVault { .. }, .. } => Trouble::Integrity,
@@ -381,6 +386,7 @@ impl VaultError {
             Self::NotEmpty { .. } => {
                 "choose an empty folder or one that does not exist yet, in a bucket an empty prefix; --random-name makes one"
             }
+            Self::Suite(_) => "use a build of zvault with this suite",
             Self::Race { .. } => "run 'zvault init' again if the other vault is not the one you want",
             Self::NoVault { error: RosterError::NotAVault, .. } => {
                 "make one with 'zvault init', or look at the URL again"

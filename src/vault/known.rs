@@ -1,6 +1,5 @@
 //! The vaults that this machine knows, without asking any store.
 
-use crypto_backends::rustcrypto;
 use vault_format::log::Payload;
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, Time, VaultId};
@@ -58,7 +57,7 @@ fn known(home: &Home, id: VaultId) -> Result<KnownState, StateError> {
 
 fn capabilities(home: &Home, id: VaultId, device: DeviceId) -> Option<Capabilities> {
     let records = Records::unpack(home.roster_cache(id)?.expose());
-    let roster = Roster::build(rustcrypto::provider(), records.all(), Some(id)).ok()?;
+    let roster = Roster::build(home.provider(id).ok()?, records.all(), Some(id)).ok()?;
     let device = roster.devices.get(&device)?;
     Some(if device.is_member() { device.capabilities } else { Capabilities::NONE })
 }

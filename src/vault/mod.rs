@@ -32,8 +32,11 @@ mod requests;
 mod revoked;
 #[cfg(test)]
 mod several;
+mod shown;
 mod status;
 mod stores;
+#[cfg(test)]
+mod suites;
 #[cfg(test)]
 mod tables;
 mod write;

@@ -47,6 +47,11 @@ impl Records {
         Self { vault, ..self }
     }
 
+    /// The same objects, nothing judged.
+    pub(super) fn as_read(&self) -> Self {
+        Self { records: self.records.clone(), vault: self.vault, ..Self::default() }
+    }
+
     /// Looks at everything again.
     pub(super) fn forget_refused(&mut self) {
         self.refused.clear();
@@ -65,15 +70,25 @@ impl Records {
         known: &Self,
         elsewhere: &Elsewhere<'_>,
     ) -> Result<Self, VaultError> {
-        let mut found = Self::fetch(provider, store, listing, known)?;
-        if found.mend(provider, elsewhere) {
+        Self::fetch(provider, store, listing, known)?.mended(provider, store, listing, elsewhere)
+    }
+
+    /// The same of what was fetched already.
+    pub(super) fn mended(
+        mut self,
+        provider: &Provider,
+        store: &Store,
+        listing: &Listing,
+        elsewhere: &Elsewhere<'_>,
+    ) -> Result<Self, VaultError> {
+        if self.mend(provider, elsewhere) {
             // What follows a damaged record was taken for none.
-            let mut again = Self::fetch(provider, store, listing, &found)?;
+            let mut again = Self::fetch(provider, store, listing, &self)?;
             again.mend(provider, elsewhere);
-            again.has_learned |= found.has_learned;
+            again.has_learned |= self.has_learned;
             return Ok(again);
         }
-        Ok(found)
+        Ok(self)
     }
 
     /// All objects of a listing of the roster's prefix. Those that are in `known` are taken from there.

@@ -37,6 +37,11 @@ impl World {
         world
     }
 
+    /// A machine whose passphrase is long enough for suite `0x02`.
+    pub(crate) fn with_long_passphrase() -> Self {
+        Self { passphrase: "correct horse battery", ..Self::new() }
+    }
+
     /// A path in this world.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

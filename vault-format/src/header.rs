@@ -195,6 +195,8 @@ impl Mode {
 
 /// Bytes of a header without KEM ciphertext and chain part.
 pub const HEADER_LEN: usize = 120;
+/// Where the suite stands in every header: what tells it before anything is known of a vault.
+pub const SUITE_AT: usize = 5;
 /// Bytes of the commitment after the header.
 pub const COMMIT_LEN: usize = 32;
 /// The first bytes of every object.

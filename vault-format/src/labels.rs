@@ -58,6 +58,8 @@ purposes! {
     Cut "cut";
     /// One of the K or P above, salt, header -> DEK.
     Dek "dek";
+    /// The secrets of both halves, ciphertext, public key -> KEM shared secret; suite 0x02 only, X-Wing has a combiner of its own.
+    Kem "kem";
     /// KEM shared secret, P_kem, header -> DEK.
     SealedDek "sealed dek";
     /// DEK -> the commitment.
@@ -102,6 +104,6 @@ mod tests {
                 assert!(table.contains(&format!("`{text}`")), "{text}");
             }
         }
-        assert_eq!(seen.len(), 56);
+        assert_eq!(seen.len(), 58);
     }
 }

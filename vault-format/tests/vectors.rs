@@ -74,6 +74,7 @@ const CBOR_HALF: &[&str] = &[
     "pairing",
     "private",
     "roster",
+    "sealed",
     "slot",
     "ticket",
     "words",

@@ -156,7 +156,7 @@ mod tests {
     /// Generation and encapsulation need the draft's own randomness; decapsulation runs for every backend.
     #[test]
     fn draft_vectors_with_their_randomness() {
-        let cases = known_answers::cases("kem");
+        let cases = known_answers::cases("01/kem");
         for case in &cases {
             let stream = [case.hex("seed"), case.hex("eseed")].concat();
             let kem = XWing { random: Box::leak(Box::new(Replay::new(stream))) };

@@ -6,6 +6,7 @@ use crate::Key;
 use crate::contract::{PasswordKdf, PasswordParams};
 use crate::error::CryptoError;
 use crate::memory;
+use crate::passphrase::{lowered, within};
 
 pub(crate) struct Argon2id;
 
@@ -37,23 +38,23 @@ impl PasswordKdf for Argon2id {
             EIGHT_GIB..SIXTEEN_GIB => 2 * CREATE.m_kib,
             SIXTEEN_GIB.. => 4 * CREATE.m_kib,
         };
-        lowered().unwrap_or(Floor { m_kib, t: CREATE.t }).params()
+        lowest().unwrap_or(Floor { m_kib, t: CREATE.t }).params()
     }
 
     fn fit_low_memory(&self) -> PasswordParams {
-        lowered().unwrap_or(LOW_MEMORY).params()
+        lowest().unwrap_or(LOW_MEMORY).params()
     }
 
     fn check_create(&self, params: &PasswordParams) -> Result<(), CryptoError> {
-        check(params, lowered().unwrap_or(CREATE))
+        check(params, lowest().unwrap_or(CREATE))
     }
 
     fn check_create_low_memory(&self, params: &PasswordParams) -> Result<(), CryptoError> {
-        check(params, lowered().unwrap_or(LOW_MEMORY))
+        check(params, lowest().unwrap_or(LOW_MEMORY))
     }
 
     fn check_open(&self, params: &PasswordParams) -> Result<(), CryptoError> {
-        check(params, lowered().unwrap_or(LOW_MEMORY))?;
+        check(params, lowest().unwrap_or(LOW_MEMORY))?;
         let (m_kib, ..) = argon2id(params)?;
         match memory::available() {
             Some(available) => check_memory(m_kib, available),
@@ -61,13 +62,6 @@ impl PasswordKdf for Argon2id {
             None => Ok(()),
         }
     }
-}
-
-/// Makes every later slot of this process cheap and lets cheap ones be opened: for tests, whose passphrases
-/// guard nothing. It is not a feature and does not exist in release builds, so nobody can ship it.
-#[cfg(debug_assertions)]
-pub fn lower_kdf_floors_for_tests() {
-    LOWERED.store(true, std::sync::atomic::Ordering::Relaxed);
 }
 
 fn argon2id(params: &PasswordParams) -> Result<(u32, u32, u32), CryptoError> {
@@ -82,17 +76,6 @@ fn check(params: &PasswordParams, floor: Floor) -> Result<(), CryptoError> {
     within("memory in KiB", m_kib, floor.m_kib, M_KIB_MAX)?;
     within("number of passes", t, floor.t, T_MAX)?;
     within("number of lanes", p, LANES, LANES)
-}
-
-fn within(name: &'static str, value: u32, floor: u32, limit: u32) -> Result<(), CryptoError> {
-    let [value, floor, limit] = [value, floor, limit].map(u64::from);
-    if value < floor {
-        return Err(CryptoError::WeakPassword { name, value, floor });
-    }
-    if value > limit {
-        return Err(CryptoError::ExcessivePassword { name, value, limit });
-    }
-    Ok(())
 }
 
 fn check_memory(m_kib: u32, available: u64) -> Result<(), CryptoError> {
@@ -116,14 +99,8 @@ impl Floor {
     }
 }
 
-#[cfg(debug_assertions)]
-fn lowered() -> Option<Floor> {
-    LOWERED.load(std::sync::atomic::Ordering::Relaxed).then_some(Floor { m_kib: 64, t: 1 })
-}
-
-#[cfg(not(debug_assertions))]
-fn lowered() -> Option<Floor> {
-    None
+fn lowest() -> Option<Floor> {
+    lowered().then_some(Floor { m_kib: 64, t: 1 })
 }
 
 /// Argon2's memory: an error where there is none, and wiped afterwards, since it follows from the passphrase.
@@ -172,9 +149,6 @@ const PASSPHRASE_LEN: std::ops::RangeInclusive<usize> = 1..=1024;
 const KEY_LEN: usize = 32;
 const EIGHT_GIB: u64 = 8 << 30;
 const SIXTEEN_GIB: u64 = 16 << 30;
-
-#[cfg(debug_assertions)]
-static LOWERED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 // Lowering is for a whole process: its test is tests/lowered_floors.rs.
 #[cfg(test)]

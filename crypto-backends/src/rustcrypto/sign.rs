@@ -216,7 +216,7 @@ mod tests {
 
     use super::*;
     use crate::rustcrypto::provider;
-    use crate::testing::Replay;
+    use crate::testing::{Replay, known_answers};
 
     const MESSAGE: &[u8] = b"zvault v1 sig and the rest";
 
@@ -386,6 +386,16 @@ mod tests {
         let empty = Ed25519WithMlDsa65::new(replay(vec![0; 31]));
         assert!(matches!(empty.generate(), Err(CryptoError::Random(_))));
         assert!(matches!(empty.sign(secret.expose(), MESSAGE), Err(CryptoError::Random(_))));
+    }
+
+    #[test]
+    fn ml_dsa_key_generation() {
+        let cases = known_answers::cases("ml_dsa_keygen");
+        for case in &cases {
+            let sign = Ed25519WithMlDsa65::new(replay([vec![0; 32], case.hex("seed")].concat()));
+            assert_eq!(sign.generate().unwrap().1[32..], case.hex("public"), "{}", case.name);
+        }
+        assert_eq!(cases.len(), 3);
     }
 
     /// C2SP CCTV, ML-DSA/accumulated, ML-DSA-65 with 100 iterations: keys and deterministic signatures,

@@ -6,14 +6,16 @@ use clatter::crypto::cipher::ChaChaPoly;
 use clatter::crypto::hash::Blake2s;
 use clatter::error::{DhResult, KemResult};
 use clatter::symmetricstate::SymmetricState;
-use clatter::traits::{CryptoComponent, Dh, Kem, Rng};
+use clatter::traits::{Cipher, CryptoComponent, Dh, Hash, Kem, Rng};
 use crypto_backends::Key;
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use vault_format::pairing::{Join, Message};
 use vault_format::roster::{Op, Record};
 
 use super::super::message::{check_join, make_join, open_secrets, proof};
-use super::super::noise::{Handshake, StrictMlKem, StrictX25519};
+use super::super::noise::for_tests::{GcmRandomIv, MlKem768, P256, Sha256, X25519, with_provider};
+use super::super::noise::{Handshake, Side};
 use super::*;
 use crate::keys::device_id;
 
@@ -32,7 +34,7 @@ fn hostile_joiner(
         let sponsor = scope.spawn(move || sponsor(invitation, &mut hub.end(0), host, &Watch::new()));
         let (mut end, watch) = (hub.end(1), Watch::new());
         let until = Instant::now() + 2 * LIFETIME;
-        let mut handshake = Handshake::<StrictX25519>::joiner(provider(), &session).expect("a handshake");
+        let mut handshake = Handshake::joiner(provider(), &session).expect("a handshake");
         end.send(Step::Hello, &handshake.write(&[]).expect("a message"), &watch).expect("sent");
         let offer = end.receive(Step::Offer, until, &watch).expect("an offer");
         handshake.read(&offer).expect("authentic");
@@ -267,8 +269,7 @@ fn man_in_the_middle_without_the_ticket() {
     outcome.assert_nothing_left(&vault, 1);
     assert!(outcome.side.met.is_empty());
     // In between, exchanging the keys of the first messages for his own: all that he can do without the secret.
-    let mut stranger =
-        Handshake::<StrictX25519>::joiner(provider(), &his_invite.session().expect("a session")).expect("a handshake");
+    let mut stranger = Handshake::joiner(provider(), &his_invite.session().expect("a session")).expect("a handshake");
     let his_hello = stranger.write(&[]).expect("a message");
     let swap: Fault<'_> = Box::new(move |_, step, flight| match step {
         Step::Hello => vec![[&his_hello[..32], &flight[32..]].concat(), [&flight[..32], &his_hello[32..]].concat()],
@@ -342,51 +343,66 @@ fn replayed_first_message() {
     run(&vault, fault).assert_member(&vault);
 }
 
-/// A public key of low order makes the shared secret zero whatever the other key is.
+/// X25519: a public key of low order makes the shared secret zero whatever the other key is. P-256: bytes that are no point.
 #[test]
-fn points_of_low_order_end_the_handshake() {
+fn bad_public_keys_end_the_handshake() {
+    match suite() {
+        Suite::Default => bad_public_key_ends_it::<X25519, ChaChaPoly, Blake2s>(),
+        Suite::Fips => bad_public_key_ends_it::<P256, GcmRandomIv, Sha256>(),
+    }
+}
+
+fn bad_public_key_ends_it<D: Dh, C: Cipher, H: Hash>() {
     let session = by_ticket(&Vault::new().invite(READER)).session().expect("a session");
-    let mut joiner = Handshake::<LowOrder>::joiner(provider(), &session).expect("a handshake");
-    let mut sponsor = Handshake::<StrictX25519>::sponsor(provider(), &session).expect("a handshake");
+    let mut joiner = Side::<Zeros<D>, MlKem768, C, H>::joiner(provider(), &session).expect("a handshake");
+    let mut sponsor = Side::<D, MlKem768, C, H>::sponsor(provider(), &session).expect("a handshake");
     sponsor.read(&joiner.write(&[]).expect("a message")).expect("the key is not used yet");
     assert!(sponsor.write(b"offer").is_err());
 }
 
+/// Its public keys are zeros.
 #[derive(Clone)]
-struct LowOrder;
+struct Zeros<D>(PhantomData<D>);
 
-impl CryptoComponent for LowOrder {
+impl<D: Dh> CryptoComponent for Zeros<D> {
     fn name() -> &'static str {
-        StrictX25519::name()
+        D::name()
     }
 }
 
-impl Dh for LowOrder {
-    type PrivateKey = <StrictX25519 as Dh>::PrivateKey;
-    type PubKey = <StrictX25519 as Dh>::PubKey;
-    type Output = <StrictX25519 as Dh>::Output;
+impl<D: Dh> Dh for Zeros<D> {
+    type PrivateKey = D::PrivateKey;
+    type PubKey = D::PubKey;
+    type Output = D::Output;
 
     fn genkey_rng<R: Rng>(rng: &mut R) -> DhResult<KeyPair<Self::PubKey, Self::PrivateKey>> {
-        let KeyPair { secret, .. } = &StrictX25519::genkey_rng(rng)?;
-        Ok(KeyPair::new([0; 32], secret.clone()))
+        let KeyPair { secret, .. } = &D::genkey_rng(rng)?;
+        Ok(KeyPair::new(D::PubKey::new_zero(), secret.clone()))
     }
 
     fn pubkey(_: &Self::PrivateKey) -> Self::PubKey {
-        [0; 32]
+        D::PubKey::new_zero()
     }
 
     fn dh(secret: &Self::PrivateKey, public: &Self::PubKey) -> DhResult<Self::Output> {
-        StrictX25519::dh(secret, public)
+        D::dh(secret, public)
     }
 }
 
-/// The recorder has every flight and, later, the ticket. He breaks X25519, or ML-KEM, or both.
+/// The recorder has every flight and, later, the ticket. He breaks X25519 or P-256, or ML-KEM, or both.
 #[test]
 fn the_session_falls_only_if_both_halves_fall() {
+    match suite() {
+        Suite::Default => falls_only_if_both_fall::<X25519, ChaChaPoly, Blake2s>(),
+        Suite::Fips => falls_only_if_both_fall::<P256, GcmRandomIv, Sha256>(),
+    }
+}
+
+fn falls_only_if_both_fall<D: Dh, C: Cipher, H: Hash>() {
     LEAKED.take();
     let session = by_ticket(&Vault::new().invite(READER)).session().expect("a session");
-    let mut joiner = Handshake::<Leaky, Leaky>::joiner(provider(), &session).expect("a handshake");
-    let mut sponsor = Handshake::<Leaky, Leaky>::sponsor(provider(), &session).expect("a handshake");
+    let mut joiner = Side::<Leaky<D>, Leaky<D>, C, H>::joiner(provider(), &session).expect("a handshake");
+    let mut sponsor = Side::<Leaky<D>, Leaky<D>, C, H>::sponsor(provider(), &session).expect("a handshake");
     let mut flights = Vec::new();
     for (i, payload) in [&b""[..], b"the offer", b"the join", b"the welcome"].into_iter().enumerate() {
         let (from, to) = if i % 2 == 0 { (&mut joiner, &mut sponsor) } else { (&mut sponsor, &mut joiner) };
@@ -397,39 +413,40 @@ fn the_session_falls_only_if_both_halves_fall() {
     assert_eq!(leaked.kem.len(), 3, "ekem and two times skem");
     assert_eq!(leaked.dh.len(), 4, "two pairs a side");
 
-    let read = |dh, kem| Recorder { session: &session, leaked: &leaked, dh, kem }.read(&flights);
+    let read = |dh, kem| {
+        let recorder = Recorder::<D, C, H> { session: &session, leaked: &leaked, dh, kem, of: PhantomData };
+        with_provider(provider(), || recorder.read(&flights)).expect("no randomness fails")
+    };
     let all: Vec<&[u8]> = vec![b"", b"the offer", b"the join", b"the welcome"];
     assert_eq!(read(true, true), all, "nothing else is missing");
-    assert_eq!(read(true, false), all[..1], "with a broken X25519");
+    assert_eq!(read(true, false), all[..1], "with a broken Diffie-Hellman");
     assert_eq!(read(false, true), all[..1], "with a broken ML-KEM");
     assert_eq!(read(false, false), all[..1]);
 }
 
 /// Goes through the handshake with what he has: the transcript, the ticket, and the secrets of what he broke.
-struct Recorder<'a> {
+struct Recorder<'a, D, C, H> {
     session: &'a Session,
     leaked: &'a Leaked,
     dh: bool,
     kem: bool,
+    of: PhantomData<(D, C, H)>,
 }
 
-impl Recorder<'_> {
+impl<D: Dh, C: Cipher, H: Hash> Recorder<'_, D, C, H> {
     /// The payloads that he can read, up to the first that he cannot.
     fn read(&self, flights: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let mut read = Vec::new();
-        let mut state = SymmetricState::<ChaChaPoly, Blake2s>::new(PROTOCOL);
+        // As in SPEC section 18.3, with the names of the leaky algorithms.
+        let protocol = format!("Noise_hybridXXpsk0_leaky+leaky_{}_{}", C::name(), H::name());
+        let mut state = SymmetricState::<C, H>::new(&protocol);
         state.mix_hash(&self.session.prologue);
         let _ = self.walk(&mut state, flights, &mut read);
         read
     }
 
     /// The tokens of the pattern, as SPEC section 18.3 has them.
-    fn walk(
-        &self,
-        state: &mut SymmetricState<ChaChaPoly, Blake2s>,
-        flights: &[Vec<u8>],
-        read: &mut Vec<Vec<u8>>,
-    ) -> Option<()> {
+    fn walk(&self, state: &mut SymmetricState<C, H>, flights: &[Vec<u8>], read: &mut Vec<Vec<u8>>) -> Option<()> {
         // -> psk, e
         let mut m = &flights[0][..];
         state.mix_key_and_hash(self.session.psk.expose());
@@ -442,28 +459,28 @@ impl Recorder<'_> {
         state.mix_key(&self.kem_secret(ct));
         let sponsor_e = self.ephemeral(state, &mut m);
         state.mix_key(&self.dh_secret(&joiner_e, &sponsor_e));
-        let sponsor_s = decrypt(state, take(&mut m, 32 + TAG))?;
-        decrypt(state, take(&mut m, PUBLIC + TAG))?;
+        let sponsor_s = decrypt(state, take(&mut m, D::PubKey::len() + C::tag_len()))?;
+        decrypt(state, take(&mut m, PUBLIC + C::tag_len()))?;
         state.mix_key(&self.dh_secret(&joiner_e, &sponsor_s));
         read.push(decrypt(state, m)?);
         // -> skem, s, se
         let mut m = &flights[2][..];
-        let ct = decrypt(state, take(&mut m, CT + TAG))?;
+        let ct = decrypt(state, take(&mut m, CT + C::tag_len()))?;
         state.mix_key_and_hash(&self.kem_secret(&ct));
-        let joiner_s = decrypt(state, take(&mut m, 32 + TAG))?;
-        decrypt(state, take(&mut m, PUBLIC + TAG))?;
+        let joiner_s = decrypt(state, take(&mut m, D::PubKey::len() + C::tag_len()))?;
+        decrypt(state, take(&mut m, PUBLIC + C::tag_len()))?;
         state.mix_key(&self.dh_secret(&sponsor_e, &joiner_s));
         read.push(decrypt(state, m)?);
         // <- skem
         let mut m = &flights[3][..];
-        let ct = decrypt(state, take(&mut m, CT + TAG))?;
+        let ct = decrypt(state, take(&mut m, CT + C::tag_len()))?;
         state.mix_key_and_hash(&self.kem_secret(&ct));
         read.push(decrypt(state, m)?);
         Some(())
     }
 
-    fn ephemeral(&self, state: &mut SymmetricState<ChaChaPoly, Blake2s>, m: &mut &[u8]) -> Vec<u8> {
-        let dh = take(m, 32);
+    fn ephemeral(&self, state: &mut SymmetricState<C, H>, m: &mut &[u8]) -> Vec<u8> {
+        let dh = take(m, D::PubKey::len());
         for part in [dh, take(m, PUBLIC)] {
             state.mix_hash(part);
             state.mix_key(part);
@@ -471,15 +488,12 @@ impl Recorder<'_> {
         dh.to_vec()
     }
 
-    /// Whoever breaks X25519 gets the secret key of any public one.
+    /// Whoever breaks Diffie-Hellman gets the secret key of any public one.
     fn dh_secret(&self, one: &[u8], other: &[u8]) -> Vec<u8> {
         let broken = self.leaked.dh.iter().filter(|_| self.dh).find(|(public, _)| public == one);
         let Some((_, secret)) = broken else { return vec![0; 32] };
-        let other = <[u8; 32]>::try_from(other).expect("a public key");
-        StrictX25519::dh(&<StrictX25519 as Dh>::PrivateKey::from_slice(secret), &other)
-            .expect("honest keys")
-            .as_slice()
-            .to_vec()
+        let shared = D::dh(&D::PrivateKey::from_slice(secret), &D::PubKey::from_slice(other));
+        shared.expect("honest keys").as_slice().to_vec()
     }
 
     /// Whoever breaks ML-KEM gets what is in any ciphertext.
@@ -489,8 +503,8 @@ impl Recorder<'_> {
     }
 }
 
-fn decrypt(state: &mut SymmetricState<ChaChaPoly, Blake2s>, sealed: &[u8]) -> Option<Vec<u8>> {
-    let mut out = vec![0; sealed.len() - TAG];
+fn decrypt<C: Cipher, H: Hash>(state: &mut SymmetricState<C, H>, sealed: &[u8]) -> Option<Vec<u8>> {
+    let mut out = vec![0; sealed.len() - C::tag_len()];
     state.decrypt_and_hash(sealed, &mut out).ok()?;
     Some(out)
 }
@@ -501,7 +515,7 @@ fn take<'m>(m: &mut &'m [u8], len: usize) -> &'m [u8] {
     taken
 }
 
-/// Public and secret X25519 keys; ML-KEM ciphertexts and what is in them.
+/// Public and secret keys of Diffie-Hellman; ML-KEM ciphertexts and what is in them.
 #[derive(Default)]
 struct Leaked {
     dh: Vec<(Vec<u8>, Vec<u8>)>,
@@ -514,58 +528,56 @@ thread_local! {
 
 /// Both algorithms as they are, and a leak.
 #[derive(Clone)]
-struct Leaky;
+struct Leaky<D>(PhantomData<D>);
 
-impl CryptoComponent for Leaky {
+impl<D: Dh> CryptoComponent for Leaky<D> {
     fn name() -> &'static str {
         "leaky"
     }
 }
 
-impl Dh for Leaky {
-    type PrivateKey = <StrictX25519 as Dh>::PrivateKey;
-    type PubKey = <StrictX25519 as Dh>::PubKey;
-    type Output = <StrictX25519 as Dh>::Output;
+impl<D: Dh> Dh for Leaky<D> {
+    type PrivateKey = D::PrivateKey;
+    type PubKey = D::PubKey;
+    type Output = D::Output;
 
     fn genkey_rng<R: Rng>(rng: &mut R) -> DhResult<KeyPair<Self::PubKey, Self::PrivateKey>> {
-        let pair = StrictX25519::genkey_rng(rng)?;
-        LEAKED.with_borrow_mut(|leaked| leaked.dh.push((pair.public.to_vec(), pair.secret.as_slice().to_vec())));
+        let pair = D::genkey_rng(rng)?;
+        let leak = (pair.public.as_slice().to_vec(), pair.secret.as_slice().to_vec());
+        LEAKED.with_borrow_mut(|leaked| leaked.dh.push(leak));
         Ok(pair)
     }
 
     fn pubkey(secret: &Self::PrivateKey) -> Self::PubKey {
-        StrictX25519::pubkey(secret)
+        D::pubkey(secret)
     }
 
     fn dh(secret: &Self::PrivateKey, public: &Self::PubKey) -> DhResult<Self::Output> {
-        StrictX25519::dh(secret, public)
+        D::dh(secret, public)
     }
 }
 
-impl Kem for Leaky {
-    type SecretKey = <StrictMlKem as Kem>::SecretKey;
-    type PubKey = <StrictMlKem as Kem>::PubKey;
-    type Ct = <StrictMlKem as Kem>::Ct;
-    type Ss = <StrictMlKem as Kem>::Ss;
+impl<D: Dh> Kem for Leaky<D> {
+    type SecretKey = <MlKem768 as Kem>::SecretKey;
+    type PubKey = <MlKem768 as Kem>::PubKey;
+    type Ct = <MlKem768 as Kem>::Ct;
+    type Ss = <MlKem768 as Kem>::Ss;
 
     fn genkey_rng<R: Rng>(rng: &mut R) -> KemResult<KeyPair<Self::PubKey, Self::SecretKey>> {
-        StrictMlKem::genkey_rng(rng)
+        MlKem768::genkey_rng(rng)
     }
 
     fn encapsulate<R: Rng>(public: &[u8], rng: &mut R) -> KemResult<(Self::Ct, Self::Ss)> {
-        let (ct, shared) = StrictMlKem::encapsulate(public, rng)?;
+        let (ct, shared) = MlKem768::encapsulate(public, rng)?;
         let leak = (ct.as_slice().to_vec(), shared.as_slice().to_vec());
         LEAKED.with_borrow_mut(|leaked| leaked.kem.push(leak));
         Ok((ct, shared))
     }
 
     fn decapsulate(ct: &[u8], secret: &[u8]) -> KemResult<Self::Ss> {
-        StrictMlKem::decapsulate(ct, secret)
+        MlKem768::decapsulate(ct, secret)
     }
 }
 
-/// As in SPEC section 18.3, with the names of the leaky algorithms.
-const PROTOCOL: &str = "Noise_hybridXXpsk0_leaky+leaky_ChaChaPoly_BLAKE2s";
 const CT: usize = 1088;
 const PUBLIC: usize = 1184;
-const TAG: usize = 16;

@@ -12,8 +12,8 @@ mod text;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crypto_backends::SecretBytes;
-use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider};
+use crypto_backends::rustcrypto::{lower_kdf_floors_for_tests, provider_of};
+use crypto_backends::{Provider, SecretBytes, Suite};
 use vault_format::{
     ObjectName, Time,
     ids::{DeviceId, Identity},
@@ -31,6 +31,15 @@ const NAME: &str = "joiner's laptop";
 const URL: &str = "s3://bucket/vault";
 const READER: Capabilities = Capabilities::READ.union(Capabilities::PUSH);
 
+/// These tests run in two modules, one for each suite.
+fn suite() -> Suite {
+    if module_path!().contains("tests_of_fips") { Suite::Fips } else { Suite::Default }
+}
+
+fn provider() -> &'static Provider {
+    provider_of(suite())
+}
+
 /// A vault as a store holds it, and the device that invites.
 struct Vault {
     objects: Mutex<Vec<(ObjectName, Vec<u8>)>>,
@@ -40,7 +49,7 @@ struct Vault {
 impl Vault {
     fn new() -> Self {
         lower_kdf_floors_for_tests();
-        let passphrase = Passphrase::new("correct horse").expect("a passphrase");
+        let passphrase = Passphrase::new("correct horse battery").expect("a passphrase");
         let options = FoundingOptions {
             passphrase: &passphrase,
             password_params: provider().password.fit(0),
@@ -138,6 +147,7 @@ type OnAdmit<'v> = Box<dyn FnMut(&Vault, &Admission) -> Result<Identity, HostErr
 struct SponsorSide<'v> {
     vault: &'v Vault,
     requests: Vec<JoinRequest>,
+    credentials: Vec<(String, Vec<u8>)>,
     on_confirm: OnConfirm<'v>,
     on_admit: OnAdmit<'v>,
 }
@@ -147,6 +157,7 @@ impl<'v> SponsorSide<'v> {
         Self {
             vault,
             requests: Vec::new(),
+            credentials: vec![("secret key".into(), b"canary".to_vec())],
             on_confirm: Box::new(|_| true),
             on_admit: Box::new(|vault, admission| Ok(vault.admit(&vault.sponsor, admission))),
         }
@@ -164,7 +175,11 @@ impl SponsorHost for SponsorSide<'_> {
             stores: vec![StorePlace { id: [9; 16], primary: true, url: URL.into(), settings: Vec::new() }],
             log_heads: vec![LogHead { device: DeviceId([2; 16]), seq: 3, identity: Identity([4; 32]) }],
             roster_heads: self.vault.roster().next_place(self.vault.sponsor.id).0,
-            credentials: vec![("secret key".into(), SecretBytes::new(b"canary".to_vec()))],
+            credentials: self
+                .credentials
+                .iter()
+                .map(|(name, value)| (name.clone(), SecretBytes::new(value.clone())))
+                .collect(),
         })
     }
 

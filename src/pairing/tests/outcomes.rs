@@ -47,6 +47,27 @@ fn credentials_that_came_are_in_no_file_where_a_keychain_takes_them() {
     }
 }
 
+/// Whoever waits for it is told, where the message is too long and where only the flight is.
+#[test]
+fn a_welcome_that_is_too_long_ends_both() {
+    let vault = Vault::new();
+    let too_long = [3900, 3940, 3980, 4020, 4060, 4096].map(|len| {
+        let (invitation, records) = (vault.invite(READER), vault.records());
+        let (invite, mut host) = (by_ticket(&invitation), SponsorSide::new(&vault));
+        host.credentials = (10..26).map(|i| (i.to_string(), vec![7; len])).collect();
+        let outcome = run_with(invitation, &invite, &Hub::honest(2), host, JoinerSide::default(), NAME);
+        if outcome.joiner.is_ok() {
+            outcome.assert_member(&vault);
+            return false;
+        }
+        outcome.assert_nothing_left(&vault, records);
+        let told = outcome.joiner.as_ref().err();
+        assert!(matches!(told, Some(PairError::Refused(Reason::Failed))), "{len}: {:?}", told.map(ToString::to_string));
+        true
+    });
+    assert!(!too_long[0] && too_long.is_sorted() && too_long[5], "{too_long:?}");
+}
+
 #[test]
 fn a_push_only_device_joins_by_words_and_reads_nothing() {
     let vault = Vault::new();

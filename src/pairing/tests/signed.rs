@@ -8,7 +8,7 @@ use bytes::Bytes;
 use vault_format::pairing::mail_object;
 
 use super::*;
-use crate::pairing::noise::{Handshake, StrictX25519};
+use crate::pairing::noise::Handshake;
 use crate::store::{OpenMode, SignedUrlError, Store, StoreOptions, StoreUrl};
 
 /// What the server does in place of what it is asked.
@@ -257,7 +257,7 @@ fn second_joiner_with_the_same_presigned_ticket() {
     );
     let invitation = invite_by(&vault, &server);
     let invite = by_ticket(&invitation);
-    let mut second = Handshake::<StrictX25519>::joiner(provider(), &invite.session().expect("a session")).expect("one");
+    let mut second = Handshake::joiner(provider(), &invite.session().expect("a session")).expect("one");
     *other.lock().expect("no panics") = Some(second.write(&[]).expect("a flight"));
     pair(&vault, invitation, &invite, &server).assert_member(&vault);
     assert!(other.lock().expect("no panics").is_none(), "nobody came late");

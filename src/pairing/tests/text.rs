@@ -77,9 +77,10 @@ fn tickets_expire_by_this_machines_clock() {
 
 #[test]
 fn words_as_people_write_them() {
-    let words = PairWords::from_entropy(&Secret::new([0x7f; 16]));
+    let words = PairWords::from_entropy(&Secret::new([0x7f; 16]), suite());
     let list: Vec<_> = words.iter().collect();
-    assert_eq!((list.len(), list[0], list[11]), (12, "legal", "yellow"));
+    let last = if suite() == Suite::Default { "yellow" } else { "year" };
+    assert_eq!((list.len(), list[0], list[11]), (12, "legal", last));
     let psk = |text: &str| PairWords::parse(text).map(|words| *words.session(provider()).psk.expose());
     let expected = *words.session(provider()).psk.expose();
     let numbered: String =
@@ -88,10 +89,32 @@ fn words_as_people_write_them() {
         assert_eq!(psk(&text), Ok(expected));
         assert!(matches!(Invite::parse(&text), Ok(Invite::Words(_))));
     }
+    let ending = |last: &str| format!("{} {last}", list[..11].join(" "));
     assert_eq!(psk(&list[1..].join(" ")), Err(PairWordsError::Count { count: 11 }));
     assert_eq!(psk(&"legal ".repeat(24)), Err(PairWordsError::Count { count: 24 }));
-    assert_eq!(psk(&list.join(" ").replace("yellow", "yelow")), Err(PairWordsError::Unknown { number: 12 }));
-    assert_eq!(psk(&list.join(" ").replace("yellow", "zoo")), Err(PairWordsError::Checksum));
+    assert_eq!(psk(&ending("yelow")), Err(PairWordsError::Unknown { number: 12 }));
+    assert_eq!(psk(&ending("zoo")), Err(PairWordsError::Checksum));
+}
+
+/// No words are those of both suites, and what is typed wrong is hardly ever one of either.
+#[test]
+fn words_tell_the_suite() {
+    let other = if suite() == Suite::Default { Suite::Fips } else { Suite::Default };
+    for byte in 0..=255 {
+        let texts = [suite(), other].map(|suite| {
+            let words = PairWords::from_entropy(&Secret::new([byte; 16]), suite);
+            words.iter().collect::<Vec<_>>().join(" ")
+        });
+        assert_eq!(PairWords::parse(&texts[0]).map(|words| words.suite()), Ok(suite()), "{byte}");
+        assert_eq!(PairWords::parse(&texts[1]).map(|words| words.suite()), Ok(other), "{byte}");
+        assert_eq!(
+            texts[0].rsplit_once(' ').map(|(first, _)| first),
+            texts[1].rsplit_once(' ').map(|(first, _)| first)
+        );
+    }
+    let english = bip39::Language::English.word_list();
+    let accepted = english.iter().filter(|last| PairWords::parse(&format!("{}{last}", "legal ".repeat(11))).is_ok());
+    assert_eq!(accepted.count(), 2048 / 16 * 2, "two of sixteen checksums");
 }
 
 #[test]
@@ -107,7 +130,7 @@ fn what_is_pasted_is_a_ticket_or_words() {
 
 #[test]
 fn every_name_that_follows_from_a_secret_is_another_one() {
-    let words = PairWords::from_entropy(&Secret::new([1; 16]));
+    let words = PairWords::from_entropy(&Secret::new([1; 16]), suite());
     let session = words.session(provider());
     let mut names: Vec<String> = Step::ALL.iter().map(|step| session.presigned_name(*step).to_path()).collect();
     names.push(session.mail_name(Step::Hello, b"bytes").to_path());

@@ -12,14 +12,14 @@ mod tests;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crypto_backends::{Provider, rustcrypto};
+use crypto_backends::Provider;
 use vault_format::name::{prefix, roster_prefix};
 use vault_format::roster::Capabilities;
 use vault_format::{DeviceId, ObjectName, VaultId, limits};
 
 use self::ours::{Known, KnownVaults, Pot};
 use self::secret::Limits;
-use super::{UnlockSecret, VaultError};
+use super::{UnlockSecret, VaultError, shown};
 use crate::Trouble;
 use crate::parallel;
 use crate::roster::{Roster, RosterError};
@@ -152,12 +152,10 @@ fn discover_on(
     limits: Limits,
     watch: &Watch<'_>,
 ) -> Result<Discovery, VaultError> {
-    let provider = rustcrypto::provider();
     let (known, problems) = options.home.map_or_else(|| Ok(Default::default()), Known::read)?;
     let records = known.values().flat_map(|known| known.records.all().iter().map(|(name, _)| *name)).collect();
     let copies = Pot::new(&limits);
-    let search =
-        Search { provider, store, url, known, records, limits, copies, watch, is_away: AtomicBool::new(false) };
+    let search = Search { store, url, known, records, limits, copies, watch, is_away: AtomicBool::new(false) };
     let mut found = Discovery { problems, ..Discovery::default() };
     let strangers = search.look_at_all(options.places, &mut found)?;
     match options.secret {
@@ -172,7 +170,6 @@ fn discover_on(
 
 /// A look at all that is at a place and below it.
 struct Search<'a> {
-    provider: &'static Provider,
     store: &'a Store,
     url: &'a StoreUrl,
     known: KnownVaults,
@@ -191,6 +188,8 @@ struct Stranger {
     /// Its name below the place.
     place: String,
     other: OtherVault,
+    /// The suites of which it may be.
+    providers: Vec<&'static Provider>,
     /// All names of its roster, unless there are too many to be tried.
     names: Option<Vec<ObjectName>>,
     /// Their bytes, as the store says.
@@ -277,7 +276,7 @@ impl Search<'_> {
         beginnings.truncate(BEGINNINGS);
         let mut objects = Vec::new();
         for name in beginnings {
-            let kept = self.known.values().find_map(|known| known.records.find(self.provider, &name));
+            let kept = self.known.values().find_map(|known| known.records.find(known.provider, &name));
             if let Some(bytes) = kept {
                 objects.push((name, bytes.to_vec()));
                 continue;
@@ -288,8 +287,19 @@ impl Search<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        let ids: Vec<VaultId> = match Roster::vaults(self.provider, &objects) {
-            Ok(found) => found.into_iter().collect(),
+        let (mut providers, mut ids, mut failed) = (Vec::new(), BTreeSet::new(), None);
+        for provider in shown::providers() {
+            match Roster::vaults(provider, &objects) {
+                Ok(found) => {
+                    providers.push(provider);
+                    ids.extend(found);
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        let ids: Vec<VaultId> = ids.into_iter().collect();
+        match failed.filter(|_| ids.is_empty()).map_or(Ok(()), Err) {
+            Ok(()) => {}
             Err(RosterError::NotAVault) if !here.is_empty() => return Err(VaultError::Gone { url, vault: here[0] }),
             Err(error @ RosterError::NotAVault) => match records.next() {
                 Some(_) => return Err(VaultError::NoVault { url, error }),
@@ -307,7 +317,8 @@ impl Search<'_> {
         }
         let size = records.clone().map(|object| object.size).sum();
         let names = (!roster.more).then(|| records.map(|object| object.name).collect());
-        Ok(Looked::Stranger(Stranger { place: place.to_owned(), other: OtherVault { url, ids }, names, size }))
+        let other = OtherVault { url, ids };
+        Ok(Looked::Stranger(Stranger { place: place.to_owned(), other, providers, names, size }))
     }
 
     /// The vaults that this machine has seen at a place: where it met them. Copies may come and go.

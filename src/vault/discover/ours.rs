@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Mutex;
 
+use crypto_backends::Provider;
 use vault_format::name::{log_prefix, roster_prefix};
 use vault_format::{DeviceId, Identity, ObjectName, VaultId, limits};
 
@@ -24,6 +25,8 @@ use crate::vault::records::Records;
 /// What this machine knows of a vault.
 pub(super) struct Known {
     state: DeviceState,
+    /// The backend of its suite.
+    pub(super) provider: &'static Provider,
     /// Heads of the roster that it has seen.
     heads: Vec<Identity>,
     /// The end of its own log.
@@ -78,7 +81,8 @@ impl Known {
         let pin = pins.logs.get(&state.keys.id).into_iter().flatten().max();
         let end = pin.map(|pin| End { seq: pin.seq, name: object_of(home, id, state.keys.id, pin) });
         let records = home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
-        Ok(Some(Self { state, heads: pins.roster_heads, end, places, url, records }))
+        let provider = home.provider(id)?;
+        Ok(Some(Self { state, provider, heads: pins.roster_heads, end, places, url, records }))
     }
 }
 
@@ -138,7 +142,7 @@ impl Search<'_> {
             return Err(VaultError::PartialCopy { url, vault: id });
         }
         let new: Vec<&Listed> =
-            shown.iter().filter(|object| known.records.find(self.provider, &object.name).is_none()).copied().collect();
+            shown.iter().filter(|object| known.records.find(known.provider, &object.name).is_none()).copied().collect();
         let pot = is_known.then(|| Pot::new(&self.limits));
         if !is_known && roster.more || !pot.as_ref().unwrap_or(&self.copies).take(&new) {
             return Err(VaultError::TooMuchRead { url });
@@ -159,7 +163,7 @@ impl Search<'_> {
         }
         let seen = kept.iter().filter(|(name, _)| names.contains(name)).cloned();
         let objects: Vec<_> = seen.chain(fetched).collect();
-        let roster = Roster::build(self.provider, &objects, Some(id))
+        let roster = Roster::build(known.provider, &objects, Some(id))
             .map_err(|error| VaultError::NoVault { url: url.clone(), error })?;
         let withholds = known.heads.iter().any(|head| !roster.knows(*head));
         if withholds && !may_lag {
@@ -170,7 +174,7 @@ impl Search<'_> {
         let device = roster.devices.get(&own).filter(|device| device.is_member());
         let device = device.ok_or(OpenError::Revoked { device: own })?;
         let capabilities = device.capabilities;
-        Access::open(self.provider, &roster, &known.state.keys)?;
+        Access::open(known.provider, &roster, &known.state.keys)?;
         let device = FoundDevice { id: own, name: known.state.name.clone(), capabilities };
         let behind = withholds || !shows_end;
         Ok(Looked::Ours(FoundVault { url, id, by: OpenedBy::Device, device: Some(device), behind }))
@@ -180,7 +184,7 @@ impl Search<'_> {
     fn shows_newest(&self, place: &str, known: &Known) -> Result<bool, StoreError> {
         let Some((name, _)) = known.records.all().iter().max_by_key(|(name, _)| *name) else { return Ok(false) };
         match self.store.get_in(place, name) {
-            Ok(bytes) => Ok(self.provider.hash.hash(&[&bytes]) == name.hash().0),
+            Ok(bytes) => Ok(known.provider.hash.hash(&[&bytes]) == name.hash().0),
             Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => Ok(false),
             Err(error) => Err(error),
         }
@@ -192,7 +196,7 @@ impl Search<'_> {
         if let Some(name) = &end.name {
             return match self.store.get_in(place, name) {
                 // Damage where the vault is known is for a check to tell.
-                Ok(bytes) => Ok(is_known || self.provider.hash.hash(&[&bytes]) == name.hash().0),
+                Ok(bytes) => Ok(is_known || known.provider.hash.hash(&[&bytes]) == name.hash().0),
                 Err(StoreError::NotFound { .. } | StoreError::TooLarge { .. }) => Ok(false),
                 Err(error) => Err(error),
             };

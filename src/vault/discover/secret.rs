@@ -11,7 +11,7 @@ use vault_format::{ObjectName, VaultId};
 use super::{Discovery, FoundVault, OpenedBy, OtherVault, Search, Stranger};
 use crate::keys::{OpenedSlot, SlotError, SlotSecret};
 use crate::parallel;
-use crate::roster::{Attempt, UnlockError, attempts, bind, weight};
+use crate::roster::{Attempt, UnlockError, Weight, attempts, bind, weight};
 use crate::store::StoreError;
 use crate::sync::lock;
 use crate::vault::open::check_readable;
@@ -34,7 +34,8 @@ impl Search<'_> {
         let mut operations = self.limits.operations;
         for (at, candidate) in candidates.iter_mut().enumerate() {
             // Whoever made it chose what judging it costs, before any slot is tried.
-            let weight = weight(self.provider, &candidate.objects);
+            let weights = candidate.providers.iter().map(|provider| weight(provider, &candidate.objects));
+            let weight = weights.reduce(Weight::and).unwrap_or_default();
             if self.watch.stopped()
                 || weight.records > self.limits.records_each
                 || weight.operations > self.limits.operations_each.min(operations)
@@ -43,23 +44,25 @@ impl Search<'_> {
                 continue;
             }
             operations -= weight.operations;
-            match attempts(self.provider, &candidate.objects, secret) {
-                Ok(all) => {
-                    for (round, attempt) in all.into_iter().enumerate() {
-                        match attempt.work(self.provider) {
-                            Ok(work) => queue.push(Planned { round, work, at, attempt }),
-                            Err(error) => candidate.refused = Some(error),
+            for provider in candidate.providers.clone() {
+                match attempts(provider, &candidate.objects, secret) {
+                    Ok(all) => {
+                        for (round, attempt) in all.into_iter().enumerate() {
+                            match attempt.work(provider) {
+                                Ok(work) => queue.push(Planned { round, work, at, provider, attempt }),
+                                Err(error) => candidate.refused = Some(error),
+                            }
                         }
                     }
+                    // What could not be read was said already.
+                    Err(error) => drop(candidate.failed.get_or_insert(error.into())),
                 }
-                // What could not be read was said already.
-                Err(error) => drop(candidate.failed.get_or_insert(error.into())),
             }
         }
         queue.sort_by_key(|planned| (planned.round, planned.work, planned.at));
         self.tell_cost(&queue);
         let mut tries = Tries { left: self.limits.work, made: 0, opened: HashMap::new() };
-        for Planned { work, at, attempt, .. } in queue {
+        for Planned { work, at, provider, attempt, .. } in queue {
             let candidate = &mut candidates[at];
             if candidate.vault.is_some() {
                 continue;
@@ -69,8 +72,8 @@ impl Search<'_> {
                 continue;
             }
             self.watch.set_current(candidate.other.url.as_bytes());
-            match tries.open(self.provider, &attempt, work, secret) {
-                Tried::Opened(slot) => match bind(self.provider, &candidate.objects, None, slot) {
+            match tries.open(provider, &attempt, work, secret) {
+                Tried::Opened(slot) => match bind(provider, &candidate.objects, None, slot) {
                     Ok(unlocked) => match check_readable(&unlocked.roster) {
                         Ok(()) => candidate.vault = Some(unlocked.roster.vault),
                         Err(error) => candidate.failed = Some(error),
@@ -132,6 +135,7 @@ impl Search<'_> {
         let candidate = |(stranger, (objects, failed)): (Stranger, (Vec<_>, Option<VaultError>))| Candidate {
             place: stranger.place,
             other: stranger.other,
+            providers: stranger.providers,
             objects,
             failed,
             refused: None,
@@ -143,7 +147,7 @@ impl Search<'_> {
 
     /// A passphrase takes long on purpose: the person should know before.
     fn tell_cost(&self, queue: &[Planned]) {
-        let fingerprint = |planned: &Planned| (planned.attempt.fingerprint(self.provider), planned.work);
+        let fingerprint = |planned: &Planned| (planned.attempt.fingerprint(planned.provider), planned.work);
         let different: BTreeMap<[u8; 32], u64> = queue.iter().map(fingerprint).collect();
         let work: u64 = different.values().sum::<u64>().min(self.limits.work);
         self.watch.total_entries.store(queue.len() as u64, Relaxed);
@@ -164,6 +168,8 @@ impl Search<'_> {
 struct Candidate {
     place: String,
     other: OtherVault,
+    /// The suites of which it may be.
+    providers: Vec<&'static Provider>,
     objects: Vec<(ObjectName, Vec<u8>)>,
     /// Why it is none of ours although it may seem so, or could not be looked into.
     failed: Option<VaultError>,
@@ -198,6 +204,7 @@ struct Planned {
     round: usize,
     work: u64,
     at: usize,
+    provider: &'static Provider,
     attempt: Attempt,
 }
 

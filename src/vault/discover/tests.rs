@@ -13,9 +13,9 @@ use object_store::memory::InMemory;
 use object_store::path::Path as ObjectPath;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt};
-use vault_format::Identity;
 use vault_format::genesis::Genesis;
 use vault_format::roster::{Op, Record, SlotKdf};
+use vault_format::{Identity, Suite};
 
 use super::*;
 use crate::keys::{Passphrase, Words, device_id};
@@ -449,3 +449,32 @@ fn vaults_of_one_machine_have_nothing_in_common() {
 }
 
 const BUCKET: &str = "s3://bucket";
+
+#[test]
+fn vaults_of_both_suites_are_found() {
+    let world = World::new();
+    let (ours, theirs) = ("correct horse battery", "somebody else's");
+    let make = |home: &str, place: &str, suite, typed: &str| {
+        let (home, url) = (world.home(home), format!("{BUCKET}/{place}"));
+        let secret = Passphrase::new(typed).expect("a passphrase");
+        let options = InitOptions { suite, ..InitOptions::new(&url, &home, "device", secret) };
+        let mut vault = Vault::init_on(world.store(place), url.clone(), options).expect("a vault").vault;
+        world.push(&mut vault);
+        vault.id()
+    };
+    let one = make("home", "a", Suite::Default, ours);
+    let two = make("home", "b", Suite::Fips, ours);
+    make("attacker", "c", Suite::Fips, theirs);
+    // A whole vault of the other suite beside ours hides it from nobody.
+    make("attacker", "d", Suite::Default, theirs);
+    let planted = world.roster("d");
+    world.plant("b", &planted);
+
+    let known = world.discover(Some("home"), None);
+    assert_eq!(known.vaults.iter().map(|vault| vault.id).collect::<Vec<_>>(), [one, two], "{:?}", known.problems);
+    assert!(known.vaults.iter().all(|vault| vault.by == OpenedBy::Device && vault.device.is_some()));
+    assert_eq!((known.others.len(), known.problems.len()), (2, 0), "{:?}", known.problems);
+    let tried = world.discover(None, Some(&passphrase(ours)));
+    assert_eq!(tried.vaults.iter().map(|vault| vault.id).collect::<Vec<_>>(), [one, two], "{:?}", tried.problems);
+    assert_eq!((tried.others.len(), tried.problems.len()), (2, 0), "{:?}", tried.problems);
+}

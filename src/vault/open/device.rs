@@ -4,7 +4,6 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use crypto_backends::rustcrypto;
 use vault_format::name::{ObjectName, roster_prefix};
 
 use super::{OpenOptions, Purpose, check_readable, follows, pinned};
@@ -33,7 +32,7 @@ impl Vault {
             Purpose::Read | Purpose::Check => (None, None),
         };
         let pins = options.home.pins(id)?;
-        let provider = rustcrypto::provider();
+        let provider = options.home.provider(id)?;
         let old = options.home.roster_cache(id).map_or_else(Records::default, |plain| Records::unpack(plain.expose()));
         let mut old = old.of(Some(id));
         if options.purpose == Purpose::Check {

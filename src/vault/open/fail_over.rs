@@ -2,18 +2,17 @@
 
 use std::time::Duration;
 
-use crypto_backends::rustcrypto;
 use vault_format::VaultId;
 use vault_format::name::roster_prefix;
 
 use super::{OpenOptions, Purpose};
 use crate::Trouble;
 use crate::log::LogError;
-use crate::roster::{Roster, RosterError};
+use crate::roster::RosterError;
 use crate::state::{DeviceState, Home};
 use crate::store::{OpenMode, RETRY_MAX_TIME, Store, StoreError, StoreUrl};
 use crate::vault::pairing::complete;
-use crate::vault::records::Records;
+use crate::vault::shown::Shown;
 use crate::vault::{StoreConfig, Vault, VaultError};
 
 impl Vault {
@@ -185,14 +184,9 @@ fn met_elsewhere(store: &Store, home: &Home) -> Result<Option<DeviceState>, Vaul
     if known.is_empty() {
         return Ok(None);
     }
-    let provider = rustcrypto::provider();
-    let records = Records::fetch(provider, store, &store.list(&roster_prefix())?, &Records::default())?;
-    let found = match Roster::build(provider, records.all(), None) {
-        Ok(roster) => vec![roster.vault],
-        Err(RosterError::TwoVaults { found }) => found,
-        Err(_) => Vec::new(),
-    };
-    let mut ours = found.into_iter().filter(|vault| known.contains(vault));
+    let shown = Shown::read(store, &store.list(&roster_prefix())?, None, None)?;
+    let found = shown.iter().flat_map(Shown::vaults);
+    let mut ours = found.filter(|vault| known.contains(vault));
     match (ours.next(), ours.next()) {
         (Some(vault), None) => Ok(home.device(vault).ok()),
         _ => Ok(None),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use crypto_backends::{Provider, memory, rustcrypto};
+use crypto_backends::{Provider, memory, provider};
 use vault_format::Suite;
 use vault_format::name::{ObjectName, prefix, roster_prefix};
 
@@ -15,6 +15,7 @@ use crate::state::{DeviceState, Home};
 use crate::store::{OpenMode, Store, StoreError, StoreOptions, StoreUrl, StoreVerdict};
 use crate::vault::access::Access;
 use crate::vault::records::Records;
+use crate::vault::shown::Shown;
 use crate::vault::stores::kind_number;
 use crate::vault::{Vault, VaultError};
 
@@ -34,6 +35,8 @@ pub struct InitOptions<'a> {
     pub device_name: String,
     /// Passphrase parameters for machines with little memory.
     pub low_memory: bool,
+    /// With which algorithms, for as long as there is the vault.
+    pub suite: Suite,
     /// Where local copies are kept; none if None.
     pub cache: Option<&'a Path>,
 }
@@ -43,7 +46,8 @@ impl<'a> InitOptions<'a> {
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, passphrase: Passphrase) -> Self {
         let device_name = device_name.to_owned();
         let store = StoreOptions::default();
-        Self { url, store, home, passphrase, words: false, device_name, low_memory: false, cache: None }
+        let suite = Suite::Default;
+        Self { url, store, home, passphrase, words: false, device_name, low_memory: false, suite, cache: None }
     }
 }
 
@@ -65,13 +69,13 @@ impl Vault {
 
     /// The same on a store that is open already.
     pub(crate) fn init_on(store: Store, label: String, options: InitOptions<'_>) -> Result<Initialised, VaultError> {
-        let provider = rustcrypto::provider();
+        let provider = provider(options.suite).ok_or(VaultError::Suite(options.suite.byte()))?;
         let strangers = store.strangers()?;
         let listing = store.list(&prefix())?;
         let mut roster = listing.clone();
         roster.objects.retain(|object| matches!(object.name, ObjectName::Roster { .. }));
-        let records = Records::fetch(provider, &store, &roster, &Records::default())?;
-        match Roster::build(provider, records.all(), None) {
+        let shown = Shown::read(&store, &roster, None, None)?.swap_remove(0);
+        match shown.roster {
             Err(RosterError::NotAVault)
                 if strangers.is_empty() && listing.objects.is_empty() && listing.strange.is_empty() => {}
             Err(RosterError::NotAVault) => {
@@ -85,7 +89,7 @@ impl Vault {
             Err(error) => return Err(VaultError::NoVault { url: label, error }),
         }
         forget_unfinished(options.home, &label)?;
-        options.passphrase.check_create(Suite::Default)?;
+        options.passphrase.check_create(options.suite)?;
         let params = if options.low_memory {
             provider.password.fit_low_memory()
         } else {

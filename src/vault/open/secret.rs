@@ -1,7 +1,6 @@
 //! Opening a vault with a passphrase or words, on a machine that is no device of it and may become one.
 
 use bytes::Bytes;
-use crypto_backends::rustcrypto;
 use vault_format::name::{ObjectName, roster_prefix};
 use vault_format::roster::Capabilities;
 
@@ -14,6 +13,7 @@ use crate::store::{Store, StoreError};
 use crate::vault::access::{Access, logs_of};
 use crate::vault::elsewhere::Elsewhere;
 use crate::vault::records::Records;
+use crate::vault::shown::Shown;
 use crate::vault::{Other, Reading, StoreConfig, Vault, VaultError};
 
 impl Vault {
@@ -23,16 +23,14 @@ impl Vault {
         (place, others): (StoreConfig, Vec<Other>),
         options: OpenOptions<'_>,
     ) -> Result<Self, VaultError> {
-        let provider = rustcrypto::provider();
         let elsewhere = Elsewhere::new(&store, &others);
-        let (listing, known) = (store.list(&roster_prefix())?, Records::default().of(options.vault));
-        let mut records = Records::fetch_whole(provider, &store, &listing, &known, &elsewhere)?;
+        let mut shown = Shown::read(&store, &store.list(&roster_prefix())?, Some(&elsewhere), options.vault)?;
         // Nobody is asked for a passphrase where there is no vault.
-        match Roster::build(provider, records.all(), options.vault) {
+        match std::mem::replace(&mut shown[0].roster, Err(RosterError::NotAVault)) {
             Ok(_) | Err(RosterError::TwoVaults { .. }) => {}
             Err(error @ RosterError::NotAVault) => {
                 // Records and no beginning: there was one.
-                return Err(match records.all().first() {
+                return Err(match shown[0].records.all().first() {
                     Some((name, _)) => VaultError::NoBeginning { url, example: name.to_path() },
                     None => VaultError::NoVault { url, error },
                 });
@@ -44,7 +42,16 @@ impl Vault {
             UnlockSecret::Passphrase(passphrase) => SlotSecret::Passphrase(passphrase),
             UnlockSecret::Words(words) => SlotSecret::Words(words),
         };
-        let unlocked = unlock(provider, records.all(), options.vault, slot)?;
+        let mut tried = shown.into_iter().map(|Shown { provider, records, .. }| {
+            let unlocked = unlock(provider, records.all(), options.vault, slot);
+            unlocked.map(|unlocked| (provider, records, unlocked))
+        });
+        let first = tried.next().expect("there is one");
+        // Whoever writes to the store can put the beginning of a vault of the other suite beside ours.
+        let (provider, mut records, unlocked) = match first {
+            Err(error) => tried.find_map(Result::ok).ok_or(error)?,
+            opened => opened?,
+        };
         let mut roster = unlocked.roster;
         check_readable(&roster)?;
         if let Some(head) = options.seen.iter().find(|head| !roster.knows(**head)) {

@@ -103,6 +103,7 @@ fn a_second_store_does_not_stop_a_paired_pusher() {
         StorePlace { id: store.id, primary: store.primary, url, settings: Vec::new() }
     });
     let joined = Joined {
+        provider: rustcrypto::provider(),
         keys,
         name: PUSHER.into(),
         sponsor: reader.device_id(),

@@ -11,4 +11,5 @@ mod rich;
 mod sources;
 mod sponsor;
 mod sqlite;
+mod suites;
 mod vaults;

@@ -41,6 +41,27 @@ fn words_only_over_tcp() {
     assert_member(&second);
 }
 
+/// Neither side says which suite it is: the ticket tells, and so do the words.
+#[test]
+fn a_vault_of_suite_2() {
+    for (via, by_words) in [("tcp", false), ("mailbox", false), ("tcp", true)] {
+        let (first, second) = (fips_sponsor(), World::new());
+        let inviting = Inviting::start(&first, &["--via", via]);
+        let address = inviting.address.clone().unwrap_or_default();
+        let mut args = vec![&*inviting.ticket];
+        if by_words {
+            args = inviting.words.iter().map(String::as_str).collect();
+            args.extend(["--address", &*address]);
+        }
+        join(&second, &args).expect_code(0);
+        inviting.end().expect_code(0);
+        assert_member(&second);
+        assert_eq!(mail(&first), 0, "objects are left");
+        first.run(["check", "--read-data"]).expect_code(0);
+        first.run(["devices"]).expect_code(0);
+    }
+}
+
 #[test]
 fn a_mailbox_in_a_folder() {
     let (first, second) = (sponsor(), World::new());

@@ -20,6 +20,15 @@ fn sponsor() -> World {
     world
 }
 
+/// The same of suite `0x02`.
+fn fips_sponsor() -> World {
+    let world = World::with_long_passphrase();
+    world.run(["init", "--suite", "fips", "--no-recovery-key"]).expect_code(0);
+    let file = world.write("data/letter", "from the first machine");
+    world.run(["push".as_ref(), file.as_os_str()]).expect_code(0);
+    world
+}
+
 /// A device that invites and waits.
 struct Inviting {
     child: Child,

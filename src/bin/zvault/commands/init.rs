@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 use zvault::keys::Words;
 
@@ -13,6 +13,7 @@ use crate::json;
 use crate::keychain::open_home;
 use crate::passphrase::Secrets;
 use crate::ui::{Ui, path_text, printable};
+use vault_format::Suite;
 use zvault::Trouble;
 use zvault::store::StoreUrl;
 use zvault::vault::{InitOptions, Initialised, Vault, VaultError};
@@ -47,6 +48,28 @@ pub(crate) struct InitArgs {
     /// Let the passphrase be opened on machines with little memory; guessing it becomes cheaper
     #[arg(long)]
     low_memory: bool,
+
+    /// With which algorithms, for as long as there is the vault; a passphrase of fips has at least 14 bytes
+    #[arg(long, value_enum, value_name = "SUITE", default_value_t = SuiteName::Default)]
+    suite: SuiteName,
+}
+
+/// The suites as a person names them.
+#[derive(Clone, Copy, ValueEnum)]
+enum SuiteName {
+    /// XChaCha20-Poly1305, BLAKE3, Argon2id, X25519 with ML-KEM-768
+    Default,
+    /// Those of NIST's standards: AES-256-GCM, SHA-256, PBKDF2, P-256 with ML-KEM-768. This build's are in no validated module
+    Fips,
+}
+
+impl SuiteName {
+    fn suite(self) -> Suite {
+        match self {
+            Self::Default => Suite::Default,
+            Self::Fips => Suite::Fips,
+        }
+    }
 }
 
 pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
@@ -67,6 +90,7 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         words: !args.no_recovery_key,
         device_name: args.device_name.unwrap_or_else(super::host_name),
         low_memory: args.low_memory,
+        suite: args.suite.suite(),
         cache: cache.as_deref(),
     })?;
     let home_text = home_path.as_os_str().as_encoded_bytes();

@@ -44,7 +44,7 @@ pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandE
 
 fn suite(provider: &'static Provider) -> SuiteDocument {
     // Exhaustive, so that a part that is added and forgotten here does not compile.
-    let Provider { suite, aead, hash, keyed_hash, kdf, password, kem, sign, random } = provider;
+    let Provider { suite, aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random } = provider;
     let statuses = [
         aead.fips(),
         hash.fips(),
@@ -52,6 +52,7 @@ fn suite(provider: &'static Provider) -> SuiteDocument {
         kdf.fips(),
         password.fips(),
         kem.fips(),
+        agreement.fips().min(ml_kem.fips()),
         sign.fips(),
         random.fips(),
     ];
@@ -65,12 +66,13 @@ fn suite(provider: &'static Provider) -> SuiteDocument {
                 "BLAKE3 derive_key",
                 "Argon2id",
                 "X-Wing",
+                "X25519 with ML-KEM-768",
                 "Ed25519 with ML-DSA-65",
                 "operating system",
             ],
         ),
         Suite::Fips => (
-            "AWS-LC",
+            "RustCrypto",
             [
                 "AES-256-GCM",
                 "SHA-256",
@@ -78,6 +80,7 @@ fn suite(provider: &'static Provider) -> SuiteDocument {
                 "HKDF-SHA-256",
                 "PBKDF2",
                 "ML-KEM-768 with P-256",
+                "P-256 with ML-KEM-768",
                 "Ed25519 with ML-DSA-65",
                 "operating system",
             ],
@@ -102,13 +105,14 @@ fn status_text(status: FipsStatus) -> String {
     }
 }
 
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "encryption",
     "object names",
     "chunk ids",
     "key derivation",
     "passphrases",
     "key exchange",
+    "pairing",
     "signatures",
     "randomness",
 ];

@@ -1,0 +1,121 @@
+//! One side of a handshake, for any algorithms.
+
+use clatter::bytearray::ByteArray;
+use clatter::handshakepattern::noise_hybrid_xx;
+use clatter::traits::{Cipher, Dh, Handshaker, Hash, Kem};
+use clatter::transportstate::TransportState;
+use clatter::{HybridHandshakeCore, HybridHandshakeParams};
+use crypto_backends::{CryptoError, Provider};
+use vault_format::limits;
+use zeroize::Zeroizing;
+
+use super::parts::{SessionRandom, with_provider};
+use crate::pairing::Session;
+
+/// One side of a handshake. Reading what is not authentic leaves it as it was, so that junk can be ignored.
+#[derive(Clone)]
+pub(in crate::pairing) struct Side<D: Dh, K: Kem, C: Cipher, H: Hash> {
+    state: HybridHandshakeCore<D, K, K, C, H, SessionRandom>,
+    provider: &'static Provider,
+}
+
+/// The session after its handshake.
+pub(in crate::pairing) struct Transport<C: Cipher, H: Hash> {
+    state: TransportState<C, H>,
+    provider: &'static Provider,
+}
+
+/// A message that is not from the other side of this session.
+#[derive(Debug)]
+pub(in crate::pairing) struct NotAuthentic;
+
+impl<D: Dh, K: Kem, C: Cipher, H: Hash> Side<D, K, C, H> {
+    /// The joiner's side.
+    pub(in crate::pairing) fn joiner(provider: &'static Provider, session: &Session) -> Result<Self, CryptoError> {
+        Self::new(provider, session, true)
+    }
+
+    /// The sponsor's side.
+    pub(in crate::pairing) fn sponsor(provider: &'static Provider, session: &Session) -> Result<Self, CryptoError> {
+        Self::new(provider, session, false)
+    }
+
+    fn new(provider: &'static Provider, session: &Session, joiner: bool) -> Result<Self, CryptoError> {
+        let state = with_provider(provider, || {
+            let dh = D::genkey_rng(&mut SessionRandom).ok()?;
+            let kem = K::genkey_rng(&mut SessionRandom).ok()?;
+            let pattern = noise_hybrid_xx().add_psks(&[0], PATTERN);
+            let params =
+                HybridHandshakeParams::new(pattern, joiner).with_prologue(&session.prologue).with_s(dh).with_s_kem(kem);
+            HybridHandshakeCore::new(params).ok()
+        })?;
+        let mut state = state.ok_or(CryptoError::Malformed("keys of a handshake"))?;
+        state.push_psk(session.psk.expose());
+        Ok(Self { state, provider })
+    }
+
+    /// The next message.
+    pub(in crate::pairing) fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        const FAILED: CryptoError = CryptoError::Malformed("message of a handshake");
+        // `clatter` panics above 65,535 bytes.
+        let len = payload.len() + self.state.get_next_message_overhead().map_err(|_| FAILED)?;
+        if len > limits::FLIGHT {
+            return Err(FAILED);
+        }
+        let mut out = vec![0; len];
+        let state = &mut self.state;
+        let written = with_provider(self.provider, || state.write_message(payload, &mut out))?.map_err(|_| FAILED)?;
+        out.truncate(written);
+        Ok(out)
+    }
+
+    /// The payload of the next message, if it is one.
+    pub(in crate::pairing) fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
+        if message.len() > limits::FLIGHT {
+            return Err(NotAuthentic);
+        }
+        // A failed message spoils the state, so it is tried on a copy.
+        let mut state = self.state.clone();
+        let mut out = Zeroizing::new(vec![0; message.len()]);
+        let read = with_provider(self.provider, || state.read_message(message, &mut out));
+        let len = read.ok().and_then(Result::ok).ok_or(NotAuthentic)?;
+        out.truncate(len);
+        self.state = state;
+        Ok(out)
+    }
+
+    /// The handshake hash after the last message.
+    pub(in crate::pairing) fn hash(&self) -> [u8; 32] {
+        self.state.get_state().get_hash().as_slice().try_into().expect("both hashes have 32 bytes")
+    }
+
+    /// What follows the fourth message.
+    pub(in crate::pairing) fn finish(self) -> Result<Transport<C, H>, CryptoError> {
+        let state = with_provider(self.provider, || self.state.finalize())?;
+        let state = state.map_err(|_| CryptoError::Malformed("handshake that has not ended"))?;
+        Ok(Transport { state, provider: self.provider })
+    }
+}
+
+impl<C: Cipher, H: Hash> Transport<C, H> {
+    /// The next message to the other side.
+    pub(in crate::pairing) fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        const FAILED: CryptoError = CryptoError::Malformed("message of a session");
+        if payload.len() + C::tag_len() > limits::FLIGHT {
+            return Err(FAILED);
+        }
+        with_provider(self.provider, || self.state.send_vec(payload))?.map_err(|_| FAILED)
+    }
+
+    /// The next message of the other side, if it is one. The counter moves only then.
+    pub(in crate::pairing) fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
+        if message.len() < C::tag_len() || message.len() > limits::FLIGHT {
+            return Err(NotAuthentic);
+        }
+        let read = with_provider(self.provider, || self.state.receive_vec(message)).map_err(|_| NotAuthentic)?;
+        read.map(Zeroizing::new).map_err(|_| NotAuthentic)
+    }
+}
+
+/// The name in the protocol's name. A name of its own for every order of tokens.
+const PATTERN: &str = "hybridXXpsk0";
