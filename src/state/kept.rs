@@ -43,32 +43,33 @@ impl Home {
         self
     }
 
-    /// Keeps credentials for the store that `access` says, in the keychain or in `access` itself, and remembers the rest of it.
-    /// `Some`: why not in the keychain.
+    /// Keeps credentials for a store, in the keychain or in `access` itself, and changes the rest of that too. `Some`: why not in
+    /// the keychain.
     pub fn keep_credentials(
         &self,
         provider: &'static Provider,
         vault: VaultId,
-        access: &mut Access,
+        store: Option<&str>,
         credentials: Credentials,
+        change: impl FnOnce(&mut Access),
     ) -> Result<Option<KeychainError>, StateError> {
-        (access.credentials, access.in_keychain) = (Vec::new(), None);
-        if credentials.is_empty() {
-            access.credentials_for = None;
-            return self.set_access(provider, vault, access).map(|()| None);
+        let store = store.filter(|_| !credentials.is_empty());
+        let put = match credentials.is_empty() {
+            true => Ok(None),
+            false => self.put(provider, vault, store.unwrap_or_default(), &credentials)?.map(Some),
+        };
+        let written = self.update_access(provider, vault, |access| {
+            change(access);
+            access.credentials_for = store.map(str::to_owned);
+            (access.credentials, access.in_keychain) = match &put {
+                Ok(kept) => (Vec::new(), kept.clone()),
+                Err(_) => (credentials, None),
+            };
+        });
+        if let (Err(_), Ok(Some(_))) = (&written, &put) {
+            let _ = self.keychains.get().and_then(|keychain| keychain.remove(&item(&self.key, vault)));
         }
-        let put = self.put(provider, vault, access.credentials_for.as_deref().unwrap_or_default(), &credentials)?;
-        match put {
-            None => access.in_keychain = Some(self.fetch_credentials(vault)),
-            Some(_) => access.credentials = credentials,
-        }
-        if let Err(error) = self.set_access(provider, vault, access) {
-            if put.is_none() {
-                let _ = self.keychains.get().and_then(|keychain| keychain.remove(&item(&self.key, vault)));
-            }
-            return Err(error);
-        }
-        Ok(put)
+        written.map(|()| put.err())
     }
 
     fn put(
@@ -77,9 +78,9 @@ impl Home {
         vault: VaultId,
         store: &str,
         credentials: &Credentials,
-    ) -> Result<Option<KeychainError>, StateError> {
+    ) -> Result<Result<FetchCredentials, KeychainError>, StateError> {
         if self.keychains.usage == KeychainUse::Off {
-            return Ok(Some(KeychainError::Off));
+            return Ok(Err(KeychainError::Off));
         }
         let mut plain = Writer::new();
         plain.string(store.as_bytes());
@@ -88,7 +89,7 @@ impl Home {
         let sealed = file::seal_bytes(provider, &self.key, &place(vault, &item), 1, &plain.finish())?;
         // In letters: not every keychain takes bytes.
         let put = self.keychains.get().and_then(|keychain| keychain.put(&item, &hex::encode(sealed)));
-        Ok(put.err())
+        Ok(put.map(|()| self.fetch_credentials(vault)))
     }
 
     /// Gets the credentials of a vault out of the keychain, whenever that is.
@@ -114,17 +115,28 @@ impl Home {
         let bytes = hex::decode(value).map_err(|_| damaged())?;
         let (provider, plain) = file::open_bytes(&self.key, &place(vault, &item), &bytes).map_err(|_| damaged())?;
         let (store, credentials) = parse(plain.expose()).ok_or_else(damaged)?;
-        let mut access = self.access(vault).map_err(not_moved)?;
+        let access = self.access(vault).map_err(not_moved)?;
         if access.credentials_for.as_deref().unwrap_or_default() != store {
             return Err(damaged());
         }
-        if self.keychains.usage == KeychainUse::Off && access.in_keychain.take().is_some() {
-            access.credentials = copy(&credentials);
-            self.set_access(provider, vault, &access).map_err(not_moved)?;
+        let moves = |access: &mut Access| {
+            let is_there = access.in_keychain.take().is_some();
+            if is_there {
+                access.credentials = copy(&credentials);
+            }
+            is_there
+        };
+        if self.keychains.usage == KeychainUse::Off && self.update_access(provider, vault, moves).map_err(not_moved)? {
             // It opens nothing that the state folder does not open now.
             let _ = keychain.remove(&item);
         }
         Ok(credentials)
+    }
+
+    /// Forgets how the vault's stores are reached, with what the keychain has of it.
+    pub fn clear_access(&self, vault: VaultId) -> Result<(), StateError> {
+        let _ = self.forget_in_keychain(vault);
+        self.remove(vault, "access")
     }
 
     /// Takes out of the keychain what it has of a vault. Who has nothing there asks nothing.
@@ -188,13 +200,12 @@ mod tests {
         vec![("AWS_SECRET_ACCESS_KEY".to_owned(), SecretBytes::new([SECRET, &[b'0' + n]].concat()))]
     }
 
-    fn access(url: &str) -> Access {
-        Access { credentials_for: Some(url.to_owned()), ..Access::default() }
+    fn keep(home: &Home, n: u8) -> Option<KeychainError> {
+        keep_for(home, n, &format!("s3://bucket{n}/vault"), credentials(n))
     }
 
-    fn keep(home: &Home, n: u8) -> Option<KeychainError> {
-        let mut access = access(&format!("s3://bucket{n}/vault"));
-        home.keep_credentials(provider(), VaultId([n; 32]), &mut access, credentials(n)).expect("kept")
+    fn keep_for(home: &Home, n: u8, store: &str, credentials: Credentials) -> Option<KeychainError> {
+        home.keep_credentials(provider(), VaultId([n; 32]), Some(store), credentials, |_| {}).expect("kept")
     }
 
     fn fetch(home: &Home, n: u8) -> Result<Vec<u8>, KeychainError> {
@@ -249,8 +260,7 @@ mod tests {
     fn who_has_no_credentials_asks_no_keychain() {
         let (folder, keychain) = (tempfile::tempdir().expect("a folder"), Arc::new(InMemory::default()));
         let home = open(folder.path(), &keychain, KeychainUse::Auto);
-        let mut access = access("s3://bucket/vault");
-        home.keep_credentials(provider(), VaultId([1; 32]), &mut access, Vec::new()).expect("kept");
+        keep_for(&home, 1, "s3://bucket/vault", Vec::new());
         assert_eq!(kept_in(&home, 1), None);
         assert!(home.forget(VaultId([1; 32])).expect("forgotten").is_none());
         assert_eq!(*keychain.asked.lock().expect("a number"), 0);
@@ -297,16 +307,8 @@ mod tests {
             }
         }
         // The store of the same vault is another one now.
-        first
-            .set_access(
-                provider(),
-                VaultId([1; 32]),
-                &Access {
-                    credentials_for: Some("s3://elsewhere/vault".to_owned()),
-                    ..first.access(VaultId([1; 32])).expect("read")
-                },
-            )
-            .expect("written");
+        let elsewhere = |access: &mut Access| access.credentials_for = Some("s3://elsewhere/vault".to_owned());
+        first.update_access(provider(), VaultId([1; 32]), elsewhere).expect("written");
         assert!(matches!(fetch(&first, 1), Err(KeychainError::Damaged { .. })));
         // Forgetting one leaves the others.
         assert!(first.forget(VaultId([2; 32])).expect("forgotten").is_none());
@@ -357,9 +359,9 @@ mod tests {
         let (folder, keychain) = (tempfile::tempdir().expect("a folder"), Arc::new(InMemory::default()));
         let home = open(folder.path(), &keychain, KeychainUse::Auto);
         keep(&home, 1);
-        let mut access = home.access(VaultId([1; 32])).expect("read");
-        access.url = Some("s3://bucket1/vault".to_owned());
-        home.set_access(provider(), VaultId([1; 32]), &access).expect("written");
+        let typed = |access: &mut Access| access.url = Some("s3://bucket1/vault".to_owned());
+        home.update_access(provider(), VaultId([1; 32]), typed).expect("written");
+        let access = home.access(VaultId([1; 32])).expect("read");
         assert_eq!(kept_in(&home, 1), Some(KeptIn::Keychain));
         let bytes = access.encode();
         let none = || -> FetchCredentials { Arc::new(|| Err(KeychainError::Locked)) };
