@@ -119,6 +119,8 @@ pub(crate) mod testing {
     pub(crate) struct InMemory {
         pub(crate) items: Mutex<BTreeMap<String, String>>,
         pub(crate) is_locked: Mutex<bool>,
+        /// Gives, and takes nothing out.
+        pub(crate) keeps: Mutex<bool>,
         /// How often it was asked for anything.
         pub(crate) asked: Mutex<usize>,
     }
@@ -152,7 +154,11 @@ pub(crate) mod testing {
         }
 
         fn remove(&self, item: &Item) -> Result<(), KeychainError> {
-            self.open()?.remove(&item.account);
+            let mut items = self.open()?;
+            if *self.keeps.lock().expect("a lock") {
+                return Err(KeychainError::Failed("it keeps what it has".into()));
+            }
+            items.remove(&item.account);
             Ok(())
         }
     }

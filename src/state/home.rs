@@ -154,7 +154,7 @@ impl Home {
         let place = self.place(vault, "access");
         match file::open(&self.key, &place)? {
             None => Ok(Access::default()),
-            Some((_, plain)) => Access::parse(plain.expose(), || self.fetch_credentials(vault))
+            Some((_, plain)) => Access::parse(plain.expose(), |salt, store| self.in_keychain(vault, salt, store))
                 .ok_or(StateError::Damaged { path: place.path, why: "its fields are cut off" }),
         }
     }
@@ -378,8 +378,9 @@ impl Home {
         self.remove(vault, "journal")
     }
 
-    /// Forgets the vault and this device's keys in it, for ever, with what the keychain has of it. `Some`: all but that, which
-    /// opens nothing without the rest, and why.
+    /// Forgets the vault and this device's keys in it, for ever, with what the keychain has of it. `Some`: all but that, and why.
+    /// It opens with nothing that is left: its salt is forgotten with the rest. If the salt cannot be read, the keychain is not
+    /// asked, since nothing says which item it is.
     pub fn forget(&self, vault: VaultId) -> Result<Option<KeychainError>, StateError> {
         let left = self.forget_in_keychain(vault);
         if self.default_vault()? == Some(vault) {

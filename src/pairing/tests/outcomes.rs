@@ -66,8 +66,8 @@ fn credentials_that_move_while_a_pairing_is_finished_are_not_lost() {
     let (off, id) = (home(KeychainUse::Off), joined.keys.vault);
     // What opening a store in a bucket does.
     let moves = |_: &str| {
-        if let Some(fetch) = off.access(id).expect("read").in_keychain {
-            assert_eq!(fetch().expect("fetched")[0].1.expose(), b"canary");
+        if let Some(kept) = off.access(id).expect("read").in_keychain {
+            assert_eq!((kept.fetch)().expect("fetched")[0].1.expose(), b"canary");
         }
         StoreOptions::default()
     };
