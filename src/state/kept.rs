@@ -2,7 +2,8 @@
 //!
 //! The keychain gets them sealed for one vault and one store, under a key of the state key and of a salt that is in `access`
 //! alone. So items cannot be exchanged, who has the keychain alone has nothing, and when `access` is forgotten the item is
-//! worth nothing, wherever it was left.
+//! worth nothing, wherever it was left. Who has the state folder alone has no credential. Who has the whole disk has the
+//! keychain's file too, which is as good as the password that it is encrypted under.
 
 use super::access::{Access, Credentials, InKeychain, KeptIn, read_credentials, write_credentials};
 use super::codec::{Reader, Writer};
@@ -154,7 +155,9 @@ impl Home {
 
     /// Forgets how the vault's stores are reached, with what the keychain has of it.
     pub fn clear_access(&self, vault: VaultId) -> Result<(), StateError> {
-        let _ = self.forget_in_keychain(vault);
+        if let Ok(Access { in_keychain: Some(InKeychain { salt, .. }), .. }) = self.access(vault) {
+            self.remove_item(&self.sealed_item(vault, &salt).item);
+        }
         self.remove(vault, "access")
     }
 
@@ -421,6 +424,26 @@ mod tests {
         assert_eq!(keychain.accounts(), Vec::<String>::new(), "what nothing names any more");
         assert!(matches!((early.fetch)(), Err(KeychainError::Missing { .. })));
         assert_eq!(fetch(&home, 1).expect("read"), [SECRET, b"2"].concat());
+    }
+
+    #[test]
+    fn several_runs_change_how_stores_are_reached_and_none_undoes_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let vault = VaultId([1; 32]);
+        drop(Home::open(folder.path()).expect("a home"));
+        let change = |n: u8| {
+            let home = Home::open(folder.path()).expect("a home");
+            for i in 0..8 {
+                let adds = |access: &mut Access| access.ids.insert(format!("s3://{n}/{i}"), [n; 16]);
+                home.update_access(provider(), vault, adds).expect("written");
+            }
+        };
+        std::thread::scope(|scope| (0..4).for_each(|n| drop(scope.spawn(move || change(n)))));
+        let home = Home::open(folder.path()).expect("a home");
+        assert_eq!(home.access(vault).expect("read").ids.len(), 32);
+        assert!(home.clear_access(vault).is_ok() && home.vaults().expect("listed").is_empty());
+        home.update_access(provider(), vault, |access| access.url = None).expect("nothing to write");
+        assert!(home.vaults().expect("listed").is_empty(), "nothing has changed");
     }
 
     #[test]
