@@ -2,8 +2,8 @@
 
 use super::{Item, Keychain, KeychainError, SERVICE, WAIT};
 use security_framework::base::Error;
-use security_framework::os::macos::keychain::SecKeychain;
-use std::sync::mpsc;
+use security_framework::os::macos::keychain::{KeychainUserInteractionLock, SecKeychain};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 /// The default keychain of whoever runs this.
@@ -51,7 +51,7 @@ fn within<T: Send + 'static>(
 ) -> Result<T, KeychainError> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
-        let done = SecKeychain::disable_user_interaction().and_then(|_no_windows| work(&SecKeychain::default()?));
+        let done = no_windows().and_then(|()| work(&SecKeychain::default()?));
         let _ = tell.send(done);
     });
     match told.recv_timeout(WAIT) {
@@ -64,6 +64,18 @@ fn within<T: Send + 'static>(
     }
 }
 
+/// For this process, from now on: the setting has no owner, so a thread that was left behind and gave it back would open windows
+/// for whoever comes after it.
+fn no_windows() -> Result<(), Error> {
+    let mut held = NO_WINDOWS.lock().unwrap_or_else(PoisonError::into_inner);
+    if held.is_none() {
+        *held = Some(SecKeychain::disable_user_interaction()?);
+    }
+    Ok(())
+}
+
+/// Windows are allowed again when it is dropped, so it never is.
+static NO_WINDOWS: Mutex<Option<KeychainUserInteractionLock>> = Mutex::new(None);
 /// `errSecItemNotFound`
 const NOT_FOUND: i32 = -25300;
 /// `errSecInteractionNotAllowed`: somebody would have to be asked.

@@ -1,4 +1,4 @@
-//! The platform's keychain: secrets that are not to lie on the disk of a machine that is switched off.
+//! The platform's keychain: secrets that open with the login of their person, and are not in the folder that they belong to.
 //!
 //! Nothing here opens a window: what is locked stays locked, and that is the answer. Nothing waits for long either.
 
@@ -92,7 +92,8 @@ impl KeychainError {
     }
 }
 
-/// The keychain of this platform, if this build knows one. Whether it answers is seen when it is asked.
+/// The keychain of this platform, if this build knows one. Whether it answers is seen when it is asked. On macOS the first
+/// question takes from the whole process, for good, that the keychain may open windows.
 pub fn platform() -> Option<Arc<dyn Keychain>> {
     #[cfg(all(feature = "keychain", unix, not(target_vendor = "apple")))]
     return Some(Arc::new(secret_service::SecretServices));
@@ -119,6 +120,8 @@ pub(crate) mod testing {
     pub(crate) struct InMemory {
         pub(crate) items: Mutex<BTreeMap<String, String>>,
         pub(crate) is_locked: Mutex<bool>,
+        /// Gives, and takes nothing out.
+        pub(crate) keeps: Mutex<bool>,
         /// How often it was asked for anything.
         pub(crate) asked: Mutex<usize>,
     }
@@ -152,7 +155,11 @@ pub(crate) mod testing {
         }
 
         fn remove(&self, item: &Item) -> Result<(), KeychainError> {
-            self.open()?.remove(&item.account);
+            let mut items = self.open()?;
+            if *self.keeps.lock().expect("a lock") {
+                return Err(KeychainError::Failed("it keeps what it has".into()));
+            }
+            items.remove(&item.account);
             Ok(())
         }
     }
@@ -163,7 +170,7 @@ mod tests {
     use super::*;
 
     /// By hand, in a session of its own (docs/pairing.md is what this is for):
-    /// `dbus-run-session -- sh -c 'printf x | gnome-keyring-daemon --unlock --components=secrets && cargo test --lib keychain -- --ignored'`
+    /// `dbus-run-session -- sh -c 'printf x | gnome-keyring-daemon --unlock --components=secrets && cargo test --lib a_real_keychain -- --ignored'`
     #[test]
     #[ignore = "wants an unlocked keychain of a desktop, and writes to it"]
     fn a_real_keychain_takes_gives_and_forgets() {

@@ -164,7 +164,10 @@ impl JoinerHost for KeepAt<'_> {
         }
         // Whatever of the following fails: nothing of it stays.
         self.kept = Some(vault);
-        self.home.set_joining(joined.provider, vault, &joined.encode_without_credentials())?;
+        let provider = joined.provider;
+        // Of an earlier pairing that did not end.
+        self.home.clear_access(vault)?;
+        self.home.set_joining(provider, vault, &joined.encode_without_credentials())?;
         // Where the person said that the vault is, also after a crash.
         let mut access = Access::default();
         for store in &joined.stores {
@@ -175,9 +178,10 @@ impl JoinerHost for KeepAt<'_> {
             access.settings.entry(url.clone()).or_insert_with(|| take(primary));
         }
         access.url.clone_from(&self.url);
-        access.credentials_for = place(joined, &access).and_then(|url| Some(StoreUrl::parse(url).ok()?.to_string()));
+        let store = place(joined, &access).and_then(|url| Some(StoreUrl::parse(url).ok()?.to_string()));
         let credentials = copy(&joined.credentials);
-        self.not_in_keychain = self.home.keep_credentials(joined.provider, vault, &mut access, credentials)?;
+        let change = |kept: &mut Access| *kept = access;
+        self.not_in_keychain = self.home.keep_credentials(provider, vault, store.as_deref(), credentials, change)?;
         Ok(())
     }
 
@@ -237,14 +241,15 @@ pub fn finish(
     let parsed = StoreUrl::parse(url).map_err(VaultError::from)?;
     if !joined.credentials.is_empty() {
         // Of a version that had them there until now.
-        access.credentials_for = Some(parsed.to_string());
-        home.keep_credentials(provider, vault, &mut access, copy(&joined.credentials))?;
+        let credentials = copy(&joined.credentials);
+        home.keep_credentials(provider, vault, Some(&parsed.to_string()), credentials, |_| {})?;
+        access = home.access(vault)?;
     }
     let mut options = store(&parsed.to_string());
     complete(&mut options, &parsed.to_string(), &access);
     let known =
         joined.stores.iter().filter_map(|place| Some((StoreUrl::parse(&place.url).ok()?.to_string(), place.id)));
-    access.ids = known.collect();
+    let ids = known.collect();
     let opened = Store::open(&parsed, &options, OpenMode::Existing).map_err(VaultError::from)?;
     let until = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;
@@ -266,19 +271,18 @@ pub fn finish(
             .collect::<BTreeMap<_, _>>(),
         seen: joined.log_heads.iter().map(|head| (head.device, crate::now())).collect(),
     };
-    let credentials = access.kept_in();
     let Joined { keys, name, capabilities, stores, .. } = joined;
     let device = keys.id;
     // Pins first: a device without them would believe anything.
     home.set_pins(provider, vault, &pins)?;
     let url = parsed.to_string();
-    let typed = access.url.clone();
-    home.set_access(provider, vault, &access)?;
+    // Opening the store may have moved the credentials.
+    let credentials = home.update_access(provider, vault, |access| {
+        access.ids = ids;
+        access.kept_in()
+    })?;
     home.set_device(provider, &DeviceState { keys, url: url.clone(), name: name.clone() })?;
-    if typed.is_some() {
-        access.url = None;
-        home.set_access(provider, vault, &access)?;
-    }
+    home.update_access(provider, vault, |access| access.url = None)?;
     home.clear_joining(vault)?;
     Ok(Finished { vault, device, name, url, capabilities, membership, stores, credentials })
 }

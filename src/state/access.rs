@@ -2,7 +2,7 @@
 
 use super::codec::{Reader, Writer};
 use crate::keychain::KeychainError;
-use crypto_backends::SecretBytes;
+use crypto_backends::{Key, SecretBytes};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,6 +10,15 @@ use std::sync::Arc;
 pub type Credentials = Vec<(String, SecretBytes)>;
 /// Gets credentials out of the keychain.
 pub type FetchCredentials = Arc<dyn Fn() -> Result<Credentials, KeychainError> + Send + Sync>;
+
+/// Credentials that the keychain has, in an item of its own for each time that they were put there.
+#[derive(Clone)]
+pub struct InKeychain {
+    /// Gets them.
+    pub fetch: FetchCredentials,
+    /// Random, and nowhere but here: without it nothing finds the item, and nothing opens it.
+    pub(super) salt: Arc<Key>,
+}
 
 /// What a device was given in its pairing to reach the vault's stores.
 #[derive(Default)]
@@ -25,7 +34,7 @@ pub struct Access {
     /// Those that are kept here, and not in the keychain.
     pub credentials: Credentials,
     /// The credentials are in the keychain. Who needs them asks: others never wait for it.
-    pub in_keychain: Option<FetchCredentials>,
+    pub in_keychain: Option<InKeychain>,
 }
 
 /// Where a device keeps the credentials that came with its pairing.
@@ -72,14 +81,14 @@ impl Access {
         }
         out.string(self.credentials_for.as_deref().unwrap_or_default().as_bytes());
         write_credentials(&mut out, &self.credentials);
-        if self.in_keychain.is_some() {
-            out.fixed(&[IN_KEYCHAIN]);
+        if let Some(InKeychain { salt, .. }) = &self.in_keychain {
+            out.fixed(&[IN_KEYCHAIN]).fixed(salt.expose());
         }
         out.finish()
     }
 
-    /// `in_keychain` gets what is in the keychain.
-    pub(super) fn parse(bytes: &[u8], in_keychain: impl FnOnce() -> FetchCredentials) -> Option<Self> {
+    /// `in_keychain` is told the salt, and the store that the credentials are for.
+    pub(super) fn parse(bytes: &[u8], in_keychain: impl FnOnce(Key, Option<&str>) -> InKeychain) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let url = Some(text(&mut reader)?).filter(|url| !url.is_empty());
         let mut access = Self { url, ..Self::default() };
@@ -97,8 +106,9 @@ impl Access {
         access.credentials_for = Some(text(&mut reader)?).filter(|url| !url.is_empty());
         access.credentials = read_credentials(&mut reader)?;
         if !reader.is_empty() {
-            access.in_keychain = (reader.fixed()? == [IN_KEYCHAIN]).then(in_keychain);
-            access.in_keychain.as_ref()?;
+            (reader.fixed()? == [IN_KEYCHAIN]).then_some(())?;
+            let salt = Key::from_slice(reader.take(32)?).ok()?;
+            access.in_keychain = Some(in_keychain(salt, access.credentials_for.as_deref()));
         }
         reader.end()?;
         Some(access)

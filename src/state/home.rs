@@ -164,14 +164,28 @@ impl Home {
         let place = self.place(vault, "access");
         match file::open(&self.key, &place)? {
             None => Ok(Access::default()),
-            Some((_, plain)) => Access::parse(plain.expose(), || self.fetch_credentials(vault))
+            Some((_, plain)) => Access::parse(plain.expose(), |salt, store| self.in_keychain(vault, salt, store))
                 .ok_or(StateError::Damaged { path: place.path, why: "its fields are cut off" }),
         }
     }
 
-    /// Remembers how the vault's stores are reached.
-    pub fn set_access(&self, provider: &'static Provider, vault: VaultId, access: &Access) -> Result<(), StateError> {
-        self.write(provider, vault, "access", &access.encode())
+    /// Reads how the vault's stores are reached, changes it, and writes it if something changed. No other run writes in between,
+    /// so what it has moved out of the keychain, or into it, is not undone.
+    pub fn update_access<T>(
+        &self,
+        provider: &'static Provider,
+        vault: VaultId,
+        change: impl FnOnce(&mut Access) -> T,
+    ) -> Result<T, StateError> {
+        let _lock = self.wait_for(vault, ".access", FlockOperation::LockExclusive)?;
+        let mut access = self.access(vault)?;
+        let before = access.encode();
+        let done = change(&mut access);
+        let after = access.encode();
+        if !after.ct_eq(&before) {
+            self.write(provider, vault, "access", &after)?;
+        }
+        Ok(done)
     }
 
     /// What this device has seen of the vault; nothing at first.
@@ -207,10 +221,15 @@ impl Home {
     /// Held while the local copy of the vault's logs is written, or all of its parts are read: runs that only read hold no other
     /// lock. Waits for whoever holds it.
     pub(crate) fn lock_copy(&self, vault: VaultId, is_writing: bool) -> Result<VaultLock, StateError> {
-        let path = self.folder(vault)?.join(".copy");
+        let how = if is_writing { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
+        self.wait_for(vault, ".copy", how)
+    }
+
+    /// For moments, and never for the length of a run.
+    fn wait_for(&self, vault: VaultId, name: &str, how: FlockOperation) -> Result<VaultLock, StateError> {
+        let path = self.folder(vault)?.join(name);
         let failed = |source| StateError::Io { what: "lock", path: path.clone(), source };
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
-        let how = if is_writing { FlockOperation::LockExclusive } else { FlockOperation::LockShared };
         rustix::io::retry_on_intr(|| flock(&file, how)).map_err(|error| failed(error.into()))?;
         Ok(VaultLock { _file: file })
     }
@@ -369,8 +388,9 @@ impl Home {
         self.remove(vault, "journal")
     }
 
-    /// Forgets the vault and this device's keys in it, for ever, with what the keychain has of it. `Some`: all but that, which
-    /// opens nothing without the rest, and why.
+    /// Forgets the vault and this device's keys in it, for ever, with what the keychain has of it. `Some`: all but that, and why.
+    /// It opens with nothing that is left: its salt is forgotten with the rest. If the salt cannot be read, the keychain is not
+    /// asked, since nothing says which item it is.
     pub fn forget(&self, vault: VaultId) -> Result<Option<KeychainError>, StateError> {
         let left = self.forget_in_keychain(vault);
         if self.default_vault()? == Some(vault) {
@@ -411,7 +431,7 @@ impl Home {
         file::seal(provider, &self.key, &self.place(vault, name), plain)
     }
 
-    fn remove(&self, vault: VaultId, name: &str) -> Result<(), StateError> {
+    pub(super) fn remove(&self, vault: VaultId, name: &str) -> Result<(), StateError> {
         let path = self.place(vault, name).path;
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Nothing is in clear but vault ids. Credentials of a pairing are in the platform's keychain instead of `access` where there
-//! is one ([`Home::keep_credentials`]), sealed under the same key.
+//! is one ([`Home::keep_credentials`]), sealed under the state key and a salt that `access` has.
 
 mod access;
 mod blocks;
@@ -32,7 +32,7 @@ mod home;
 mod kept;
 mod pins;
 
-pub use access::{Access, Credentials, FetchCredentials, KeptIn};
+pub use access::{Access, Credentials, FetchCredentials, InKeychain, KeptIn};
 pub(crate) use blocks::{BlockReader, BlockWriter};
 pub use claims::Claims;
 pub use cursors::{Cursor, Cursors};

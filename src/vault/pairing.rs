@@ -49,7 +49,7 @@ pub fn complete(options: &mut StoreOptions, url: &str, access: &Access) {
     // A credential goes to the store that it was given for, and to no other.
     if access.credentials_for.as_deref() == Some(url) && options.credentials == KeptCredentials::default() {
         options.credentials = match &access.in_keychain {
-            Some(fetch) => KeptCredentials::in_keychain(fetch),
+            Some(kept) => KeptCredentials::in_keychain(&kept.fetch),
             None => KeptCredentials::new(&access.credentials),
         };
     }

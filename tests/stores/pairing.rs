@@ -246,6 +246,21 @@ fn credentials_go_to_the_keychain_and_come_from_there() {
 }
 
 #[test]
+fn credentials_move_also_where_the_keychain_keeps_its_item() {
+    let place = Place::new(Kind::S3);
+    let (first, second) = (sponsor(&place), World::new());
+    second.write("keychain/keeps", "");
+    let inviting = Inviting::start(&place, &first, &["--via", "tcp", "--listen", "127.0.0.1", "--with-credentials"]);
+    run(&mut with_keychain(&second, "auto", &["pair", "--json", &inviting.ticket])).expect_code(0);
+    inviting.end();
+    let moved = run(&mut with_keychain(&second, "off", &["snapshots"])).expect_code(0);
+    moved.expect_err("stays in the keychain, where nothing opens it any more").expect_err("it keeps what it has");
+    fs::remove_dir_all(second.path("keychain")).expect("gone");
+    let after = run(&mut with_keychain(&second, "auto", &["snapshots"])).expect_code(0);
+    assert!(!after.err.contains("keychain"), "{}", after.err);
+}
+
+#[test]
 fn credentials_stay_in_the_state_folder_where_the_keychain_is_locked() {
     let place = Place::new(Kind::S3);
     let (first, second) = (sponsor(&place), World::new());

@@ -5,12 +5,21 @@ use std::sync::Arc;
 
 use crate::env::{KEYCHAIN, KEYCHAIN_OFF};
 use crate::error::CommandError;
-use zvault::keychain::{self, Keychain};
+use crate::ui::Ui;
+use zvault::keychain::{self, Keychain, SERVICE};
 use zvault::state::{Home, KeychainUse};
 
 /// Opens the state folder. The keychain is not asked for anything before it is needed.
-pub(crate) fn open_home(path: &Path) -> Result<Home, CommandError> {
-    Ok(Home::open(path)?.with_keychain(platform(), usage()))
+pub(crate) fn open_home(path: &Path, ui: &Ui) -> Result<Home, CommandError> {
+    let home = Home::open(path)?.with_keychain(platform(), usage());
+    let ui = ui.clone();
+    Ok(home.with_left_items(move |item, error| {
+        ui.note(&format!(
+            "item {} of {SERVICE} stays in the keychain, where nothing opens it any more: {}",
+            item.account,
+            zvault::chain(error)
+        ));
+    }))
 }
 
 /// Other values were refused at the start.
@@ -37,7 +46,8 @@ mod testing {
 
     use zvault::keychain::{Item, Keychain, KeychainError};
 
-    /// A keychain of files. One named `locked` locks it, and without the folder there is none.
+    /// A keychain of files. One named `locked` locks it, with one named `keeps` nothing is taken out, and without the folder there
+    /// is none.
     pub(super) struct Folder(pub(super) PathBuf);
 
     impl Folder {
@@ -60,6 +70,9 @@ mod testing {
         }
 
         fn remove(&self, item: &Item) -> Result<(), KeychainError> {
+            if self.0.join("keeps").exists() {
+                return Err(KeychainError::Failed("it keeps what it has".into()));
+            }
             there(fs::remove_file(self.path(item)?)).map(drop)
         }
     }

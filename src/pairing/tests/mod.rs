@@ -9,6 +9,7 @@ mod outcomes;
 mod signed;
 mod text;
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use self::hub::{Fault, Hub};
 use super::*;
 use crate::keys::{DeviceKeys, Passphrase};
 use crate::roster::{AdmitOptions, EnrollOptions, FoundingOptions, Roster, admit, enroll, found};
+use crate::store::{OpenMode, Store, StoreOptions, StoreUrl};
 
 const NOW: Time = Time { secs: 1_790_000_000, nanos: 5 };
 const NAME: &str = "joiner's laptop";
@@ -79,6 +81,16 @@ impl Vault {
         let identity = Identity(provider().hash.hash(&[&record.bytes[..object.signed_len]]));
         self.objects.lock().expect("no panics").push((record.name, record.bytes));
         identity
+    }
+
+    /// What it has, where a store can be opened.
+    fn in_folder(&self, path: &Path) -> String {
+        let url = StoreUrl::parse(path.to_str().expect("a path")).expect("a URL");
+        let store = Store::open(&url, &StoreOptions::default(), OpenMode::Create).expect("a store");
+        for (name, bytes) in self.objects.lock().expect("no panics").iter() {
+            store.put(name, bytes.clone().into()).expect("stored");
+        }
+        url.to_string()
     }
 
     fn admit(&self, signer: &DeviceKeys, admission: &Admission) -> Identity {

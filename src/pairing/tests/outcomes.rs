@@ -4,6 +4,7 @@ use super::*;
 use crate::keychain::testing::InMemory;
 use crate::pairing::KeepAt;
 use crate::state::{Home, KeptIn, KeychainUse};
+use crate::watch::Watch;
 use std::sync::Arc;
 
 #[test]
@@ -66,6 +67,37 @@ fn a_welcome_that_is_too_long_ends_both() {
         true
     });
     assert!(!too_long[0] && too_long.is_sorted() && too_long[5], "{too_long:?}");
+}
+
+/// Joins with the credentials in the keychain, and sees itself in the roster while another run, or this one, moves them out of
+/// it.
+#[test]
+fn credentials_that_move_while_a_pairing_is_finished_are_not_lost() {
+    let vault = Vault::new();
+    let outcome = run(&vault, Box::new(|_, _, flight| vec![flight.to_vec()]));
+    let joined = outcome.joiner.as_ref().map_err(|e| e.to_string()).expect("joined");
+    let (folder, keychain) = (tempfile::tempdir().expect("a folder"), Arc::new(InMemory::default()));
+    let url = vault.in_folder(&folder.path().join("vault"));
+    let home = |usage| {
+        let home = Home::open(&folder.path().join("home")).expect("a home");
+        home.with_keychain(Some(keychain.clone()), usage)
+    };
+    let (mut met, mut endpoint) = (|_: &Meeting| {}, |_: &str| Ok(()));
+    KeepAt::new(&home(KeychainUse::Auto), Some(url), &mut met, &mut endpoint).keep(joined).expect("kept");
+    let (off, id) = (home(KeychainUse::Off), joined.keys.vault);
+    // What opening a store in a bucket does.
+    let moves = |_: &str| {
+        if let Some(kept) = off.access(id).expect("read").in_keychain {
+            assert_eq!((kept.fetch)().expect("fetched")[0].1.expose(), b"canary");
+        }
+        StoreOptions::default()
+    };
+    let finished = finish(&off, id, &moves, Duration::ZERO, &Watch::new()).expect("a device");
+    assert_eq!(finished.credentials, Some(KeptIn::State));
+    let access = home(KeychainUse::Auto).access(id).expect("read");
+    assert!(keychain.accounts().is_empty() && access.url.is_none() && !access.ids.is_empty());
+    assert_eq!(access.kept_in(), Some(KeptIn::State));
+    assert_eq!(access.credentials[0].1.expose(), b"canary");
 }
 
 #[test]

@@ -8,7 +8,6 @@ use crate::keys::DeviceKeys;
 use crate::pairing::{Joined, JoinerHost, KeepAt, StorePlace, finish};
 use crate::roster::AdmitOptions;
 use crate::stage::testing::random_bytes;
-use crate::state::Access as Places;
 use crate::store::StoreOptions;
 use crate::vault::StoreConfig;
 use vault_format::name::{deltas_prefix, logs_prefix};
@@ -56,7 +55,7 @@ fn a_pusher_accepts_no_loss_on_a_store_it_cannot_name() {
 
     // It may, where it knows that this is the store that decides.
     let ids = [(StoreConfig::unnamed(URL).plain_url(), primary)].into();
-    home.set_access(rustcrypto::provider(), id, &Places { ids, ..Places::default() }).expect("written");
+    home.update_access(rustcrypto::provider(), id, |access| access.ids = ids).expect("written");
     drop(open(true).expect("goes on"));
     assert_eq!(entries().len(), 2, "it says what is lost");
     let report = push().expect("pushes").0;

@@ -35,7 +35,7 @@ pub(crate) fn run(args: DoctorArgs, global: &Global, ui: &Ui) -> Result<Done, Co
 
     // A folder that is not safe is left alone: opening it would change it.
     let state = match home.exists() && trouble(&findings).is_none() {
-        true => Some(open_home(&home)?),
+        true => Some(open_home(&home, ui)?),
         false => None,
     };
     let vaults = state.as_ref().map(known).transpose()?.unwrap_or_default();

@@ -81,7 +81,7 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
     let url = below.as_deref().unwrap_or(url);
     let home_path = super::home_path(global)?;
     let cache = super::cache_path(global)?;
-    let home = Arc::new(open_home(&home_path)?);
+    let home = Arc::new(open_home(&home_path, ui)?);
     let Initialised { vault, words } = Vault::init(InitOptions {
         url,
         store: super::store_options(global, ui)?,

@@ -99,11 +99,11 @@ fn one(
     let (from_options, to_options) = (&from.options, &to.options);
     let from = Store::open(&from_url, from_options, OpenMode::Existing).map_err(MirrorError::from)?;
     let to = open_target(&to_url, to_options, args.dry_run)?;
-    let known = known(global, &[&from_url, &to_url])?;
+    let known = known(global, &[&from_url, &to_url], ui)?;
     let report = copy(args, known, &from, &to, global, ui)?;
     if let (Some(vault), false) = (known.filter(|known| report.vault == Some(*known)), args.dry_run) {
         // For the next push of this machine, and for its status. Of no consequence for the copy.
-        let remembered = open_home(&super::home_path(global)?)
+        let remembered = open_home(&super::home_path(global)?, ui)
             .and_then(|home| Ok(home.remember_copy(vault, &to_url.to_string(), report.holes())?));
         if let Err(error) = remembered {
             ui.note(&format!("it is not remembered how this copy ended: {error}"));
@@ -135,12 +135,12 @@ fn copy(
 }
 
 /// The vault that this machine knows at one of these places, if it is a device of any.
-fn known(global: &Global, urls: &[&StoreUrl]) -> Result<Option<zvault::VaultId>, CommandError> {
+fn known(global: &Global, urls: &[&StoreUrl], ui: &Ui) -> Result<Option<zvault::VaultId>, CommandError> {
     let path = super::home_path(global)?;
     if !path.exists() {
         return Ok(None);
     }
-    let home = open_home(&path)?;
+    let home = open_home(&path, ui)?;
     for url in urls {
         // State that cannot be read is no reason not to copy: the roster's own signatures count.
         if let Ok(Some(vault)) = home.find(&url.to_string()) {

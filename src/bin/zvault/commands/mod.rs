@@ -154,7 +154,7 @@ fn open_at(
     mut secrets: Secrets<'_>,
     purpose: Purpose,
 ) -> Result<Vault, CommandError> {
-    let home = Arc::new(open_home(&home_path(global)?)?);
+    let home = Arc::new(open_home(&home_path(global)?, ui)?);
     pair::finish_earlier(global, ui, &home)?;
     let cache = cache_path(global)?;
     let opened = Vault::open(OpenOptions {
@@ -252,7 +252,7 @@ fn places(global: &Global, ui: &Ui, home: Option<&Home>) -> Result<Vec<(String, 
 fn is_far(global: &Global, ui: &Ui) -> Result<bool, CommandError> {
     let path = home_path(global)?;
     // It is made by whoever opens the vault.
-    let home = if path.exists() { Some(open_home(&path)?) } else { None };
+    let home = if path.exists() { Some(open_home(&path, ui)?) } else { None };
     let environment = |name: &str| std::env::var(name).ok();
     let is_far = |(url, options): &(String, StoreOptions)| match StoreUrl::parse(url) {
         Ok(url) => url.bucket().is_some() && !options.is_loopback(url.kind(), &environment),

@@ -188,7 +188,7 @@ fn restore(
     let url = url.ok_or_else(|| {
         CommandError::usage("where is the vault?").hint("name its place, as on the sheet: zvault recovery restore URL")
     })?;
-    let home = Arc::new(open_home(&super::home_path(global)?)?);
+    let home = Arc::new(open_home(&super::home_path(global)?, ui)?);
     let cache = super::cache_path(global)?;
     let secrets = Secrets::new(&global.secret);
     let mut failure = None;

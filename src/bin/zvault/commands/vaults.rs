@@ -45,7 +45,7 @@ pub(crate) struct VaultsArgs {
 pub(crate) fn run(args: VaultsArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let path = super::home_path(global)?;
     // It is made by whoever opens a vault.
-    let home = if path.exists() { Some(open_home(&path)?) } else { None };
+    let home = if path.exists() { Some(open_home(&path, ui)?) } else { None };
     // The variable names the vault that other commands use; an option is meant for this one.
     let from_environment = std::env::var("ZVAULT_URL").ok();
     let named = global.url.as_ref().filter(|url| from_environment.as_ref() != Some(url));

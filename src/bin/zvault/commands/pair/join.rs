@@ -27,7 +27,7 @@ use zvault::{Trouble, VaultId};
 
 pub(super) fn run(args: &PairArgs, global: &Global, ui: &Ui) -> Result<Done, CommandError> {
     let invite = Invite::parse(&secret(args)?)?;
-    let home = Arc::new(open_home(&super::super::home_path(global)?)?);
+    let home = Arc::new(open_home(&super::super::home_path(global)?, ui)?);
     if let Some(extras) = invite.extras()
         && is_member(&home, extras.vault)
     {

@@ -121,7 +121,7 @@ pub(crate) fn run(args: PairArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
         ));
     }
     refuse(&[("--address", !args.address.is_empty())], "is for the device that joins, with its ticket or words")?;
-    if open_home(&super::home_path(global)?)?.vaults()?.is_empty() && global.url.is_none() {
+    if open_home(&super::home_path(global)?, ui)?.vaults()?.is_empty() && global.url.is_none() {
         return Err(CommandError::new(
             Trouble::NoVault,
             "this machine is a device of no vault, so it cannot invite another",
