@@ -1,6 +1,6 @@
 //! What a revocation has to have seen, beside the heads, to reach whom it revokes.
 
-use super::{Roster, Standing};
+use super::{Device, Rank, Roster, Standing};
 use crate::roster::rank::Act;
 use std::collections::{BTreeMap, BTreeSet};
 use vault_format::{
@@ -19,11 +19,14 @@ impl Roster {
         targets: &BTreeSet<DeviceId>,
         parents: &[Identity],
     ) -> Option<(Vec<Identity>, u32)> {
-        let gifts = self.void_gifts(targets);
+        let mut gifts = self.void_gifts(targets);
+        // Who was made an admin by void gifts alone is none without them: otherwise such devices could be so many, each with a
+        // revocation of its own, that the one which counts is never named.
+        gifts.retain(|i| self.is_by_real_admin(*i));
         if gifts.is_empty() {
             return None;
         }
-        let signers: BTreeSet<DeviceId> = gifts.iter().map(|i| self.graph.nodes[*i].signer).collect();
+        let signers: BTreeSet<DeviceId> = gifts.iter().map(|i| self.person(self.graph.nodes[*i].signer)).collect();
         let revocations = self.revocations_of(&signers);
         let is_parent = |i: &usize| parents.contains(&self.graph.records[*i].identity);
         let (heads, others): (Vec<usize>, Vec<usize>) =
@@ -60,6 +63,19 @@ impl Roster {
         gifts
     }
 
+    /// Whether records that count make the signer of a record an admin, whether or not it still is a member.
+    fn is_by_real_admin(&self, i: usize) -> bool {
+        let signer = self.graph.nodes[i].signer;
+        let is_admin = |device: &Device| device.rank >= Rank::Admin;
+        self.graph.founders.contains(&signer) || self.devices.get(&signer).is_some_and(is_admin)
+    }
+
+    /// All founders are judged as one.
+    fn person(&self, device: DeviceId) -> DeviceId {
+        let founders = &self.graph.founders;
+        founders.first().filter(|_| founders.contains(&device)).copied().unwrap_or(device)
+    }
+
     /// Where the devices were revoked.
     fn revocations_of(&self, devices: &BTreeSet<DeviceId>) -> BTreeMap<DeviceId, BTreeSet<usize>> {
         let mut revocations: BTreeMap<DeviceId, BTreeSet<usize>> = BTreeMap::new();
@@ -69,9 +85,9 @@ impl Roster {
             }
             for act in &node.acts {
                 if let Act::Revoke(id) = act
-                    && devices.contains(id)
+                    && devices.contains(&self.person(*id))
                 {
-                    revocations.entry(*id).or_default().insert(i);
+                    revocations.entry(self.person(*id)).or_default().insert(i);
                 }
             }
         }
@@ -88,7 +104,8 @@ impl Roster {
     ) -> Option<usize> {
         let is_seen = |i: usize| chosen.iter().any(|parent| self.is_or_sees(*parent, i));
         let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
-        let of_signer = |gift: usize| revocations.get(&self.graph.nodes[gift].signer).into_iter().flatten().copied();
+        let of_signer =
+            |gift: usize| revocations.get(&self.person(self.graph.nodes[gift].signer)).into_iter().flatten().copied();
         let (seen, unseen): (BTreeSet<usize>, BTreeSet<usize>) =
             revocations.values().flatten().copied().partition(|i| is_seen(*i));
         for gift in gifts.iter().copied().filter(|gift| is_seen(*gift)) {

@@ -38,6 +38,27 @@ impl Scene {
         boxes::seal_reader_box(provider(), self.vault.id, &to.recipient(), epoch, &Key::new([9; 32])).expect("sealed")
     }
 
+    /// Another record 0 of the founder's, with another id of its own.
+    pub(super) fn found_again(&mut self) -> (DeviceKeys, Identity) {
+        let stored = &self.vault.objects[0].1;
+        let object = RecordObject::parse(stored).expect("a record");
+        let mut record = Record::parse(&stored[object.body], provider().suite).expect("a record");
+        let other = fresh(self.vault.id);
+        let id = device_id(provider(), self.vault.id, &self.founder.verify_key, &other.kem_key);
+        record.ops = vec![Op::Add {
+            id,
+            verify_key: self.founder.verify_key.clone(),
+            kem_key: other.kem_key.clone(),
+            capabilities: Capabilities::ALL,
+            slot: None,
+            handshake: None,
+        }];
+        (record.boxes, record.epoch, record.private) = (Vec::new(), None, None);
+        let again = DeviceKeys { id, ..self.founder.duplicate() };
+        let identity = self.vault.store(sign(provider(), &again, &record).expect("signed"));
+        (again, identity)
+    }
+
     pub(super) fn standing(&self, record: Identity) -> Option<Standing> {
         self.vault.roster().void.iter().find(|void| void.identity == record).map(|void| void.standing)
     }
@@ -161,24 +182,9 @@ fn a_revoked_founder_founds_nothing_again() {
     let mut scene = Scene::new();
     let root = scene.vault.unlock_by_words();
     scene.vault.revoke_well(&root, scene.founder.id).expect("an epoch");
-    let stored = &scene.vault.objects[0].1;
-    let object = RecordObject::parse(stored).expect("a record");
-    let mut record = Record::parse(&stored[object.body], provider().suite).expect("a record");
-    let other = fresh(scene.vault.id);
-    let id = device_id(provider(), scene.vault.id, &scene.founder.verify_key, &other.kem_key);
-    record.ops = vec![Op::Add {
-        id,
-        verify_key: scene.founder.verify_key.clone(),
-        kem_key: other.kem_key.clone(),
-        capabilities: Capabilities::ALL,
-        slot: None,
-        handshake: None,
-    }];
-    (record.boxes, record.epoch, record.private) = (Vec::new(), None, None);
-    let again = DeviceKeys { id, ..scene.founder.duplicate() };
-    scene.vault.store(sign(provider(), &again, &record).expect("signed"));
+    let (again, _) = scene.found_again();
     let roster = scene.vault.roster();
-    assert!(!roster.devices.contains_key(&id) && !roster.devices[&scene.founder.id].is_member());
+    assert!(!roster.devices.contains_key(&again.id) && !roster.devices[&scene.founder.id].is_member());
 }
 
 /// Adds so many devices in one record by hand, without boxes and with a KEM key of the caller's.

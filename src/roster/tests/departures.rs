@@ -186,3 +186,58 @@ fn of_many_departures_the_one_that_cuts_most_is_named() {
     }
     stolen.ends(&[]);
 }
+
+/// The thief makes devices admins by a record that does not count, and lets each of them give the victim admin and leave without
+/// having seen that: of their departures each cuts more gifts than the true one does.
+#[test]
+fn devices_that_only_void_records_know_hide_no_departure() {
+    let mut stolen = Stolen::new();
+    let (b, base, victim) = (stolen.b.duplicate(), stolen.base.clone(), stolen.scene.victim.id);
+    let socks: Vec<DeviceKeys> = (0..15).map(|_| fresh(stolen.scene.vault.id)).collect();
+    let added = stolen.scene.vault.write_after(&b, base, |record| {
+        record.ops.extend(socks.iter().map(|sock| add(sock, Capabilities::ALL)));
+    });
+    let mut gifts = Vec::new();
+    for sock in &socks {
+        gifts.extend((0..2).map(|_| stolen.give(sock, vec![added], victim)));
+        stolen.scene.vault.write_after(sock, vec![added], |r| r.ops.push(Op::Revoke { id: sock.id, last: None }));
+    }
+    let mut gathered: Vec<Identity> = Vec::new();
+    for some in gifts.chunks_mut(16) {
+        some.sort();
+        gathered.push(stolen.give(&b, some.to_vec(), b.id));
+    }
+    gathered.sort();
+    stolen.leave(gathered);
+    stolen.ends(&[]);
+}
+
+/// Founders are judged as one: what one of them gave is void by the departure of another id of the same key.
+#[test]
+fn a_departed_founder_protects_nobody_under_another_id() {
+    let mut scene = Scene::new();
+    let founder = scene.founder.duplicate();
+    let admin = scene.vault.enroll(&founder, "admin", Capabilities::ALL);
+    let base = scene.vault.roster().heads;
+    for n in 0..8 {
+        let set = with_author(&scene.vault, &admin, |author| author.set("keep", &[n])).expect("set");
+        scene.vault.store(set);
+    }
+    let left = with_author(&scene.vault, &founder, |author| author.revoke(founder.id, None)).expect("left");
+    let left = scene.vault.store(left.record);
+    let (other, beginning) = scene.found_again();
+    let mut parents = [base, vec![beginning]].concat();
+    parents.sort();
+    let victim = scene.victim.id;
+    let given = scene.vault.write_after(&other, parents, |record| {
+        record.ops.push(Op::Grant { id: victim, capabilities: Capabilities::ALL });
+    });
+    scene.vault.write_after(&founder, vec![given], |r| r.ops.push(Op::Revoke { id: founder.id, last: None }));
+    let before = scene.vault.roster();
+    assert!(!before.heads.contains(&left) && before.devices[&victim].rank == Rank::Device, "{:?}", before.heads);
+    let revoked = with_author(&scene.vault, &admin, |author| author.revoke(victim, None));
+    let record = scene.vault.store(revoked.expect("an admin reaches a device").record);
+    let roster = scene.vault.roster();
+    assert!(roster.heads == [record] && !roster.devices[&victim].is_member());
+    every_order_agrees(&mut scene.vault);
+}
