@@ -19,6 +19,6 @@ pub use contract::{
 };
 pub use error::CryptoError;
 pub use fips::FipsStatus;
-pub use provider::{Provider, provider};
+pub use provider::{Provider, install, own, provider};
 pub use secret::{Key, Secret, SecretBytes, ct_eq};
 pub use vault_format::Suite;

@@ -1,19 +1,30 @@
 //! A backend of one suite, as a struct of its parts.
+use std::sync::OnceLock;
+
 use vault_format::Suite;
 
-use crate::FipsStatus;
 use crate::contract::{Aead, Hash, Kdf, Kem, KeyAgreement, KeyedHash, PasswordKdf, Random, Signatures};
+use crate::{CryptoError, FipsStatus};
 
-/// The backend of `suite` in this build, if it has one.
+/// The backend of `suite` in this program, if it has one.
 pub fn provider(suite: Suite) -> Option<&'static Provider> {
+    let installed = INSTALLED.get().copied().filter(|installed| installed.suite == suite);
     #[cfg(feature = "rustcrypto")]
-    return Some(crate::rustcrypto::provider_of(suite));
-    #[cfg(not(feature = "rustcrypto"))]
-    {
-        let _ = suite;
-        None
-    }
+    let installed = installed.or(Some(crate::rustcrypto::provider_of(suite)));
+    installed
 }
+
+/// The backend for what belongs to no vault: randomness, and what a device keeps for itself.
+pub fn own() -> Result<&'static Provider, CryptoError> {
+    provider(Suite::Default).or_else(|| provider(Suite::Fips)).ok_or(CryptoError::NoBackend)
+}
+
+/// Gives a suite its backend for as long as the program runs: for programs that bring one. Before anything else, and once.
+pub fn install(backend: &'static Provider) -> Result<(), CryptoError> {
+    INSTALLED.set(backend).map_err(|_| CryptoError::TwoBackends)
+}
+
+static INSTALLED: OnceLock<&'static Provider> = OnceLock::new();
 
 /// Everything a vault of one suite needs. Fields are public so that tests can exchange a part.
 #[derive(Clone, Copy)]

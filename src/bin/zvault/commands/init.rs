@@ -144,9 +144,8 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
 /// A place with a name of its own below a URL: 128 random bits, so that no two machines have to agree on names.
 fn random_place(url: &str) -> Result<String, CommandError> {
     let mut name = [0; 16];
-    crypto_backends::rustcrypto::provider()
-        .random
-        .fill(&mut name)
+    crypto_backends::own()
+        .and_then(|own| own.random.fill(&mut name))
         .map_err(|error| CommandError::new(Trouble::Failed, "no random name can be made").cause(&error))?;
     let parent = StoreUrl::parse(url).map_err(VaultError::from)?;
     let below = parent.below(&hex::encode(name));
