@@ -309,7 +309,7 @@ mod tests {
 
     #[test]
     fn pages_have_everything_and_ask_for_nothing() {
-        let words = Words::from_entropy(&Key::new([0x7f; 32]));
+        let words = Words::from_entropy(&Key::new([0x7f; 32])).expect("a backend");
         for page in [sheet().html(Some(&words)).expect("a page"), sheet().svg(Some(&words)).expect("a page")] {
             assert!(words.iter().all(|word| page.contains(word)));
             assert!(page.contains(&sheet().vault.to_string()) && page.contains("&lt;d&gt;&amp;&quot;e"));
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_drawing_fits_on_its_page() {
-        let words = Words::from_entropy(&Key::new([0x7f; 32]));
+        let words = Words::from_entropy(&Key::new([0x7f; 32])).expect("a backend");
         let long = Sheet { url: format!("s3://{}", "b".repeat(150)), heads: vec![Identity([1; 32])], ..sheet() };
         for page in [long.svg(Some(&words)).expect("a page"), long.svg(None).expect("a page")] {
             let lowest = page.split(" y=\"").skip(1).filter_map(|part| part.split('"').next()?.parse::<f64>().ok());

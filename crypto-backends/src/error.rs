@@ -29,6 +29,12 @@ pub enum CryptoError {
     /// The backend's module did not do what it was asked, for reasons that have nothing to do with the data: no memory, an error state.
     #[error("the cryptographic module did not {0}")]
     Module(&'static str),
+    /// This program has no backend at all: it is built without one, and none was installed.
+    #[error("this program has no cryptographic backend")]
+    NoBackend,
+    /// A program brings one backend, once.
+    #[error("a cryptographic backend is installed already")]
+    TwoBackends,
     /// One of the signatures, or both, are not valid for this key and message.
     #[error("the signature is not valid")]
     BadSignature,

@@ -18,7 +18,7 @@ pub use contract::{
     Aead, Hash, Kdf, Kem, KeyAgreement, KeyedHash, Nonce, PasswordKdf, PasswordParams, Random, Sealed, Signatures,
 };
 pub use error::CryptoError;
-pub use fips::FipsStatus;
-pub use provider::{Provider, provider};
+pub use fips::{Check, FipsStatus, Module};
+pub use provider::{Backend, Provider, install, own, provider};
 pub use secret::{Key, Secret, SecretBytes, ct_eq};
 pub use vault_format::Suite;

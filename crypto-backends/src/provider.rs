@@ -1,18 +1,40 @@
 //! A backend of one suite, as a struct of its parts.
+use std::sync::OnceLock;
+
 use vault_format::Suite;
 
-use crate::FipsStatus;
 use crate::contract::{Aead, Hash, Kdf, Kem, KeyAgreement, KeyedHash, PasswordKdf, Random, Signatures};
+use crate::{CryptoError, FipsStatus, Module};
 
-/// The backend of `suite` in this build, if it has one.
+/// The backend of `suite` in this program, if it has one.
 pub fn provider(suite: Suite) -> Option<&'static Provider> {
+    let installed = INSTALLED.get().copied().filter(|installed| installed.suite == suite);
     #[cfg(feature = "rustcrypto")]
-    return Some(crate::rustcrypto::provider_of(suite));
-    #[cfg(not(feature = "rustcrypto"))]
-    {
-        let _ = suite;
-        None
-    }
+    let installed = installed.or(Some(crate::rustcrypto::provider_of(suite)));
+    installed
+}
+
+/// The backend for what belongs to no vault: randomness, and what a device keeps for itself.
+pub fn own() -> Result<&'static Provider, CryptoError> {
+    provider(Suite::Default).or_else(|| provider(Suite::Fips)).ok_or(CryptoError::NoBackend)
+}
+
+/// Gives a suite its backend for as long as the program runs: for programs that bring one. Before anything else, and once.
+pub fn install(backend: &'static Provider) -> Result<(), CryptoError> {
+    INSTALLED.set(backend).map_err(|_| CryptoError::TwoBackends)
+}
+
+static INSTALLED: OnceLock<&'static Provider> = OnceLock::new();
+
+/// Where the parts of a provider are from.
+#[derive(Clone, Copy, Debug)]
+pub struct Backend {
+    /// For people.
+    pub name: &'static str,
+    /// What the randomness is, for people.
+    pub randomness: &'static str,
+    /// The module below, if it is a validated one.
+    pub module: Option<Module>,
 }
 
 /// Everything a vault of one suite needs. Fields are public so that tests can exchange a part.
@@ -20,6 +42,8 @@ pub fn provider(suite: Suite) -> Option<&'static Provider> {
 pub struct Provider {
     /// The suite that these parts make up.
     pub suite: Suite,
+    /// Where they are from.
+    pub backend: Backend,
     /// Seals frames and blobs.
     pub aead: &'static dyn Aead,
     /// Names objects.
@@ -46,7 +70,8 @@ impl Provider {
     /// The validation of the weakest part.
     pub fn fips(&self) -> FipsStatus {
         // Exhaustive, so that a part that is added and forgotten here does not compile.
-        let Self { suite: _, aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random } = self;
+        let Self { suite: _, backend: _, aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random } =
+            self;
         aead.fips()
             .min(hash.fips())
             .min(keyed_hash.fips())
@@ -101,7 +126,21 @@ mod tests {
     fn stated(statuses: [FipsStatus; 10]) -> Provider {
         let [aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random] =
             statuses.map(|status| &*Box::leak(Box::new(Stated(status))));
-        Provider { suite: Suite::Fips, aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random }
+        let backend = Backend { name: "stated", randomness: "stated", module: None };
+        Provider {
+            suite: Suite::Fips,
+            backend,
+            aead,
+            hash,
+            keyed_hash,
+            kdf,
+            password,
+            kem,
+            agreement,
+            ml_kem,
+            sign,
+            random,
+        }
     }
 
     /// A part that has a status and forwards everything else to the default backend.

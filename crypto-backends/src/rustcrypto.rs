@@ -1,5 +1,5 @@
 //! Both suites from the RustCrypto, dalek and BLAKE3 crates: no C, no validated module.
-use crate::{Provider, Suite};
+use crate::{Backend, Provider, Suite};
 
 mod aead;
 mod gcm;
@@ -47,8 +47,11 @@ pub fn provider() -> &'static Provider {
 
 static SIGN: sign::Ed25519WithMlDsa65 = sign::Ed25519WithMlDsa65::new(&OsRandom);
 
+const BACKEND: Backend = Backend { name: "RustCrypto", randomness: "operating system", module: None };
+
 static DEFAULT: Provider = Provider {
     suite: Suite::Default,
+    backend: BACKEND,
     aead: &aead::XChaCha20Poly1305 { random: &OsRandom },
     hash: &Blake3,
     keyed_hash: &Blake3,
@@ -63,6 +66,7 @@ static DEFAULT: Provider = Provider {
 
 static FIPS: Provider = Provider {
     suite: Suite::Fips,
+    backend: BACKEND,
     aead: &gcm::Aes256Gcm { random: &OsRandom },
     hash: &Sha256,
     keyed_hash: &Sha256,

@@ -64,7 +64,7 @@ mod with_rustcrypto {
         Aes256Gcm, Argon2id, Blake3, Blake3Kdf, Ed25519WithMlDsa65, HkdfSha256, MlKem768, MlKem768P256, P256, Pbkdf2,
         Sha256, X25519, XChaCha20Poly1305, XWing,
     };
-    use crate::{Provider, Suite};
+    use crate::{Backend, Provider, Suite};
 
     /// The backend of suite `0x01` with all its randomness from `random`. Its parts are never freed.
     pub fn provider(random: &'static dyn Random) -> Provider {
@@ -79,9 +79,12 @@ mod with_rustcrypto {
         }
     }
 
+    const BACKEND: Backend = Backend { name: "RustCrypto", randomness: "of the test", module: None };
+
     fn fips_of(random: &'static dyn Random) -> Provider {
         Provider {
             suite: Suite::Fips,
+            backend: BACKEND,
             aead: Box::leak(Box::new(Aes256Gcm { random })),
             hash: &Sha256,
             keyed_hash: &Sha256,
@@ -98,6 +101,7 @@ mod with_rustcrypto {
     fn default_of(random: &'static dyn Random) -> Provider {
         Provider {
             suite: Suite::Default,
+            backend: BACKEND,
             aead: Box::leak(Box::new(XChaCha20Poly1305 { random })),
             hash: &Blake3,
             keyed_hash: &Blake3,

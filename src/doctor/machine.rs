@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 /// Looks at the program, the clock, the state folder and the folder of caches.
 pub fn examine_machine(home: &Path, cache: Option<&Path>, tell: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
     let mut findings = vec![program(), clock(SystemTime::now()), state(home)];
+    findings.extend(module());
     findings.push(match cache {
         Some(cache) => room(cache),
         None => Finding::warning(
@@ -29,6 +30,19 @@ fn program() -> Finding {
     let suites: Vec<String> = suites.map(|suite| format!("{:#04x}", suite.byte())).collect();
     let said = format!("{}, format 1, suites {}", crate::PROGRAM, suites.join(" and "));
     Finding::ok("version", said)
+}
+
+/// The validated module that this program stands on, if it does.
+fn module() -> Option<Finding> {
+    let module = provider(Suite::Fips)?.backend.module?;
+    let checks = (module.self_test)();
+    let failed = checks.iter().find_map(|check| check.outcome.as_ref().err().map(|why| (check.name, why)));
+    let said = format!("{}, certificate #{}", module.name, module.certificate);
+    let told = "zvault fips self-test tells all of it";
+    Some(match failed {
+        None => Finding::ok("fips", format!("{said}: {} checks passed", checks.len())),
+        Some((name, why)) => Finding::failed("fips", Trouble::Failed, format!("{said}: {name}: {why}"), told),
+    })
 }
 
 /// A clock that was never set shows long ago. One that is a little off shows when a store is asked.

@@ -2,6 +2,7 @@
 
 pub(crate) mod boxes;
 mod device;
+pub(crate) mod mnemonic;
 mod passphrase;
 mod schedule;
 mod slot;

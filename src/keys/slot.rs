@@ -256,7 +256,7 @@ mod tests {
             open(&slot, &device, SlotSecret::Passphrase(&passphrase("cafe"))),
             Err(SlotError::WrongSecret)
         ));
-        let words = Words::from_entropy(&Key::new([1; 32]));
+        let words = Words::from_entropy(&Key::new([1; 32])).expect("a backend");
         assert!(matches!(open(&slot, &device, SlotSecret::Words(&words)), Err(SlotError::OtherSecret)));
         // Parameters and public keys are bound.
         let (other, _) = virtual_device();
@@ -284,7 +284,7 @@ mod tests {
     fn weak_kdf_params_refused_on_create_and_open() {
         let (device, genesis) = virtual_device();
         let passphrase = passphrase("passphrase");
-        let words = Words::from_entropy(&Key::new([1; 32]));
+        let words = Words::from_entropy(&Key::new([1; 32])).expect("a backend");
         let slot = seal_slot(provider(), NewSlot::Words(&words), &device, &genesis, &[]).expect("sealed");
         // Below every floor, also the one that tests may use.
         for (m_kib, t, p) in [(1, 3, 1), (65_536, 0, 1), (65_536, 3, 0), (65_536, 3, 2)] {
@@ -307,7 +307,7 @@ mod tests {
     fn giant_kdf_params_refused() {
         let (device, genesis) = virtual_device();
         let passphrase = passphrase("passphrase");
-        let words = Words::from_entropy(&Key::new([1; 32]));
+        let words = Words::from_entropy(&Key::new([1; 32])).expect("a backend");
         let slot = seal_slot(provider(), NewSlot::Words(&words), &device, &genesis, &[]).expect("sealed");
         for (m_kib, t) in [(u32::MAX, 3), (4 * 1024 * 1024 + 1, 3), (65_536, 65), (65_536, u32::MAX)] {
             let giant = Slot { kdf: SlotKdf::Argon2id { m_kib, t, p: 1 }, ..slot.clone() };

@@ -1,55 +1,55 @@
 //! The 24 words of the recovery key: 256 bits for a slot, never keys themselves (SPEC section 11.4).
 
+use super::mnemonic;
 use crypto_backends::{CryptoError, Key, Random};
 use zeroize::Zeroizing;
 
 /// 24 words of the English BIP-39 list.
-pub struct Words(bip39::Mnemonic);
+pub struct Words(Zeroizing<Vec<u16>>);
 
 impl Words {
     /// Fresh words.
     pub fn generate(random: &dyn Random) -> Result<Self, CryptoError> {
-        let entropy = Key::random(random)?;
-        Ok(Self::from_entropy(&entropy))
+        Self::from_entropy(&Key::random(random)?)
     }
 
     /// The words that stand for `entropy`.
-    pub fn from_entropy(entropy: &Key) -> Self {
-        Self(bip39::Mnemonic::from_entropy_in(LANGUAGE, entropy.expose()).expect("BIP-39 takes 32 bytes"))
+    pub fn from_entropy(entropy: &Key) -> Result<Self, CryptoError> {
+        Ok(Self(mnemonic::encode(entropy.expose())?))
     }
 
     /// Reads words as people write them: any case, any space, numbered or separated by commas.
     pub fn parse(text: &str) -> Result<Self, WordsError> {
-        let mut normal = Zeroizing::new(String::with_capacity(text.len() + COUNT));
+        let mut words = Zeroizing::new(vec![0; COUNT]);
         let mut count = 0;
         for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
             count += 1;
             let word = Zeroizing::new(word.to_lowercase());
-            if LANGUAGE.find_word(&word).is_none() {
-                return Err(WordsError::Unknown { number: count });
+            let index = mnemonic::find(&word).ok_or(WordsError::Unknown { number: count })?;
+            if let Some(place) = words.get_mut(count - 1) {
+                *place = index;
             }
-            if !normal.is_empty() {
-                normal.push(' ');
-            }
-            normal.push_str(&word);
         }
         if count != COUNT {
             return Err(WordsError::Count { count });
         }
-        let words = bip39::Mnemonic::parse_in_normalized(LANGUAGE, &normal).map_err(|_| WordsError::Checksum)?;
-        Ok(Self(words))
+        match mnemonic::decode(&words) {
+            Ok(Some(_)) => Ok(Self(words)),
+            Ok(None) => Err(WordsError::Checksum),
+            Err(_) => Err(WordsError::NoBackend),
+        }
     }
 
     /// The words in order, to be shown once and written down.
     pub fn iter(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.0.words()
+        self.0.iter().map(|index| mnemonic::word(*index))
     }
 
     /// The 32 bytes that the words stand for.
     pub fn entropy(&self) -> Key {
-        let (bytes, _) = self.0.to_entropy_array();
-        let bytes = Zeroizing::new(bytes);
-        Key::from_slice(&bytes[..32]).expect("24 words are 32 bytes")
+        let entropy = mnemonic::decode(&self.0).ok().flatten();
+        let entropy = entropy.and_then(|entropy| Key::from_slice(entropy.expose()).ok());
+        entropy.expect("words that were made or checked are 32 bytes")
     }
 }
 
@@ -71,9 +71,11 @@ pub enum WordsError {
     /// All words exist, and do not belong together.
     #[error("the words do not fit together: one of them is wrong, or two are exchanged")]
     Checksum,
+    /// Nothing can be checked in a program without cryptography.
+    #[error("this program has no cryptographic backend")]
+    NoBackend,
 }
 
-const LANGUAGE: bip39::Language = bip39::Language::English;
 const COUNT: usize = 24;
 
 #[cfg(test)]
@@ -86,7 +88,7 @@ mod tests {
         for (entropy, first, last) in
             [([0u8; 32], "abandon", "art"), ([0x7f; 32], "legal", "title"), ([0xff; 32], "zoo", "vote")]
         {
-            let words = Words::from_entropy(&Key::new(entropy));
+            let words = Words::from_entropy(&Key::new(entropy)).expect("a backend");
             let list: Vec<_> = words.iter().collect();
             assert_eq!((list.len(), list[0], list[23]), (24, first, last));
             assert_eq!(Words::parse(&list.join(" ")).expect("words").entropy().expose(), &entropy);
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn tolerates_how_people_write() {
-        let words: Vec<_> = Words::from_entropy(&Key::new([0x7f; 32])).iter().collect();
+        let words: Vec<_> = Words::from_entropy(&Key::new([0x7f; 32])).expect("a backend").iter().collect();
         let numbered: String =
             words.iter().enumerate().map(|(i, w)| format!("{:2}. {}\t\r\n", i + 1, w.to_uppercase())).collect();
         for text in [numbered, format!("  {},\n", words.join(",  "))] {

@@ -336,7 +336,7 @@ impl Run<'_> {
         });
 
         let Welcome { sealed, stores, roster_heads, log_heads, capabilities } = self.welcome()?;
-        let mut transport = self.handshake.clone().finish()?;
+        let mut transport = self.handshake.finish()?;
         if capabilities != offer.capabilities {
             self.refuse_in(&mut transport, Reason::Failed);
             return Err(PairError::CapabilitiesDiffer { offered: offer.capabilities, given: capabilities });

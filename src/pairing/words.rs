@@ -1,53 +1,59 @@
 //! The secret of a pairing as 12 words, for whoever has to type it (SPEC section 18.1).
 
-use crypto_backends::{CryptoError, Provider, Secret, SecretBytes, Suite};
+use crypto_backends::{CryptoError, Provider, Secret, Suite};
 use zeroize::Zeroizing;
 
 use super::Session;
+use crate::keys::mnemonic;
 
 /// 12 words of the English BIP-39 list: 128 bits, and a checksum that also tells the suite. They say where nothing is, so that is
 /// typed as well.
 pub struct PairWords {
-    words: bip39::Mnemonic,
+    /// As BIP-39 has them, whatever the suite.
+    words: Zeroizing<Vec<u16>>,
     suite: Suite,
 }
 
 impl PairWords {
     /// Fresh words, for a vault of the suite of `provider`.
     pub fn generate(provider: &Provider) -> Result<Self, CryptoError> {
-        Ok(Self::from_entropy(&Secret::random(provider.random)?, provider.suite))
+        Self::from_entropy(&Secret::random(provider.random)?, provider.suite)
     }
 
     /// The words that stand for `entropy`.
-    pub fn from_entropy(entropy: &Secret<16>, suite: Suite) -> Self {
-        let words = bip39::Mnemonic::from_entropy_in(LANGUAGE, entropy.expose()).expect("BIP-39 takes 16 bytes");
-        Self { words, suite }
+    pub fn from_entropy(entropy: &Secret<16>, suite: Suite) -> Result<Self, CryptoError> {
+        Ok(Self { words: mnemonic::encode(entropy.expose())?, suite })
     }
 
     /// Reads words as people write them: any case, any space, numbered or separated by commas.
     pub fn parse(text: &str) -> Result<Self, PairWordsError> {
-        let mut indices = Zeroizing::new([0; COUNT]);
+        let mut words = Zeroizing::new(vec![0; COUNT]);
         let mut count = 0;
         for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
             count += 1;
-            let Some(index) = indices.get_mut(count - 1) else { continue };
+            let Some(index) = words.get_mut(count - 1) else { continue };
             let word = Zeroizing::new(word.to_lowercase());
-            *index = LANGUAGE.find_word(&word).ok_or(PairWordsError::Unknown { number: count })?;
+            *index = mnemonic::find(&word).ok_or(PairWordsError::Unknown { number: count })?;
         }
         if count != COUNT {
             return Err(PairWordsError::Count { count });
         }
-        let fit = SUITES.into_iter().find_map(|suite| {
-            let words = bip39::Mnemonic::parse_in_normalized(LANGUAGE, &text_of(&indices, suite)).ok()?;
-            Some(Self { words, suite })
-        });
-        fit.ok_or(PairWordsError::Checksum)
+        for suite in SUITES {
+            let mut words = words.clone();
+            words[COUNT - 1] ^= inverted(suite);
+            match mnemonic::decode(&words) {
+                Ok(Some(_)) => return Ok(Self { words, suite }),
+                Ok(None) => {}
+                Err(_) => return Err(PairWordsError::NoBackend),
+            }
+        }
+        Err(PairWordsError::Checksum)
     }
 
     /// The words in order.
     pub fn iter(&self) -> impl Iterator<Item = &'static str> + '_ {
-        let indices = self.words.word_indices().enumerate();
-        indices.map(|(i, index)| LANGUAGE.word_list()[index ^ inverted(i, self.suite)])
+        let last = |n| if n + 1 == COUNT { inverted(self.suite) } else { 0 };
+        self.words.iter().enumerate().map(move |(n, index)| mnemonic::word(index ^ last(n)))
     }
 
     /// The suite of the vault, which the checksum tells.
@@ -57,9 +63,8 @@ impl PairWords {
 
     /// Where and how the two meet.
     pub fn session(&self, provider: &'static Provider) -> Session {
-        let (bytes, len) = self.words.to_entropy_array();
-        let bytes = Zeroizing::new(bytes);
-        Session::new(provider, SecretBytes::new(bytes[..len].to_vec()), None)
+        let secret = mnemonic::decode(&self.words).ok().flatten();
+        Session::new(provider, secret.expect("words that were made or checked are 16 bytes"), None)
     }
 }
 
@@ -82,29 +87,20 @@ pub enum PairWordsError {
     /// All words exist, and do not belong together.
     #[error("the words do not fit together: one of them is wrong, or two are exchanged")]
     Checksum,
+    /// Nothing can be checked in a program without cryptography.
+    #[error("this program has no cryptographic backend")]
+    NoBackend,
 }
 
-/// Which bits of the index of a word a suite inverts.
-fn inverted(word: usize, suite: Suite) -> usize {
-    if word + 1 == COUNT && suite == Suite::Fips { CHECKSUM_BITS } else { 0 }
-}
-
-/// The words as BIP-39 has them, if those that were typed are of this suite.
-fn text_of(indices: &[u16; COUNT], suite: Suite) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(COUNT * (LONGEST + 1)));
-    for (i, index) in indices.iter().enumerate() {
-        if i > 0 {
-            text.push(' ');
-        }
-        text.push_str(LANGUAGE.word_list()[usize::from(*index) ^ inverted(i, suite)]);
+/// Which bits of the last word a suite inverts.
+fn inverted(suite: Suite) -> u16 {
+    match suite {
+        Suite::Default => 0,
+        Suite::Fips => CHECKSUM_BITS,
     }
-    text
 }
 
 const SUITES: [Suite; 2] = [Suite::Default, Suite::Fips];
 /// Those bits of the last word are the checksum of 128 bits. In suite 0x02 all of them are inverted.
-const CHECKSUM_BITS: usize = 0xf;
-const LANGUAGE: bip39::Language = bip39::Language::English;
+const CHECKSUM_BITS: u16 = 0xf;
 const COUNT: usize = 12;
-/// Letters of the longest word of the list.
-const LONGEST: usize = 8;

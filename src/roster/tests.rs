@@ -203,7 +203,7 @@ fn without_words_the_passphrase_is_root() {
     let device = vault.unlock_by_passphrase();
     assert_eq!(vault.roster().devices[&device.id].rank, Rank::Root);
     assert_eq!(vault.roster().devices.len(), 2);
-    let words = Words::from_entropy(&Key::new([1; 32]));
+    let words = Words::from_entropy(&Key::new([1; 32])).expect("a backend");
     let refused = unlock(provider(), &vault.objects, None, SlotSecret::Words(&words));
     assert!(matches!(refused, Err(UnlockError::NoSlot(_))));
 }
@@ -227,7 +227,7 @@ fn wrong_secrets_are_named_so() {
     let wrong = Passphrase::new("wrong horse").expect("a passphrase");
     let refused = unlock(provider(), &vault.objects, None, SlotSecret::Passphrase(&wrong));
     assert!(matches!(refused, Err(UnlockError::WrongSecret("passphrase"))));
-    let words = Words::from_entropy(&Key::new([1; 32]));
+    let words = Words::from_entropy(&Key::new([1; 32])).expect("a backend");
     let refused = unlock(provider(), &vault.objects, None, SlotSecret::Words(&words));
     assert!(matches!(refused, Err(UnlockError::WrongSecret("recovery key"))));
 }
@@ -544,7 +544,7 @@ fn a_store_that_hides_what_a_slot_has_seen() {
     let founder = vault.founder.duplicate();
     let hidden = vault.revoke(&founder, DeviceId([9; 16]));
     let visible: Vec<Identity> = vec![identity(&vault.objects[0].1)];
-    let (device, words) = (fresh(vault.id), Words::from_entropy(&Key::new([5; 32])));
+    let (device, words) = (fresh(vault.id), Words::from_entropy(&Key::new([5; 32])).expect("a backend"));
     let genesis = vault.roster().genesis;
     let slot = seal_slot(provider(), NewSlot::Words(&words), &device, &genesis, &[hidden]).expect("sealed");
     vault.write_after(&founder, visible, |record| {

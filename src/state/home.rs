@@ -23,6 +23,8 @@ use vault_format::ids::VaultId;
 pub struct Home {
     pub(super) root: PathBuf,
     pub(super) key: Arc<Key>,
+    /// For what belongs to no vault.
+    pub(super) own: &'static Provider,
     pub(super) keychains: Keychains,
 }
 
@@ -32,16 +34,17 @@ impl Home {
         make_private(path)?;
         check_private(path)?;
         let key_path = path.join("state.key");
+        let failed = |source| StateError::Seal { path: key_path.clone(), source: Box::new(source) };
+        let own = crypto_backends::own().map_err(failed)?;
         if !key_path.exists() {
-            let key = Key::random(crypto_backends::rustcrypto::provider().random)
-                .map_err(|source| StateError::Seal { path: key_path.clone(), source: Box::new(source) })?;
+            let key = Key::random(own.random).map_err(failed)?;
             file::write_new(&key_path, key.expose())?;
         }
         check_private(&key_path)?;
         let bytes = file::read(&key_path, 33)?.map(SecretBytes::new);
         let key = bytes.and_then(|bytes| Key::from_slice(bytes.expose()).ok());
         let key = key.ok_or(StateError::Damaged { path: key_path, why: "a state key has 32 bytes" })?;
-        Ok(Self { root: path.to_owned(), key: Arc::new(key), keychains: Keychains::default() })
+        Ok(Self { root: path.to_owned(), key: Arc::new(key), own, keychains: Keychains::default() })
     }
 
     /// The folder itself.
@@ -378,8 +381,7 @@ impl Home {
 
     fn files_path(&self, vault: VaultId, label: &[u8]) -> PathBuf {
         // The name of a source is in no name of a file.
-        let provider = crypto_backends::rustcrypto::provider();
-        let hash = provider.keyed_hash.keyed_hash(&self.files_key(provider, vault, label), &[b"name"]);
+        let hash = self.own.keyed_hash.keyed_hash(&self.files_key(self.own, vault, label), &[b"name"]);
         self.root.join("vaults").join(vault.to_string()).join("files").join(hex::encode(&hash[..16]))
     }
 

@@ -9,7 +9,7 @@ use super::access::{Access, Credentials, InKeychain, KeptIn, read_credentials, w
 use super::codec::{Reader, Writer};
 use super::{Home, StateError, file};
 use crate::keychain::{Item, Keychain, KeychainError};
-use crypto_backends::{Key, Provider, SecretBytes, rustcrypto};
+use crypto_backends::{Key, Provider, SecretBytes};
 use std::path::PathBuf;
 use std::sync::Arc;
 use vault_format::ids::VaultId;
@@ -114,7 +114,8 @@ impl Home {
     /// Credentials of a vault that are in the keychain, whenever they are asked for: for the store that they are for now.
     pub(super) fn in_keychain(&self, vault: VaultId, salt: Key, store: Option<&str>) -> InKeychain {
         // A home of its own: it may be asked when this one is gone.
-        let home = Home { root: self.root.clone(), key: self.key.clone(), keychains: self.keychains.clone() };
+        let home =
+            Home { root: self.root.clone(), key: self.key.clone(), own: self.own, keychains: self.keychains.clone() };
         let (salt, store) = (Arc::new(salt), store.unwrap_or_default().to_owned());
         let asked_with = salt.clone();
         InKeychain { fetch: Arc::new(move || home.fetch(vault, &asked_with, &store)), salt }
@@ -181,7 +182,7 @@ impl Home {
     /// item for each vault, each state folder and each time that credentials were put there: two folders on one machine are two
     /// devices, and what an earlier pairing has left is not taken for the current one.
     fn sealed_item(&self, vault: VaultId, salt: &Key) -> SealedItem {
-        let derive = |label| rustcrypto::provider().kdf.derive(label, self.key.expose(), salt.expose(), &[&vault.0]);
+        let derive = |label| self.own.kdf.derive(label, self.key.expose(), salt.expose(), &[&vault.0]);
         let item = Item {
             account: format!("{vault}.{}", hex::encode(&derive(ACCOUNT_LABEL).expose()[..8])),
             label: format!("zvault: storage credentials, vault {:.8}", vault.to_string()),
@@ -219,6 +220,7 @@ mod tests {
     use super::*;
     use crate::keychain::testing::InMemory;
     use crate::state::KeptIn;
+    use crypto_backends::rustcrypto;
     use std::fs;
     use std::path::Path;
     use std::sync::Mutex;

@@ -37,6 +37,7 @@ pub use probe::{Conditional, Created, PROBE_PREFIX, Probe, StoreVerdict};
 pub use retry::Patience;
 pub(crate) use signed::PASSING;
 pub use signed::{Access, SignError, SignedUrlError, SignedUrls};
+pub use transport::tls::{TlsParameters, tls_parameters};
 pub use transport::traffic::{Requests, Traffic};
 pub use url::{Bucket, StoreUrl, UrlError};
 

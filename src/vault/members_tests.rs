@@ -48,7 +48,7 @@ impl Known {
     fn secret(&self) -> UnlockSecret {
         match self {
             Self::Passphrase(text) => UnlockSecret::Passphrase(passphrase(text)),
-            Self::Words(words) => UnlockSecret::Words(Words::from_entropy(&words.entropy())),
+            Self::Words(words) => UnlockSecret::Words(Words::from_entropy(&words.entropy()).expect("a backend")),
         }
     }
 }
@@ -85,7 +85,7 @@ impl World {
     }
 
     fn words(&self) -> Known {
-        Known::Words(Words::from_entropy(&self.words.entropy()))
+        Known::Words(Words::from_entropy(&self.words.entropy()).expect("a backend"))
     }
 
     fn try_open(&self, home: &str, mut known: Known) -> Result<Vault, VaultError> {
@@ -540,7 +540,7 @@ fn only_the_words_reach_an_admin_and_new_words_replace_them() {
     let mut shown = None;
     let mut show = |new: &NewWords<'_>| {
         assert_eq!(records(), before, "shown before anything is written");
-        shown = Some((Words::from_entropy(&new.words.entropy()), new.device, new.added.to_vec()));
+        shown = Some((Words::from_entropy(&new.words.entropy()).expect("a backend"), new.device, new.added.to_vec()));
         Ok(())
     };
     let replaced = first.new_recovery_words(&by_words, false, &mut show).expect("new words");

@@ -107,7 +107,7 @@ fn a_vault_of_suite_2_is_opened_by_keys_passphrase_and_words() {
     drop(vault);
     let by_passphrase = || UnlockSecret::Passphrase(passphrase(LONG));
     drop(world.open("by passphrase", Purpose::Read, &by_passphrase).expect("opens"));
-    let by_words = || UnlockSecret::Words(Words::from_entropy(&words.entropy()));
+    let by_words = || UnlockSecret::Words(Words::from_entropy(&words.entropy()).expect("a backend"));
     drop(world.open("by words", Purpose::Read, &by_words).expect("opens"));
     for home in ["home", "by passphrase", "by words"] {
         world.prove(home, "latest");
@@ -171,7 +171,7 @@ fn a_vault_of_the_other_suite_in_the_same_place_hides_ours_from_nobody() {
             world.store().put(&name, bytes.into()).expect("planted");
         }
         let by_passphrase = || UnlockSecret::Passphrase(passphrase(LONG));
-        let by_words = || UnlockSecret::Words(Words::from_entropy(&words.entropy()));
+        let by_words = || UnlockSecret::Words(Words::from_entropy(&words.entropy()).expect("a backend"));
         assert_eq!(world.open("by passphrase", Purpose::Read, &by_passphrase).expect("opens").id(), id);
         assert_eq!(world.open("by words", Purpose::Read, &by_words).expect("opens").id(), id);
         assert_eq!(world.open("home", Purpose::Read, &NOT_NEEDED).expect("opens").id(), id);

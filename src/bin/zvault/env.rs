@@ -23,7 +23,7 @@ pub(crate) fn lower_costs_in_tests() {
     #[cfg(debug_assertions)]
     {
         if std::env::var_os(TEST_KDF).is_some_and(|value| value == "1") {
-            crypto_backends::rustcrypto::lower_kdf_floors_for_tests();
+            crypto_backends::passphrase::lower_kdf_floors_for_tests();
         }
         let stall = std::env::var(TEST_STALL).ok().and_then(|value| value.parse().ok());
         if let Some(seconds) = stall {

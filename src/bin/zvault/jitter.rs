@@ -55,7 +55,8 @@ impl JitterArgs {
 
 /// From 0 to 1. From the system's randomness: machines that were cloned must not agree.
 fn share() -> Result<f64, CommandError> {
-    let key = Key::random(crypto_backends::rustcrypto::provider().random)
+    let key = crypto_backends::own()
+        .and_then(|own| Key::random(own.random))
         .map_err(|error| CommandError::new(Trouble::Failed, "the system gives no random numbers").cause(&error))?;
     let number = u32::from_le_bytes(*key.expose().first_chunk().expect("a key has 32 bytes"));
     Ok(f64::from(number) / f64::from(u32::MAX))

@@ -565,8 +565,17 @@ pub(crate) struct Version<'a> {
 pub(crate) struct SuiteDocument {
     pub(crate) number: u8,
     pub(crate) backend: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) module: Option<ModuleDocument>,
     pub(crate) fips: String,
     pub(crate) parts: Vec<PartDocument>,
+}
+
+/// The validated module that a suite's backend stands on.
+#[derive(Serialize)]
+pub(crate) struct ModuleDocument {
+    pub(crate) name: &'static str,
+    pub(crate) certificate: &'static str,
 }
 
 /// One part of a suite.

@@ -1,5 +1,6 @@
 //! `zvault`, the command line of the library.
 mod args;
+mod backend;
 mod commands;
 mod config;
 mod env;
@@ -25,6 +26,9 @@ fn main() -> ExitCode {
         Err(ended) => return ended,
     };
     let ui = Ui::new(&cli.global);
-    let ended = cli.global.check().and_then(|()| env::check()).and_then(|()| commands::run(cli, &ui));
+    let ended = backend::install()
+        .and_then(|()| cli.global.check())
+        .and_then(|()| env::check())
+        .and_then(|()| commands::run(cli, &ui));
     exit::report(ended, &ui)
 }

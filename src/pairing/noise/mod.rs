@@ -4,103 +4,89 @@
 mod parts;
 mod side;
 
-use clatter::crypto::cipher::ChaChaPoly;
-use clatter::crypto::hash::Blake2s;
 use crypto_backends::{CryptoError, Provider, Suite};
 use zeroize::Zeroizing;
 
 use super::Session;
+use parts::{GcmRandomIv, MlKem768, P256, Sha256};
 
-use parts::{GcmRandomIv, MlKem768, P256, Sha256, X25519};
 pub(super) use side::{NotAuthentic, Side};
 
-#[cfg(test)]
-pub(super) mod for_tests {
-    pub(in crate::pairing) use super::parts::{GcmRandomIv, MlKem768, P256, Sha256, X25519, with_provider};
-}
-
 /// One side of a handshake. Reading what is not authentic leaves it as it was, so that junk can be ignored.
-#[derive(Clone)]
-pub(super) enum Handshake {
-    Default(Box<DefaultSide>),
-    Fips(Box<FipsSide>),
-}
-
-/// `Noise_hybridXXpsk0_25519+MLKEM768_ChaChaPoly_BLAKE2s`.
-pub(super) type DefaultSide = Side<X25519, MlKem768, ChaChaPoly, Blake2s>;
-/// `Noise_hybridXXpsk0_P256+MLKEM768_AESGCMrandomIV_SHA256`, which is no protocol of the Noise specification.
-pub(super) type FipsSide = Side<P256, MlKem768, GcmRandomIv, Sha256>;
+pub(super) struct Handshake(Box<dyn side::Exchange>);
 
 /// The session after its handshake.
-pub(super) enum Transport {
-    Default(side::Transport<ChaChaPoly, Blake2s>),
-    Fips(side::Transport<GcmRandomIv, Sha256>),
-}
+pub(super) struct Transport(Box<dyn side::Messages>);
+
+/// `Noise_hybridXXpsk0_25519+MLKEM768_ChaChaPoly_BLAKE2s`.
+#[cfg(feature = "rustcrypto")]
+type DefaultSide = Side<parts::X25519, MlKem768, clatter::crypto::cipher::ChaChaPoly, clatter::crypto::hash::Blake2s>;
+
+/// `Noise_hybridXXpsk0_P256+MLKEM768_AESGCMrandomIV_SHA256`, which is no protocol of the Noise specification.
+type FipsSide = Side<P256, MlKem768, GcmRandomIv, Sha256>;
 
 impl Handshake {
     /// The joiner's side.
     pub(super) fn joiner(provider: &'static Provider, session: &Session) -> Result<Self, CryptoError> {
-        Ok(match provider.suite {
-            Suite::Default => Self::Default(Box::new(Side::joiner(provider, session)?)),
-            Suite::Fips => Self::Fips(Box::new(Side::joiner(provider, session)?)),
-        })
+        Self::new(provider, session, true)
     }
 
     /// The sponsor's side.
     pub(super) fn sponsor(provider: &'static Provider, session: &Session) -> Result<Self, CryptoError> {
-        Ok(match provider.suite {
-            Suite::Default => Self::Default(Box::new(Side::sponsor(provider, session)?)),
-            Suite::Fips => Self::Fips(Box::new(Side::sponsor(provider, session)?)),
-        })
+        Self::new(provider, session, false)
+    }
+
+    fn new(provider: &'static Provider, session: &Session, joiner: bool) -> Result<Self, CryptoError> {
+        match provider.suite {
+            #[cfg(feature = "rustcrypto")]
+            Suite::Default => Ok(Self(Box::new(DefaultSide::new(provider, session, joiner)?))),
+            #[cfg(not(feature = "rustcrypto"))]
+            Suite::Default => Err(CryptoError::NoBackend),
+            Suite::Fips => Ok(Self(Box::new(FipsSide::new(provider, session, joiner)?))),
+        }
     }
 
     /// The next message.
     pub(super) fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        match self {
-            Self::Default(side) => side.write(payload),
-            Self::Fips(side) => side.write(payload),
-        }
+        self.0.write(payload)
     }
 
     /// The payload of the next message, if it is one.
     pub(super) fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
-        match self {
-            Self::Default(side) => side.read(message),
-            Self::Fips(side) => side.read(message),
-        }
+        self.0.read(message)
     }
 
     /// The handshake hash after the last message.
     pub(super) fn hash(&self) -> [u8; 32] {
-        match self {
-            Self::Default(side) => side.hash(),
-            Self::Fips(side) => side.hash(),
-        }
+        self.0.hash()
     }
 
     /// What follows the fourth message.
-    pub(super) fn finish(self) -> Result<Transport, CryptoError> {
-        Ok(match self {
-            Self::Default(side) => Transport::Default(side.finish()?),
-            Self::Fips(side) => Transport::Fips(side.finish()?),
-        })
+    pub(super) fn finish(&self) -> Result<Transport, CryptoError> {
+        self.0.finish().map(Transport)
+    }
+}
+
+impl Clone for Handshake {
+    fn clone(&self) -> Self {
+        Self(self.0.copy())
     }
 }
 
 impl Transport {
     /// The next message to the other side.
     pub(super) fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        match self {
-            Self::Default(transport) => transport.write(payload),
-            Self::Fips(transport) => transport.write(payload),
-        }
+        self.0.write(payload)
     }
 
     /// The next message of the other side, if it is one. The counter moves only then.
     pub(super) fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
-        match self {
-            Self::Default(transport) => transport.read(message),
-            Self::Fips(transport) => transport.read(message),
-        }
+        self.0.read(message)
     }
+}
+
+#[cfg(test)]
+pub(super) mod for_tests {
+    pub(in crate::pairing) use super::parts::{GcmRandomIv, MlKem768, P256, Sha256, X25519, with_provider};
+    pub(in crate::pairing) use super::side::Exchange;
 }

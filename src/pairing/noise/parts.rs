@@ -54,6 +54,7 @@ fn array<A: ByteArray>(bytes: &[u8]) -> Option<A> {
 }
 
 /// Diffie-Hellman of suite `0x01`: X25519 (RFC 7748).
+#[cfg(feature = "rustcrypto")]
 #[derive(Clone)]
 pub(in crate::pairing) struct X25519;
 
@@ -93,6 +94,7 @@ macro_rules! agreement {
     };
 }
 
+#[cfg(feature = "rustcrypto")]
 agreement!(X25519, "25519", 32);
 agreement!(P256, "P256", 65);
 

@@ -10,37 +10,51 @@ use vault_format::limits;
 use zeroize::Zeroizing;
 
 use super::parts::{SessionRandom, with_provider};
-use crate::pairing::Session;
 
-/// One side of a handshake. Reading what is not authentic leaves it as it was, so that junk can be ignored.
-#[derive(Clone)]
-pub(in crate::pairing) struct Side<D: Dh, K: Kem, C: Cipher, H: Hash> {
-    state: HybridHandshakeCore<D, K, K, C, H, SessionRandom>,
-    provider: &'static Provider,
+/// One side of a handshake, whatever its algorithms.
+pub(in crate::pairing) trait Exchange {
+    /// The next message.
+    fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError>;
+    /// The payload of the next message, if it is one. Otherwise nothing has changed, so that junk can be ignored.
+    fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic>;
+    /// The handshake hash after the last message.
+    fn hash(&self) -> [u8; 32];
+    /// What follows the fourth message.
+    fn finish(&self) -> Result<Box<dyn Messages>, CryptoError>;
+    /// The same side at the same point.
+    fn copy(&self) -> Box<dyn Exchange>;
 }
 
 /// The session after its handshake.
-pub(in crate::pairing) struct Transport<C: Cipher, H: Hash> {
-    state: TransportState<C, H>,
-    provider: &'static Provider,
+pub(in crate::pairing) trait Messages {
+    /// The next message to the other side.
+    fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError>;
+    /// The next message of the other side, if it is one. The counter moves only then.
+    fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic>;
 }
 
 /// A message that is not from the other side of this session.
 #[derive(Debug)]
 pub(in crate::pairing) struct NotAuthentic;
 
+/// One side of a handshake with these algorithms.
+#[derive(Clone)]
+pub(in crate::pairing) struct Side<D: Dh, K: Kem, C: Cipher, H: Hash> {
+    state: HybridHandshakeCore<D, K, K, C, H, SessionRandom>,
+    provider: &'static Provider,
+}
+
+struct Session<C: Cipher, H: Hash> {
+    state: TransportState<C, H>,
+    provider: &'static Provider,
+}
+
 impl<D: Dh, K: Kem, C: Cipher, H: Hash> Side<D, K, C, H> {
-    /// The joiner's side.
-    pub(in crate::pairing) fn joiner(provider: &'static Provider, session: &Session) -> Result<Self, CryptoError> {
-        Self::new(provider, session, true)
-    }
-
-    /// The sponsor's side.
-    pub(in crate::pairing) fn sponsor(provider: &'static Provider, session: &Session) -> Result<Self, CryptoError> {
-        Self::new(provider, session, false)
-    }
-
-    fn new(provider: &'static Provider, session: &Session, joiner: bool) -> Result<Self, CryptoError> {
+    pub(in crate::pairing) fn new(
+        provider: &'static Provider,
+        session: &super::Session,
+        joiner: bool,
+    ) -> Result<Self, CryptoError> {
         let state = with_provider(provider, || {
             let dh = D::genkey_rng(&mut SessionRandom).ok()?;
             let kem = K::genkey_rng(&mut SessionRandom).ok()?;
@@ -53,9 +67,16 @@ impl<D: Dh, K: Kem, C: Cipher, H: Hash> Side<D, K, C, H> {
         state.push_psk(session.psk.expose());
         Ok(Self { state, provider })
     }
+}
 
-    /// The next message.
-    pub(in crate::pairing) fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError> {
+impl<D, K, C, H> Exchange for Side<D, K, C, H>
+where
+    D: Dh + 'static,
+    K: Kem + 'static,
+    C: Cipher + 'static,
+    H: Hash + 'static,
+{
+    fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError> {
         const FAILED: CryptoError = CryptoError::Malformed("message of a handshake");
         // `clatter` panics above 65,535 bytes.
         let len = payload.len() + self.state.get_next_message_overhead().map_err(|_| FAILED)?;
@@ -69,8 +90,7 @@ impl<D: Dh, K: Kem, C: Cipher, H: Hash> Side<D, K, C, H> {
         Ok(out)
     }
 
-    /// The payload of the next message, if it is one.
-    pub(in crate::pairing) fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
+    fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
         if message.len() > limits::FLIGHT {
             return Err(NotAuthentic);
         }
@@ -84,22 +104,23 @@ impl<D: Dh, K: Kem, C: Cipher, H: Hash> Side<D, K, C, H> {
         Ok(out)
     }
 
-    /// The handshake hash after the last message.
-    pub(in crate::pairing) fn hash(&self) -> [u8; 32] {
+    fn hash(&self) -> [u8; 32] {
         self.state.get_state().get_hash().as_slice().try_into().expect("both hashes have 32 bytes")
     }
 
-    /// What follows the fourth message.
-    pub(in crate::pairing) fn finish(self) -> Result<Transport<C, H>, CryptoError> {
-        let state = with_provider(self.provider, || self.state.finalize())?;
+    fn finish(&self) -> Result<Box<dyn Messages>, CryptoError> {
+        let state = with_provider(self.provider, || self.state.clone().finalize())?;
         let state = state.map_err(|_| CryptoError::Malformed("handshake that has not ended"))?;
-        Ok(Transport { state, provider: self.provider })
+        Ok(Box::new(Session { state, provider: self.provider }))
+    }
+
+    fn copy(&self) -> Box<dyn Exchange> {
+        Box::new(self.clone())
     }
 }
 
-impl<C: Cipher, H: Hash> Transport<C, H> {
-    /// The next message to the other side.
-    pub(in crate::pairing) fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError> {
+impl<C: Cipher, H: Hash> Messages for Session<C, H> {
+    fn write(&mut self, payload: &[u8]) -> Result<Vec<u8>, CryptoError> {
         const FAILED: CryptoError = CryptoError::Malformed("message of a session");
         if payload.len() + C::tag_len() > limits::FLIGHT {
             return Err(FAILED);
@@ -107,8 +128,7 @@ impl<C: Cipher, H: Hash> Transport<C, H> {
         with_provider(self.provider, || self.state.send_vec(payload))?.map_err(|_| FAILED)
     }
 
-    /// The next message of the other side, if it is one. The counter moves only then.
-    pub(in crate::pairing) fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
+    fn read(&mut self, message: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotAuthentic> {
         if message.len() < C::tag_len() || message.len() > limits::FLIGHT {
             return Err(NotAuthentic);
         }

@@ -14,7 +14,7 @@ use vault_format::pairing::{Join, Message};
 use vault_format::roster::{Op, Record};
 
 use super::super::message::{check_join, make_join, open_secrets, proof};
-use super::super::noise::for_tests::{GcmRandomIv, MlKem768, P256, Sha256, X25519, with_provider};
+use super::super::noise::for_tests::{Exchange, GcmRandomIv, MlKem768, P256, Sha256, X25519, with_provider};
 use super::super::noise::{Handshake, Side};
 use super::*;
 use crate::keys::device_id;
@@ -352,10 +352,10 @@ fn bad_public_keys_end_the_handshake() {
     }
 }
 
-fn bad_public_key_ends_it<D: Dh, C: Cipher, H: Hash>() {
+fn bad_public_key_ends_it<D: Dh + 'static, C: Cipher + 'static, H: Hash + 'static>() {
     let session = by_ticket(&Vault::new().invite(READER)).session().expect("a session");
-    let mut joiner = Side::<Zeros<D>, MlKem768, C, H>::joiner(provider(), &session).expect("a handshake");
-    let mut sponsor = Side::<D, MlKem768, C, H>::sponsor(provider(), &session).expect("a handshake");
+    let mut joiner = Side::<Zeros<D>, MlKem768, C, H>::new(provider(), &session, true).expect("a handshake");
+    let mut sponsor = Side::<D, MlKem768, C, H>::new(provider(), &session, false).expect("a handshake");
     sponsor.read(&joiner.write(&[]).expect("a message")).expect("the key is not used yet");
     assert!(sponsor.write(b"offer").is_err());
 }
@@ -398,11 +398,11 @@ fn the_session_falls_only_if_both_halves_fall() {
     }
 }
 
-fn falls_only_if_both_fall<D: Dh, C: Cipher, H: Hash>() {
+fn falls_only_if_both_fall<D: Dh + 'static, C: Cipher + 'static, H: Hash + 'static>() {
     LEAKED.take();
     let session = by_ticket(&Vault::new().invite(READER)).session().expect("a session");
-    let mut joiner = Side::<Leaky<D>, Leaky<D>, C, H>::joiner(provider(), &session).expect("a handshake");
-    let mut sponsor = Side::<Leaky<D>, Leaky<D>, C, H>::sponsor(provider(), &session).expect("a handshake");
+    let mut joiner = Side::<Leaky<D>, Leaky<D>, C, H>::new(provider(), &session, true).expect("a handshake");
+    let mut sponsor = Side::<Leaky<D>, Leaky<D>, C, H>::new(provider(), &session, false).expect("a handshake");
     let mut flights = Vec::new();
     for (i, payload) in [&b""[..], b"the offer", b"the join", b"the welcome"].into_iter().enumerate() {
         let (from, to) = if i % 2 == 0 { (&mut joiner, &mut sponsor) } else { (&mut sponsor, &mut joiner) };

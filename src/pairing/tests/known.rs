@@ -44,7 +44,7 @@ fn tickets_are_those_of_the_files() {
 #[test]
 fn words_are_those_of_the_files() {
     for (name, byte) in [("zeros", 0), ("7f", 0x7f), ("ones", 0xff)] {
-        let words = PairWords::from_entropy(&Secret::new([byte; 16]), suite());
+        let words = PairWords::from_entropy(&Secret::new([byte; 16]), suite()).expect("a backend");
         let text = words.iter().collect::<Vec<_>>().join(" ");
         let mut fields = vec![("secret", hex::encode([byte; 16])), ("words", text.clone())];
         let read = PairWords::parse(&text).expect("words");
@@ -57,7 +57,7 @@ fn words_are_those_of_the_files() {
 /// 32 for each ciphertext, in the order of the tokens. In suite 0x02 also 12 for each AES-GCM.
 #[test]
 fn the_handshake_is_that_of_the_file() {
-    let words = PairWords::from_entropy(&Secret::new([0x7f; 16]), suite());
+    let words = PairWords::from_entropy(&Secret::new([0x7f; 16]), suite()).expect("a backend");
     let session = words.session(provider());
     let random = [1u8, 2].map(|side| (0..512u32).map(|i| (i * 7) as u8 ^ (side << 6)).collect::<Vec<u8>>());
     let sides = random.clone().map(|stream| {
@@ -100,7 +100,7 @@ fn the_handshake_is_that_of_the_file() {
 /// Randomness that ends is an error, and nothing is made from zeros.
 #[test]
 fn failing_randomness_is_an_error() {
-    let session = PairWords::from_entropy(&Secret::new([1; 16]), suite()).session(provider());
+    let session = PairWords::from_entropy(&Secret::new([1; 16]), suite()).expect("a backend").session(provider());
     // In suite 0x02 the last that is drawn for the first message is its IV.
     let of_suite: &[usize] = if suite() == Suite::Fips { &[192, 203] } else { &[] };
     for len in [0, 31, 95, 96, 127, 191].iter().chain(of_suite).copied() {
@@ -117,7 +117,7 @@ const PROTOCOL: [&str; 2] =
 /// Each message counts: repeated, or in another place, it does not open, and what is in its place still does.
 #[test]
 fn messages_after_the_handshake_open_once_and_in_order() {
-    let session = PairWords::from_entropy(&Secret::new([1; 16]), suite()).session(provider());
+    let session = PairWords::from_entropy(&Secret::new([1; 16]), suite()).expect("a backend").session(provider());
     let mut joiner = Handshake::joiner(provider(), &session).expect("a handshake");
     let mut sponsor = Handshake::sponsor(provider(), &session).expect("a handshake");
     for _ in 0..2 {

@@ -77,7 +77,7 @@ fn tickets_expire_by_this_machines_clock() {
 
 #[test]
 fn words_as_people_write_them() {
-    let words = PairWords::from_entropy(&Secret::new([0x7f; 16]), suite());
+    let words = PairWords::from_entropy(&Secret::new([0x7f; 16]), suite()).expect("a backend");
     let list: Vec<_> = words.iter().collect();
     let last = if suite() == Suite::Default { "yellow" } else { "year" };
     assert_eq!((list.len(), list[0], list[11]), (12, "legal", last));
@@ -102,7 +102,7 @@ fn words_tell_the_suite() {
     let other = if suite() == Suite::Default { Suite::Fips } else { Suite::Default };
     for byte in 0..=255 {
         let texts = [suite(), other].map(|suite| {
-            let words = PairWords::from_entropy(&Secret::new([byte; 16]), suite);
+            let words = PairWords::from_entropy(&Secret::new([byte; 16]), suite).expect("a backend");
             words.iter().collect::<Vec<_>>().join(" ")
         });
         assert_eq!(PairWords::parse(&texts[0]).map(|words| words.suite()), Ok(suite()), "{byte}");
@@ -130,7 +130,7 @@ fn what_is_pasted_is_a_ticket_or_words() {
 
 #[test]
 fn every_name_that_follows_from_a_secret_is_another_one() {
-    let words = PairWords::from_entropy(&Secret::new([1; 16]), suite());
+    let words = PairWords::from_entropy(&Secret::new([1; 16]), suite()).expect("a backend");
     let session = words.session(provider());
     let mut names: Vec<String> = Step::ALL.iter().map(|step| session.presigned_name(*step).to_path()).collect();
     names.push(session.mail_name(Step::Hello, b"bytes").to_path());

@@ -16,7 +16,7 @@ pub(super) fn with_author<T>(vault: &Vault, signer: &DeviceKeys, write: impl FnO
 impl Vault {
     /// The same vault as another device sees it.
     pub(super) fn fork(&self) -> Self {
-        let words = self.words.as_ref().map(|words| Words::from_entropy(&words.entropy()));
+        let words = self.words.as_ref().map(|words| Words::from_entropy(&words.entropy()).expect("a backend"));
         Self { objects: self.objects.clone(), id: self.id, founder: self.founder.duplicate(), words }
     }
 

@@ -4,6 +4,7 @@ use super::Environment;
 use super::aws_http::AwsHttp;
 use super::credential::{Cache, CredentialError, LOGIN_WAIT, Named};
 use crate::store::BoxError;
+use crate::store::transport::Transport;
 use async_trait::async_trait;
 use aws_config::BehaviorVersion;
 use aws_config::meta::region::ProvideRegion;
@@ -11,7 +12,7 @@ use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvi
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use object_store::aws::AwsCredential;
+use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::client::CredentialProvider;
 use std::fmt;
 use std::path::PathBuf;
@@ -65,7 +66,7 @@ impl Profile {
     pub(super) async fn credential(
         &self,
         region: &str,
-        http: AwsHttp,
+        transport: &Transport,
     ) -> Result<Option<Arc<Named<AwsCredential>>>, CredentialError> {
         let failed = |source: BoxError| CredentialError::Failed { credential: self.to_string(), source };
         let Some(files) = self.files() else {
@@ -73,7 +74,7 @@ impl Profile {
             return Err(failed(format!("there is neither {files}").into()));
         };
         let config = ProviderConfig::without_region().with_region(Some(aws_config::Region::new(region.to_owned())));
-        let config = config.with_http_client(http);
+        let config = config.with_http_client(AwsHttp(transport.clone()));
         let provider = ProfileFileCredentialsProvider::builder()
             .configure(&config)
             .profile_files(files)
@@ -112,14 +113,28 @@ impl fmt::Display for Profile {
     }
 }
 
+/// Where the files are, in words.
+pub(super) const FILES: &str = "~/.aws/config and ~/.aws/credentials (not there)";
+
+/// The role of a container.
+pub(super) fn of_container(
+    _builder: AmazonS3Builder,
+    _environment: &Environment,
+    transport: &Transport,
+) -> object_store::Result<Arc<dyn CredentialProvider<Credential = AwsCredential>>> {
+    let config = ProviderConfig::default().with_http_client(AwsHttp(transport.clone()));
+    let provider = aws_config::ecs::EcsCredentialsProvider::builder().configure(&config).build();
+    Ok(Arc::new(Cached::new(provider)))
+}
+
 /// A provider of the AWS library, asked again shortly before what it gave expires.
-pub(super) struct Cached<P> {
+struct Cached<P> {
     provider: P,
     cache: Cache<AwsCredential>,
 }
 
 impl<P: ProvideCredentials> Cached<P> {
-    pub(super) fn new(provider: P) -> Self {
+    fn new(provider: P) -> Self {
         Self { provider, cache: Cache::default() }
     }
 

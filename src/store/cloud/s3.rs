@@ -1,7 +1,6 @@
 //! Amazon S3, and what speaks its protocol.
 
-use super::aws_http::AwsHttp;
-use super::aws_profile::{Cached, Profile};
+use super::aws_profile::{self, Profile};
 use super::credential::{CredentialError, LOGIN_WAIT, METADATA_WAIT, Named, why_not};
 use super::{Environment, OpenError, Opened, below, client_options, transport};
 use crate::store::StoreError;
@@ -11,7 +10,6 @@ use crate::store::signed::Signing;
 use crate::store::transport::reply::{CALL, Call};
 use crate::store::transport::{Transport, UploadCheck};
 use crate::store::url::Bucket;
-use aws_config::provider_config::ProviderConfig;
 use object_store::StaticCredentialProvider;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, Checksum};
 use object_store::client::{HttpConnector, HttpRequest, HttpRequestBody};
@@ -225,12 +223,12 @@ async fn credential(
     }
     match profile {
         Some(profile) => {
-            if let Some(provider) = profile.credential(region, AwsHttp(transport.clone())).await? {
+            if let Some(provider) = profile.credential(region, transport).await? {
                 return Ok((provider, profile.to_string()));
             }
             looked.push(format!("{profile} (holds no credential)"));
         }
-        None => looked.push("~/.aws/config and ~/.aws/credentials (not there)".to_owned()),
+        None => looked.push(aws_profile::FILES.to_owned()),
     }
 
     let of_the_crate = || {
@@ -264,10 +262,9 @@ async fn credential(
     let container = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
     match environment.first(&container) {
         Some(_) => {
-            let config = ProviderConfig::default().with_http_client(AwsHttp(transport.clone()));
-            let provider = aws_config::ecs::EcsCredentialsProvider::builder().configure(&config).build();
+            let provider = aws_profile::of_container(of_the_crate(), environment, transport)?;
             let name = "role of the container".to_owned();
-            return Ok((Named::new(Arc::new(Cached::new(provider)), &name, LOGIN_WAIT), name));
+            return Ok((Named::new(provider, &name, LOGIN_WAIT), name));
         }
         None => looked.push(format!("{} (not set)", container.join(" and "))),
     }

@@ -72,9 +72,9 @@ impl World {
 }
 
 /// For providers of the library of AWS.
-fn http() -> aws_http::AwsHttp {
+fn requests() -> Transport {
     let transport = super::transport(&StoreOptions::default(), false, UploadCheck::None);
-    aws_http::AwsHttp(transport.unwrap_or_else(|error| panic!("{}", error.at(S3))))
+    transport.unwrap_or_else(|error| panic!("{}", error.at(S3)))
 }
 
 const S3: &str = "s3://bucket/prefix";
@@ -176,7 +176,7 @@ async fn a_credential_process_is_run_once_while_what_it_says_is_good() {
     world.file(".aws/config", &format!("[profile p]\ncredential_process = {script}\n"));
     let environment = world.environment();
     let profile = aws_profile::Profile::choose(Some("p"), &environment).expect("a profile");
-    let provider = profile.credential("eu-west-1", http()).await.expect("a credential").expect("a credential");
+    let provider = profile.credential("eu-west-1", &requests()).await.expect("a credential").expect("a credential");
     for _ in 0..3 {
         assert_eq!(provider.get_credential().await.expect("a credential").key_id, "AKIA2");
     }
@@ -187,7 +187,7 @@ async fn a_credential_process_is_run_once_while_what_it_says_is_good() {
     // About to expire: asked for again each time it is used.
     let soon = jiff::Timestamp::now() + std::time::Duration::from_secs(60);
     expires(&soon.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-    let provider = profile.credential("eu-west-1", http()).await.expect("a credential").expect("a credential");
+    let provider = profile.credential("eu-west-1", &requests()).await.expect("a credential").expect("a credential");
     provider.get_credential().await.expect("a credential");
     assert_eq!(count(), 3);
     // What was given still works when no more is given.

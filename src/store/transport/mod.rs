@@ -4,6 +4,7 @@
 mod body;
 mod limit;
 pub(super) mod reply;
+pub(super) mod tls;
 pub(super) mod traffic;
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ use object_store::client::{
     HttpService,
 };
 use reply::Failure;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::net::IpAddr;
@@ -85,6 +88,13 @@ pub(super) enum TransportError {
     /// The HTTP client cannot be set up.
     #[error("HTTP cannot be set up")]
     Client(#[from] reqwest::Error),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up")]
+    Tls(#[from] rustls::Error),
+    /// This program speaks TLS by a FIPS module with approved parameters, or not at all.
+    #[cfg(feature = "fips")]
+    #[error("TLS is not in FIPS mode")]
+    NotFips,
 }
 
 /// A client that every request of a store goes through. Clones are the same one.
@@ -103,13 +113,10 @@ struct Inner {
 
 impl Transport {
     pub(super) fn new(options: &TransportOptions) -> Result<Self, TransportError> {
-        let mut builder = builder(&options.times);
-        if let Some(path) = &options.ca_cert {
-            builder = builder.tls_certs_merge(certificates(path)?);
-        }
+        let trusted = options.ca_cert.as_deref().map(certificates).transpose()?.unwrap_or_default();
         let limit = |rate: Option<u64>| rate.map(|rate| Arc::new(Limit::new(rate)));
         Ok(Self(Arc::new(Inner {
-            client: builder.build()?,
+            client: tls::set_up(builder(&options.times), trusted)?.build()?,
             direct: OnceLock::new(),
             counters: Arc::default(),
             upload: limit(options.limit_upload),
@@ -223,7 +230,9 @@ impl Service {
                 Some(client) => Ok(client.clone()),
                 None => {
                     let times = Times { connect: METADATA_CONNECT, ..self.inner.options.times };
-                    let client = builder(&times).no_proxy().build().map_err(sort)?;
+                    let builder = tls::set_up(builder(&times).no_proxy(), Vec::new());
+                    let client = builder.and_then(|builder| Ok(builder.build()?));
+                    let client = client.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
                     Ok(self.inner.direct.get_or_init(|| client).clone())
                 }
             };
@@ -314,9 +323,11 @@ fn builder(times: &Times) -> reqwest::ClientBuilder {
         .tcp_keepalive(Duration::from_secs(20))
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, TransportError> {
-    let pem = std::fs::read(path).map_err(|source| TransportError::CaCert { path: path.into(), source })?;
-    let certificates = reqwest::Certificate::from_pem_bundle(&pem)?;
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TransportError> {
+    let failed = |source| TransportError::CaCert { path: path.into(), source };
+    let pem = std::fs::read(path).map_err(failed)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let certificates = certificates.map_err(|error| failed(io::Error::new(io::ErrorKind::InvalidData, error)))?;
     if certificates.is_empty() {
         return Err(TransportError::NoCert { path: path.into() });
     }

@@ -128,7 +128,8 @@ fn store(
             return Ok(Examined { url: url.to_string(), credential: None, report });
         }
     };
-    let nonce = Key::random(crypto_backends::rustcrypto::provider().random)
+    let nonce = crypto_backends::own()
+        .and_then(|own| Key::random(own.random))
         .map_err(|error| CommandError::new(Trouble::Failed, "the system gives no random numbers").cause(&error))?;
     let nonce = *nonce.expose().first_chunk().expect("a key has 32 bytes");
     let said = format!("{}: {}", url.kind(), opened.label());

@@ -50,7 +50,7 @@ pub(crate) struct InitArgs {
     low_memory: bool,
 
     /// With which algorithms, for as long as there is the vault; a passphrase of fips has at least 14 bytes
-    #[arg(long, value_enum, value_name = "SUITE", default_value_t = SuiteName::Default)]
+    #[arg(long, value_enum, value_name = "SUITE", default_value_t = SuiteName::of_this_program())]
     suite: SuiteName,
 }
 
@@ -59,11 +59,16 @@ pub(crate) struct InitArgs {
 enum SuiteName {
     /// XChaCha20-Poly1305, BLAKE3, Argon2id, X25519 with ML-KEM-768
     Default,
-    /// Those of NIST's standards: AES-256-GCM, SHA-256, PBKDF2, P-256 with ML-KEM-768. This build's are in no validated module
+    /// Those of NIST's standards: AES-256-GCM, SHA-256, PBKDF2, P-256 with ML-KEM-768. zvault version tells whose they are
     Fips,
 }
 
 impl SuiteName {
+    /// The one of which every program opens what it makes.
+    fn of_this_program() -> Self {
+        if cfg!(feature = "fips") { Self::Fips } else { Self::Default }
+    }
+
     fn suite(self) -> Suite {
         match self {
             Self::Default => Suite::Default,
@@ -144,9 +149,8 @@ pub(crate) fn run(args: InitArgs, global: &Global, ui: &Ui) -> Result<Done, Comm
 /// A place with a name of its own below a URL: 128 random bits, so that no two machines have to agree on names.
 fn random_place(url: &str) -> Result<String, CommandError> {
     let mut name = [0; 16];
-    crypto_backends::rustcrypto::provider()
-        .random
-        .fill(&mut name)
+    crypto_backends::own()
+        .and_then(|own| own.random.fill(&mut name))
         .map_err(|error| CommandError::new(Trouble::Failed, "no random name can be made").cause(&error))?;
     let parent = StoreUrl::parse(url).map_err(VaultError::from)?;
     let below = parent.below(&hex::encode(name));
@@ -202,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_sheet_can_be_typed_back() {
-        let words = Words::from_entropy(&Key::new([0x7f; 32]));
+        let words = Words::from_entropy(&Key::new([0x7f; 32])).expect("a backend");
         let text = sheet(&words);
         let (_, block) = text.split_once(".\n\n").expect("a block of words");
         let (block, _) = block.split_once("\n\n").expect("a block of words");

@@ -4,6 +4,7 @@ mod check;
 mod completions;
 mod devices;
 mod doctor;
+mod fips;
 mod init;
 mod key;
 mod log;
@@ -56,6 +57,7 @@ pub(crate) enum Command {
     Stores(stores::StoresArgs),
     Status(status::StatusArgs),
     Vaults(vaults::VaultsArgs),
+    Fips(fips::FipsArgs),
     Version(version::VersionArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -90,6 +92,7 @@ pub(crate) fn run(cli: Cli, ui: &Ui) -> Result<Done, CommandError> {
         Command::Stores(args) => stores::run(args, global, ui),
         Command::Status(args) => status::run(args, global, ui),
         Command::Vaults(args) => vaults::run(args, global, ui),
+        Command::Fips(args) => fips::run(args, ui),
         Command::Version(args) => version::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Man(args) => man::run(args, ui),

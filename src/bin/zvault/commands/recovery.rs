@@ -21,7 +21,7 @@ use zvault::Trouble;
 use zvault::qr;
 use zvault::recovery::Sheet;
 use zvault::roster::Rank;
-use zvault::vault::{NewWords, OpenOptions, Purpose, UnlockSecret, Vault};
+use zvault::vault::{NewWords, OpenOptions, Purpose, UnlockSecret, Vault, VaultError};
 
 /// Print the recovery sheet, make new words, or bring a vault back with them
 ///
@@ -100,7 +100,8 @@ fn print(
         true => match secrets.root()? {
             UnlockSecret::Words(words) => {
                 // A sheet with words that open nothing is worse than none.
-                vault.check_secret(&UnlockSecret::Words(Words::from_entropy(&words.entropy())))?;
+                let same = Words::from_entropy(&words.entropy()).map_err(VaultError::from)?;
+                vault.check_secret(&UnlockSecret::Words(same))?;
                 Some(words)
             }
             UnlockSecret::Passphrase(_) => None,

@@ -3,7 +3,7 @@ use crypto_backends::{FipsStatus, Provider, Suite, provider};
 
 use super::Done;
 use crate::error::CommandError;
-use crate::json::{PartDocument, SuiteDocument, Version};
+use crate::json::{ModuleDocument, PartDocument, SuiteDocument, Version};
 use crate::ui::Ui;
 use vault_format::header::MAJOR;
 
@@ -31,6 +31,9 @@ pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandE
     for suite in &suites {
         text += &format!("suite 0x{:02x}: backend {}, FIPS 140-3: {}\n", suite.number, suite.backend, suite.fips);
         if ui.verbose > 0 {
+            if let Some(ModuleDocument { name, certificate }) = &suite.module {
+                text += &format!("  {:<15} {name}, certificate #{certificate}\n", "module");
+            }
             for part in &suite.parts {
                 text += &format!("  {:<15} {:<28} FIPS 140-3: {}\n", part.job, part.algorithm, part.fips);
             }
@@ -44,7 +47,8 @@ pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandE
 
 fn suite(provider: &'static Provider) -> SuiteDocument {
     // Exhaustive, so that a part that is added and forgotten here does not compile.
-    let Provider { suite, aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random } = provider;
+    let Provider { suite, backend, aead, hash, keyed_hash, kdf, password, kem, agreement, ml_kem, sign, random } =
+        provider;
     let statuses = [
         aead.fips(),
         hash.fips(),
@@ -56,40 +60,35 @@ fn suite(provider: &'static Provider) -> SuiteDocument {
         sign.fips(),
         random.fips(),
     ];
-    let (backend, algorithms) = match suite {
-        Suite::Default => (
-            "RustCrypto",
-            [
-                "XChaCha20-Poly1305",
-                "BLAKE3",
-                "BLAKE3 keyed",
-                "BLAKE3 derive_key",
-                "Argon2id",
-                "X-Wing",
-                "X25519 with ML-KEM-768",
-                "Ed25519 with ML-DSA-65",
-                "operating system",
-            ],
-        ),
-        Suite::Fips => (
-            "RustCrypto",
-            [
-                "AES-256-GCM",
-                "SHA-256",
-                "HMAC-SHA-256",
-                "HKDF-SHA-256",
-                "PBKDF2",
-                "ML-KEM-768 with P-256",
-                "P-256 with ML-KEM-768",
-                "Ed25519 with ML-DSA-65",
-                "operating system",
-            ],
-        ),
+    let algorithms = match suite {
+        Suite::Default => [
+            "XChaCha20-Poly1305",
+            "BLAKE3",
+            "BLAKE3 keyed",
+            "BLAKE3 derive_key",
+            "Argon2id",
+            "X-Wing",
+            "X25519 with ML-KEM-768",
+            "Ed25519 with ML-DSA-65",
+            backend.randomness,
+        ],
+        Suite::Fips => [
+            "AES-256-GCM",
+            "SHA-256",
+            "HMAC-SHA-256",
+            "HKDF-SHA-256",
+            "PBKDF2",
+            "ML-KEM-768 with P-256",
+            "P-256 with ML-KEM-768",
+            "Ed25519 with ML-DSA-65",
+            backend.randomness,
+        ],
     };
     let parts = PARTS.iter().zip(algorithms).zip(statuses);
     SuiteDocument {
         number: suite.byte(),
-        backend,
+        backend: backend.name,
+        module: backend.module.map(|module| ModuleDocument { name: module.name, certificate: module.certificate }),
         fips: status_text(provider.fips()),
         parts: parts
             .map(|((job, algorithm), status)| PartDocument { job, algorithm, fips: status_text(status) })

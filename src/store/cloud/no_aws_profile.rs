@@ -1,0 +1,69 @@
+//! A program without the library of AWS: profiles of `~/.aws` are not read, and that is said.
+
+use super::Environment;
+use super::credential::CredentialError;
+use crate::store::transport::Transport;
+use object_store::CredentialProvider;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
+use std::fmt;
+use std::sync::Arc;
+
+/// A profile that somebody asked for.
+pub(super) struct Profile {
+    name: String,
+}
+
+impl Profile {
+    /// The one that `option` names, else the environment. What `~/.aws` holds by default is passed over.
+    pub(super) fn choose(option: Option<&str>, environment: &Environment) -> Option<Self> {
+        let given = option.map(str::to_owned).or_else(|| environment.text("AWS_PROFILE"));
+        given.map(|name| Self { name })
+    }
+
+    pub(super) async fn region(&self) -> Option<String> {
+        None
+    }
+
+    pub(super) async fn endpoint(&self) -> Option<String> {
+        None
+    }
+
+    /// Always an error: another credential than the one that was asked for must not be used.
+    pub(super) async fn credential(
+        &self,
+        _region: &str,
+        _transport: &Transport,
+    ) -> Result<Option<Arc<dyn CredentialProvider<Credential = AwsCredential>>>, CredentialError> {
+        let why = "this program does not read profiles of AWS; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, as \
+                   `aws configure export-credentials --format env` prints them, or use a role of the machine";
+        Err(CredentialError::Failed { credential: self.to_string(), source: why.into() })
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "profile '{}'", self.name)
+    }
+}
+
+/// Where the files would be, in words.
+pub(super) const FILES: &str = "~/.aws/config and ~/.aws/credentials (not read by this program)";
+
+/// The role of a container, asked by the library of the stores.
+pub(super) fn of_container(
+    mut builder: AmazonS3Builder,
+    environment: &Environment,
+    _transport: &Transport,
+) -> object_store::Result<Arc<dyn CredentialProvider<Credential = AwsCredential>>> {
+    let keys = [
+        (AmazonS3ConfigKey::ContainerCredentialsRelativeUri, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+        (AmazonS3ConfigKey::ContainerCredentialsFullUri, "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
+        (AmazonS3ConfigKey::ContainerAuthorizationTokenFile, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+    ];
+    for (key, name) in keys {
+        if let Some(value) = environment.text(name) {
+            builder = builder.with_config(key, value);
+        }
+    }
+    Ok(builder.build()?.credentials().clone())
+}
