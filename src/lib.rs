@@ -26,6 +26,9 @@ mod trouble;
 pub mod vault;
 pub mod watch;
 
+#[cfg(all(feature = "fips", feature = "rustcrypto"))]
+compile_error!("the FIPS program has no other backend: it is built in fips/, see its README.md");
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use vault_format::Time;

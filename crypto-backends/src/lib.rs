@@ -14,6 +14,9 @@ mod secret;
 #[cfg(any(test, debug_assertions))]
 pub mod testing;
 
+/// Whether this build has the RustCrypto backend: a program that stands on a module asserts that it has not.
+pub const HAS_RUSTCRYPTO: bool = cfg!(feature = "rustcrypto");
+
 pub use contract::{
     Aead, Hash, Kdf, Kem, KeyAgreement, KeyedHash, Nonce, PasswordKdf, PasswordParams, Random, Sealed, Signatures,
 };

@@ -4,7 +4,7 @@
 //! self-tests pass. What is claimed, and what is not, is in README.md.
 use std::sync::OnceLock;
 
-use crypto_backends::{FipsStatus, Provider, Suite};
+use crypto_backends::{Backend, FipsStatus, Module, Provider, Suite};
 
 mod aead;
 mod hash;
@@ -15,6 +15,7 @@ mod module;
 mod p256;
 mod pbkdf2;
 mod random;
+mod self_test;
 mod sign;
 mod unvalidated_ml_dsa;
 
@@ -29,6 +30,11 @@ pub fn provider() -> Result<&'static Provider, FipsError> {
 
 static PROVIDER: Provider = Provider {
     suite: Suite::Fips,
+    backend: Backend {
+        name: "AWS-LC",
+        randomness: "CTR_DRBG with AES-256",
+        module: Some(Module { name: VERSION, certificate: CERTIFICATE, self_test: self_test::run }),
+    },
     aead: &aead::Aes256Gcm,
     hash: &hash::Sha256,
     keyed_hash: &hash::Sha256,

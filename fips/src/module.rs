@@ -51,7 +51,7 @@ fn is_validated(version: &str) -> Result<(), FipsError> {
     if version == VERSION { Ok(()) } else { Err(FipsError::OtherVersion { found: version.to_owned() }) }
 }
 
-fn version() -> String {
+pub(crate) fn version() -> String {
     // SAFETY: a string literal of the module's, which lives as long as the process.
     unsafe { CStr::from_ptr(sys::awslc_version_string()) }.to_string_lossy().into_owned()
 }

@@ -27,7 +27,7 @@ pub(crate) fn decode(words: &[u16]) -> Result<Option<SecretBytes>, CryptoError> 
     }
     let stated = bytes.pop().unwrap_or_default();
     let bits = words.len() / 3;
-    let made = checksum(&bytes)? & !(0xff >> bits);
+    let made = checksum(&bytes)? & !0xffu8.checked_shr(bits as u32).unwrap_or(0);
     Ok((made == stated).then(|| SecretBytes::new(bytes.to_vec())))
 }
 
@@ -60,7 +60,8 @@ mod tests {
     fn as_the_crate_has_them() {
         for n in 0..64u8 {
             for len in [16, 32] {
-                let secret: Vec<u8> = (0..len).map(|i| n.wrapping_mul(37).wrapping_add(i * 91)).collect();
+                let secret: Vec<u8> =
+                    (0..len).map(|i| n.wrapping_mul(37).wrapping_add(u8::wrapping_mul(i, 91))).collect();
                 let expected = bip39::Mnemonic::from_entropy_in(LANGUAGE, &secret).expect("a length of BIP-39");
                 let words = encode(&secret).expect("a backend");
                 assert!(words.iter().copied().map(word).eq(expected.words()), "{secret:?}");

@@ -22,12 +22,17 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
+/// The program: the one that was built with the tests, or another that is to pass them.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("ZVAULT_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_zvault").into()).into()
+}
+
 impl World {
     /// A machine on which nothing has happened yet.
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("user")).expect("a home folder");
-        Self { folder, passphrase: "correct horse" }
+        Self { folder, passphrase: "correct horse battery" }
     }
 
     /// The same with a vault in `vault`, and this machine its device.
@@ -35,11 +40,6 @@ impl World {
         let world = Self::new();
         world.run(["init"]).expect_code(0);
         world
-    }
-
-    /// A machine whose passphrase is long enough for suite `0x02`.
-    pub(crate) fn with_long_passphrase() -> Self {
-        Self { passphrase: "correct horse battery", ..Self::new() }
     }
 
     /// A path in this world.
@@ -64,7 +64,7 @@ impl World {
 
     /// The program with neither vault nor passphrase.
     pub(crate) fn bare<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zvault"));
+        let mut command = Command::new(program());
         command
             .args(args)
             .current_dir(self.folder.path())

@@ -111,7 +111,7 @@ impl Place {
 
     /// What the environment of a program has to say that uses this place, and perhaps others beside it.
     pub(crate) fn add_secrets(&self, command: &mut Command) {
-        command.env("ZVAULT_PASSPHRASE", "correct horse").envs(self.secrets.iter().cloned());
+        command.env("ZVAULT_PASSPHRASE", "correct horse battery").envs(self.secrets.iter().cloned());
         command.env("ZVAULT_JITTER", "0s");
         // Nobody waits half a minute. Where the machine is busy for a second, one more request is made.
         command.env("ZVAULT_TEST_STALL", "1");

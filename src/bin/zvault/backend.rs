@@ -12,6 +12,9 @@ pub(crate) fn install() -> Result<(), CommandError> {
 }
 
 #[cfg(feature = "fips")]
+const _: () = assert!(!crypto_backends::HAS_RUSTCRYPTO, "the FIPS program has no other backend");
+
+#[cfg(feature = "fips")]
 pub(crate) fn install() -> Result<(), CommandError> {
     let failed = |error: &dyn std::error::Error| {
         CommandError::new(zvault::Trouble::Failed, "the FIPS module does not work, and nothing was done")

@@ -22,11 +22,11 @@ fn script(world: &World, name: &str, text: &str) -> String {
 #[test]
 fn every_source_of_a_passphrase_opens_the_vault() {
     let world = World::with_vault();
-    let file = world.write("pass phrase", "correct horse\n");
+    let file = world.write("pass phrase", "correct horse battery\n");
     let file = file.to_str().expect("UTF-8");
     let command = format!("cat '{file}'");
     for (name, value) in [
-        ("ZVAULT_PASSPHRASE", "correct horse"),
+        ("ZVAULT_PASSPHRASE", "correct horse battery"),
         ("ZVAULT_PASSPHRASE_FILE", file),
         ("ZVAULT_PASSPHRASE_COMMAND", &*command),
     ] {
@@ -43,7 +43,7 @@ fn every_source_of_a_passphrase_opens_the_vault() {
 #[test]
 fn an_argument_wins_over_the_environment() {
     let world = World::with_vault();
-    world.write("pass", "correct horse\n");
+    world.write("pass", "correct horse battery\n");
     let wrong = [("ZVAULT_PASSPHRASE", "wrong")];
     open_elsewhere(&world, &wrong, &["--passphrase-file", "pass"]).expect_code(0);
     open_elsewhere(&world, &wrong, &[]).expect_code(12);
@@ -52,7 +52,7 @@ fn an_argument_wins_over_the_environment() {
 #[test]
 fn two_sources_are_one_too_many() {
     let world = World::with_vault();
-    let both = [("ZVAULT_PASSPHRASE", "correct horse"), ("ZVAULT_PASSPHRASE_FD", "0")];
+    let both = [("ZVAULT_PASSPHRASE", "correct horse battery"), ("ZVAULT_PASSPHRASE_FD", "0")];
     open_elsewhere(&world, &both, &[]).expect_code(2).expect_err("ZVAULT_PASSPHRASE and ZVAULT_PASSPHRASE_FD");
 }
 
@@ -65,7 +65,7 @@ fn no_source_and_no_terminal() {
 #[test]
 fn a_failing_command_is_named_and_its_output_is_not() {
     let world = World::with_vault();
-    let failing = script(&world, "failing", "echo correct horse; echo canary >&2; exit 7");
+    let failing = script(&world, "failing", "echo correct horse battery; echo canary >&2; exit 7");
     let ran = open_elsewhere(&world, &[("ZVAULT_PASSPHRASE_COMMAND", &failing)], &[])
         .expect_code(1)
         .expect_err("exit status: 7");
@@ -85,7 +85,7 @@ fn a_failing_command_is_named_and_its_output_is_not() {
 #[test]
 fn a_command_sees_none_of_our_variables() {
     let world = World::with_vault();
-    let nosy = script(&world, "nosy", "env | grep -q ZVAULT_ && exit 9; echo correct horse");
+    let nosy = script(&world, "nosy", "env | grep -q ZVAULT_ && exit 9; echo correct horse battery");
     open_elsewhere(&world, &[("ZVAULT_PASSPHRASE_COMMAND", &nosy)], &[]).expect_code(0);
 }
 

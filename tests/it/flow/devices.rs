@@ -122,15 +122,15 @@ fn a_passphrase_that_is_root_names_its_successor() {
         let mut command = world.command(["key", "change"]);
         run(command.env("ZVAULT_PASSPHRASE", passphrase).env("ZVAULT_NEW_PASSPHRASE", new))
     };
-    change("none", "second horse").expect_code(12);
-    change("correct horse", "second horse").expect_code(0);
-    change("correct horse", "third horse").expect_code(12);
+    change("none", "second horse battery").expect_code(12);
+    change("correct horse battery", "second horse battery").expect_code(0);
+    change("correct horse battery", "third horse battery").expect_code(12);
     let fresh = |name: &str, passphrase: &str| {
         let mut command = world.command(["devices", "--json"]);
         run(command.env("ZVAULT_HOME", world.path(name)).env("ZVAULT_PASSPHRASE", passphrase))
     };
-    fresh("old", "correct horse").expect_code(12);
-    let devices = fresh("new", "second horse").expect_code(0).last_json();
+    fresh("old", "correct horse battery").expect_code(12);
+    let devices = fresh("new", "second horse battery").expect_code(0).last_json();
     let root = |device: &&Value| device["rank"] == "root" && device.get("revoked").is_none();
     assert_eq!(devices["devices"].as_array().expect("devices").iter().filter(root).count(), 1);
     world.run(["key", "remove", "passphrase", "--yes"]).expect_code(13);
@@ -144,18 +144,18 @@ fn passphrases_come_and_go() {
     };
     world.run(["key", "change"]).expect_code(2).expect_err("ZVAULT_NEW_PASSPHRASE");
     let new = |args: &[&str], passphrase: &str| run(world.command(args).env("ZVAULT_NEW_PASSPHRASE", passphrase));
-    new(&["key", "change"], "second horse").expect_code(0).expect_out("everything that was pushed until now");
-    fresh("old", "correct horse").expect_code(12);
-    fresh("new", "second horse").expect_code(0);
+    new(&["key", "change"], "second horse battery").expect_code(0).expect_out("everything that was pushed until now");
+    fresh("old", "correct horse battery").expect_code(12);
+    fresh("new", "second horse battery").expect_code(0);
     // From a file, under a name.
-    let file = world.write("third", "third horse\n");
+    let file = world.write("third", "third horse battery\n");
     let mut add = world.command(["key", "add", "--name", "office"]);
     run(add.env("ZVAULT_NEW_PASSPHRASE_FILE", file)).expect_code(0).expect_out("office");
-    fresh("office", "third horse").expect_code(0);
+    fresh("office", "third horse battery").expect_code(0);
     world.run(["key"]).expect_code(0).expect_out("office").expect_out("24 words").expect_out("ended");
     new(&["key", "change"], "x").expect_code(2).expect_err("several passphrases");
     world.run(["key", "remove", "office", "--yes"]).expect_code(0).expect_out("it had added these, and they stay");
-    fresh("office again", "third horse").expect_code(12);
+    fresh("office again", "third horse battery").expect_code(12);
     fresh("office", "none").expect_code(0);
     world.run(["key", "remove", "office", "--yes"]).expect_code(2);
     let listed = world.run(["key", "list", "--json"]).expect_code(0).last_json();

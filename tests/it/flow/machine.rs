@@ -51,7 +51,7 @@ pub(crate) fn as_nobody(command: Command) -> Command {
     let (_, program) = COPY.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder");
         let program = folder.path().join("zvault");
-        fs::copy(env!("CARGO_BIN_EXE_zvault"), &program).expect("a copy of the program");
+        fs::copy(crate::runner::program(), &program).expect("a copy of the program");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
         (folder, program)
     });

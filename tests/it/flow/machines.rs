@@ -10,7 +10,7 @@ use crate::runner::{Ran, World, run};
 #[test]
 fn a_fresh_machine_with_a_passphrase() {
     let world = World::with_vault();
-    full_life(&world, |command| command.env("ZVAULT_PASSPHRASE", "correct horse"));
+    full_life(&world, |command| command.env("ZVAULT_PASSPHRASE", "correct horse battery"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use vault_format::{Header, Suite};
 
 #[test]
 fn a_vault_of_the_fips_suite_from_its_making_to_a_second_machine() {
-    let (world, second) = (World::with_long_passphrase(), World::with_long_passphrase());
+    let (world, second) = (World::new(), World::new());
     let refused = World::new();
     refused.run(["init", "--suite", "fips"]).expect_code(12).expect_err("at least 14 bytes");
     world.run(["init", "--suite", "other"]).expect_code(2).expect_err("[possible values: default, fips]");

@@ -22,7 +22,7 @@ fn sponsor() -> World {
 
 /// The same of suite `0x02`.
 fn fips_sponsor() -> World {
-    let world = World::with_long_passphrase();
+    let world = World::new();
     world.run(["init", "--suite", "fips", "--no-recovery-key"]).expect_code(0);
     let file = world.write("data/letter", "from the first machine");
     world.run(["push".as_ref(), file.as_os_str()]).expect_code(0);

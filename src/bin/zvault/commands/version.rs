@@ -17,7 +17,7 @@ pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandE
     if ui.json {
         ui.document(&Version {
             message_type: "version",
-            version: env!("CARGO_PKG_VERSION"),
+            version: zvault::VERSION,
             format_major: MAJOR.into(),
             os: std::env::consts::OS,
             arch: std::env::consts::ARCH,
@@ -27,7 +27,7 @@ pub(crate) fn run(VersionArgs {}: VersionArgs, ui: &Ui) -> Result<Done, CommandE
         return Ok(Done::Complete);
     }
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    let mut text = format!("zvault {}\nformat {MAJOR}\n{BUILD} build for {arch} {os}\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!("zvault {}\nformat {MAJOR}\n{BUILD} build for {arch} {os}\n", zvault::VERSION);
     for suite in &suites {
         text += &format!("suite 0x{:02x}: backend {}, FIPS 140-3: {}\n", suite.number, suite.backend, suite.fips);
         if ui.verbose > 0 {
