@@ -120,21 +120,127 @@ mod tests {
     }
 
     #[test]
-    #[cfg(debug_assertions)]
-    fn hkdf_known_answers_below_our_framing() {
-        let cases = crypto_backends::testing::known_answers::cases("02/primitives/hkdf");
-        for case in cases.iter().filter(|case| !case.hex("salt").is_empty() && !case.hex("info").is_empty()) {
-            let expected = case.hex("out");
-            let mut out = vec![0; expected.len()];
-            hkdf_sha256(&case.hex("secret"), &case.hex("salt"), &case.hex("info"), &mut out).unwrap();
-            assert_eq!(out, expected, "{}", case.name);
-        }
-        assert_eq!(cases.len(), 16);
-    }
-
-    #[test]
     fn hkdf_keeps_to_its_limit() {
         assert!(hkdf_sha256(b"secret", b"salt", b"info", &mut [0; 255 * 32]).is_some());
         assert!(hkdf_sha256(b"secret", b"salt", b"info", &mut [0; 255 * 32 + 1]).is_none());
+    }
+}
+
+/// Known answers of what the module does with given randomness, and of HKDF without our framing. No such thing is outside of tests.
+#[cfg(all(test, debug_assertions))]
+mod known_answers {
+    use std::ptr::null_mut;
+
+    use crypto_backends::testing::known_answers::{below, cases};
+    use crypto_backends::{Key, SecretBytes};
+
+    use super::*;
+    use crate::ml_kem::{CT_LEN, MlKem768, PUBLIC_LEN, SECRET_LEN};
+
+    #[test]
+    fn hkdf() {
+        let derive = |secret: &[u8], salt: &[u8], info: &[u8], out: &mut [u8]| {
+            if salt.is_empty() || info.is_empty() { None } else { hkdf_sha256(secret, salt, info, out) }
+        };
+        assert_eq!(below::hkdf_sha256(derive), 13);
+    }
+
+    #[test]
+    fn ml_kem() {
+        assert_eq!(below::ml_kem_768(&MlKem768, from_seed, encapsulate), 7 + 15 + 27);
+    }
+
+    fn from_seed(seed: &[u8]) -> (SecretBytes, Vec<u8>) {
+        let (mut secret, mut public) = (vec![0; SECRET_LEN], vec![0; PUBLIC_LEN]);
+        let (mut secret_len, mut public_len, mut seed_len) = (SECRET_LEN, PUBLIC_LEN, seed.len());
+        let mut pair = null_mut();
+        // SAFETY: constants of the module's, and no engine.
+        let context = unsafe { sys::EVP_PKEY_CTX_new_id(sys::EVP_PKEY_KEM, null_mut()) };
+        let context = Owned::new(context, sys::EVP_PKEY_CTX_free).unwrap();
+        // SAFETY: the context exists; the seed has the length that is given; a null asks for a new pair, which the `Owned` frees.
+        let made = unsafe {
+            sys::EVP_PKEY_CTX_kem_set_params(context.ptr(), sys::NID_MLKEM768) == 1
+                && sys::EVP_PKEY_keygen_init(context.ptr()) == 1
+                && sys::EVP_PKEY_keygen_deterministic(context.ptr(), &mut pair, seed.as_ptr(), &mut seed_len) == 1
+        };
+        let pair = Owned::new(pair, sys::EVP_PKEY_free).filter(|_| made).unwrap();
+        // SAFETY: both buffers have room for the lengths that are given.
+        let read = unsafe {
+            sys::EVP_PKEY_get_raw_private_key(pair.ptr(), secret.as_mut_ptr(), &mut secret_len) == 1
+                && sys::EVP_PKEY_get_raw_public_key(pair.ptr(), public.as_mut_ptr(), &mut public_len) == 1
+        };
+        assert!(read && (secret_len, public_len, seed_len) == (SECRET_LEN, PUBLIC_LEN, 64));
+        (SecretBytes::new(secret), public)
+    }
+
+    fn encapsulate(m: &[u8], public: &[u8]) -> (Vec<u8>, Key) {
+        let (mut ct, mut shared) = (vec![0; CT_LEN], [0; 32]);
+        let (mut ct_len, mut shared_len, mut m_len) = (ct.len(), shared.len(), m.len());
+        // SAFETY: `public` has the length that is given.
+        let key = unsafe { sys::EVP_PKEY_kem_new_raw_public_key(sys::NID_MLKEM768, public.as_ptr(), public.len()) };
+        let key = Owned::new(key, sys::EVP_PKEY_free).unwrap();
+        // SAFETY: the key exists, and the context keeps it alive.
+        let context = unsafe { sys::EVP_PKEY_CTX_new(key.ptr(), null_mut()) };
+        let context = Owned::new(context, sys::EVP_PKEY_CTX_free).unwrap();
+        // SAFETY: all buffers have the lengths that are given.
+        let done = unsafe {
+            sys::EVP_PKEY_encapsulate_deterministic(
+                context.ptr(),
+                ct.as_mut_ptr(),
+                &mut ct_len,
+                shared.as_mut_ptr(),
+                &mut shared_len,
+                m.as_ptr(),
+                &mut m_len,
+            )
+        };
+        assert!(done == 1 && (ct_len, shared_len, m_len) == (CT_LEN, 32, 32));
+        (ct, Key::new(shared))
+    }
+
+    /// As the test says: seeded, seeded again, and the second output counts.
+    #[test]
+    fn ctr_drbg() {
+        let cases = cases("02/primitives/ctr_drbg");
+        for case in &cases {
+            let personalization = case.hex("personalization");
+            let mut out = vec![0; case.hex("out").len()];
+            // SAFETY: the entropy has the 48 bytes that the module reads, and what follows the length that is given.
+            let drbg = unsafe {
+                sys::CTR_DRBG_new(entropy(&case.hex("entropy")), personalization.as_ptr(), personalization.len())
+            };
+            let drbg = Owned::new(drbg, sys::CTR_DRBG_free).unwrap();
+            let additional = case.hex("reseed_additional");
+            // SAFETY: the same, and the generator exists.
+            let reseeded = unsafe {
+                sys::CTR_DRBG_reseed(
+                    drbg.ptr(),
+                    entropy(&case.hex("reseed_entropy")),
+                    additional.as_ptr(),
+                    additional.len(),
+                )
+            };
+            assert_eq!(reseeded, 1, "{}", case.name);
+            for additional in ["additional0", "additional1"].map(|field| case.hex(field)) {
+                // SAFETY: the generator exists, and both buffers have the lengths that are given.
+                let made = unsafe {
+                    sys::CTR_DRBG_generate(
+                        drbg.ptr(),
+                        out.as_mut_ptr(),
+                        out.len(),
+                        additional.as_ptr(),
+                        additional.len(),
+                    )
+                };
+                assert_eq!(made, 1, "{}", case.name);
+            }
+            assert_eq!(out, case.hex("out"), "{}", case.name);
+        }
+        assert_eq!(cases.len(), 2);
+    }
+
+    fn entropy(bytes: &[u8]) -> *const u8 {
+        assert_eq!(bytes.len(), 48);
+        bytes.as_ptr()
     }
 }

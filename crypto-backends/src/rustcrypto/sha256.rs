@@ -30,6 +30,16 @@ impl KeyedHash for Sha256 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::known_answers;
+
+    #[test]
+    fn known_answers_under_keys_of_every_length() {
+        let mac = |key: &[u8], message: &[u8]| {
+            let mac = Hmac::<Hasher>::new_from_slice(key).unwrap().chain_update(message);
+            mac.finalize().into_bytes().to_vec()
+        };
+        assert_eq!(known_answers::below::hmac_sha256(&Sha256, mac), 13);
+    }
 
     #[test]
     fn parts_are_concatenated() {

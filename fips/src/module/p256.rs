@@ -122,30 +122,9 @@ fn envelope(key: &Owned<sys::EC_KEY>) -> Option<Owned<sys::EVP_PKEY>> {
     (1 == unsafe { sys::EVP_PKEY_set1_EC_KEY(envelope.ptr(), key.ptr()) }).then_some(envelope)
 }
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
 mod tests {
-    use crypto_backends::testing::known_answers;
-
     use super::*;
-
-    #[test]
-    fn known_answers() {
-        let cases = known_answers::cases("02/primitives/p256");
-        for case in &cases {
-            let ours = KeyPair::import(&case.hex("scalar").try_into().unwrap()).unwrap();
-            if case.has("own") {
-                assert_eq!(ours.point().unwrap().to_vec(), case.hex("own"), "{}", case.name);
-            }
-            let theirs = Point::read(&case.hex("point"));
-            assert_eq!(theirs.is_none(), case.refuses(), "{}", case.name);
-            if let Some(theirs) = theirs {
-                let mut shared = [0; SHARED_LEN];
-                ours.agree(&theirs, &mut shared).unwrap();
-                assert_eq!(shared.to_vec(), case.hex("shared"), "{}", case.name);
-            }
-        }
-        assert_eq!(cases.len(), 41);
-    }
 
     #[test]
     fn pairs_come_back() {
