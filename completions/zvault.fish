@@ -64,13 +64,14 @@ complete -c zvault -n "__fish_zvault_needs_command" -f -a "mirror" -d 'Copy the 
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "stores" -d 'List the stores of the vault, add or remove one, or change which is the primary'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "status" -d 'Tell how old the newest snapshots are, and how far behind each store is'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "vaults" -d 'List the vaults that this machine knows, or find those at a URL that its keys open'
+complete -c zvault -n "__fish_zvault_needs_command" -f -a "fips" -d 'What the FIPS program stands on'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "version" -d 'Print what this program is, and which formats and suites it knows; with -v, the algorithms'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "completions" -d 'Print a script that lets a shell complete zvault\'s commands and options'
 complete -c zvault -n "__fish_zvault_needs_command" -f -a "man" -d 'Print the manual page, or write the pages of all commands into a folder'
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l recovery-sheet -d 'Write a page for paper with the 24 words to FILE: it ends in .html or .svg, and must not exist' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l device-name -d 'Name of this device, for the people who share the vault [default: the name of this machine]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l suite -d 'With which algorithms, for as long as there is the vault; a passphrase of fips has at least 14 bytes' -r -f -a "default\t'XChaCha20-Poly1305, BLAKE3, Argon2id, X25519 with ML-KEM-768'
-fips\t'Those of NIST\'s standards: AES-256-GCM, SHA-256, PBKDF2, P-256 with ML-KEM-768. This build\'s are in no validated module'"
+fips\t'Those of NIST\'s standards: AES-256-GCM, SHA-256, PBKDF2, P-256 with ML-KEM-768. zvault version tells whose they are'"
 complete -c zvault -n "__fish_zvault_using_subcommand init" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand init" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
@@ -942,6 +943,51 @@ complete -c zvault -n "__fish_zvault_using_subcommand vaults" -s q -l quiet -d '
 complete -c zvault -n "__fish_zvault_using_subcommand vaults" -s v -l verbose -d 'Print every new and changed item; twice: every item'
 complete -c zvault -n "__fish_zvault_using_subcommand vaults" -l no-progress -d 'Do not show progress'
 complete -c zvault -n "__fish_zvault_using_subcommand vaults" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and not __fish_seen_subcommand_from self-test" -f -a "self-test" -d 'Test the module and use each of its services once, and report'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l cache-dir -d 'Folder of caches; they can be deleted at any time [default: the platform\'s folder for caches]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -s p -l passphrase-file -d 'Read the passphrase from a file [env: ZVAULT_PASSPHRASE_FILE]' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l passphrase-command -d 'Read the passphrase from what a command prints; it is run without a shell [env: ZVAULT_PASSPHRASE_COMMAND]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l passphrase-fd -d 'Read the passphrase from an open file descriptor [env: ZVAULT_PASSPHRASE_FD]' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l recovery-words-file -d 'Open the vault with the 24 words of its recovery key, read from a file' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l progress-interval -d 'Print a line of progress every SECONDS, also where the output is no terminal' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -s o -l option -d 'Set an option of the store, such as endpoint, region or account (docs/stores.md has all); can be repeated' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l ca-cert -d 'Trust the certificates in a file (PEM) beside those of the system' -r -F
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l limit-upload -d 'Send at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l limit-download -d 'Receive at most RATE: KiB/s, or a number with K, M or G' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l parallel-requests -d 'Have at most N requests to the store under way at once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l retry-max-time -d 'Repeat a request that failed for at most DURATION, such as 30s or 10m; 0: try once' -r
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l ephemeral -d 'Do not make this machine a device of the vault: use the passphrase for this run only'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l accept-rollback -d 'Go on although the store shows less of the vault than this device has seen: puts back what it has kept, and writes down in its log what is lost'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l json -d 'Print JSON: one document, or one line for each message of a long job'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -s q -l quiet -d 'Print nothing but problems and the data that was asked for'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -s v -l verbose -d 'Print every new and changed item; twice: every item'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -l no-progress -d 'Do not show progress'
+complete -c zvault -n "__fish_zvault_using_subcommand fips; and __fish_seen_subcommand_from self-test" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c zvault -n "__fish_zvault_using_subcommand version" -s r -l url -l repo -d 'Vault to use: a folder, or s3://bucket/prefix, gs://, az:// [default: the configured stores, or the only vault of this device]' -r
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l home -d 'Folder of this device\'s keys and state [default: the platform\'s folder for state]' -r -F
 complete -c zvault -n "__fish_zvault_using_subcommand version" -l config -d 'File of configuration: the vault\'s stores [default: zvault.toml in the folder of state]' -r -F

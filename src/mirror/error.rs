@@ -27,7 +27,7 @@ pub enum MirrorError {
         error: RosterError,
     },
     /// This build cannot verify anything of the vault.
-    #[error("the vault has suite {suite}, which this build of zvault does not have")]
+    #[error("the vault is of suite {suite:#04x}, which this build of zvault does not have")]
     Suite {
         /// Its number.
         suite: u8,

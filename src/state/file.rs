@@ -70,9 +70,9 @@ pub(super) fn open_bytes(
     if &head[..4] != MAGIC {
         return Err(damaged("it is no state file"));
     }
-    let newer = || StateError::Newer { path: path.clone() };
-    let (suite, _) = parse_head(head).ok_or_else(newer)?;
-    let provider = crypto_backends::provider(suite).ok_or_else(newer)?;
+    let (suite, _) = parse_head(head).ok_or_else(|| StateError::Newer { path: path.clone() })?;
+    let other = || StateError::Suite { path: path.clone(), suite: suite.byte() };
+    let provider = crypto_backends::provider(suite).ok_or_else(other)?;
     let plain = open_blob(provider, BLOB_TYPE, &context(place, head), &file_key(provider, key), blob);
     plain.map(|plain| (provider, plain)).map_err(|error| match error {
         SealError::Commitment => damaged("it was not sealed by this device for this vault"),

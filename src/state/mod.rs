@@ -81,6 +81,14 @@ pub enum StateError {
         /// The file.
         path: PathBuf,
     },
+    /// Of a vault of a suite of which this program has no backend.
+    #[error("{} is of a vault of suite {suite:#04x}, which this program does not have", path.display())]
+    Suite {
+        /// The file.
+        path: PathBuf,
+        /// The suite's number.
+        suite: u8,
+    },
     /// Another run of this device holds the vault.
     #[error("another run of this device is using the vault ({} is locked): wait for it, or stop it", path.display())]
     VaultBusy {

@@ -334,7 +334,7 @@ impl VaultError {
             },
             Self::Secret(_) | Self::Passphrase(_) => Trouble::WrongKey,
             Self::State(StateError::VaultBusy { .. }) => Trouble::Busy,
-            Self::State(StateError::UnknownVault { .. }) => Trouble::NoVault,
+            Self::State(StateError::UnknownVault { .. } | StateError::Suite { .. }) => Trouble::NoVault,
             Self::Log(error) => error.trouble(),
             Self::RosterRolledBack { .. }
             | Self::Hearsay { .. }
@@ -386,7 +386,9 @@ impl VaultError {
             Self::NotEmpty { .. } => {
                 "choose an empty folder or one that does not exist yet, in a bucket an empty prefix; --random-name makes one"
             }
-            Self::Suite(_) => "use a build of zvault with this suite",
+            Self::Suite(_) | Self::NoVault { error: RosterError::Suite { .. }, .. } => {
+                "use a build of zvault with this suite"
+            }
             Self::Race { .. } => "run 'zvault init' again if the other vault is not the one you want",
             Self::NoVault { error: RosterError::NotAVault, .. } => {
                 "make one with 'zvault init', or look at the URL again"

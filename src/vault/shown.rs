@@ -68,7 +68,8 @@ impl Shown {
     }
 
     fn is_vault(&self) -> bool {
-        !matches!(self.roster, Err(RosterError::NotAVault | RosterError::NewerFormat { .. }))
+        use RosterError::{NewerFormat, NotAVault, Suite};
+        !matches!(self.roster, Err(NotAVault | NewerFormat { .. } | Suite { .. }))
     }
 
     /// All vaults that begin here.

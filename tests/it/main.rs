@@ -9,3 +9,4 @@ mod release;
 mod runner;
 mod stores_local;
 mod terminal;
+mod two_programs;

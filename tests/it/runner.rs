@@ -5,7 +5,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 
+use crypto_backends::rustcrypto::provider_of;
+use crypto_backends::{Provider, Suite};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -13,6 +16,8 @@ use tempfile::TempDir;
 pub(crate) struct World {
     folder: TempDir,
     passphrase: &'static str,
+    /// Which it runs.
+    pub(crate) program: PathBuf,
 }
 
 /// How a run of the program ended.
@@ -24,7 +29,27 @@ pub(crate) struct Ran {
 
 /// The program: the one that was built with the tests, or another that is to pass them.
 pub(crate) fn program() -> PathBuf {
-    std::env::var_os("ZVAULT_TEST_PROGRAM").unwrap_or_else(|| env!("CARGO_BIN_EXE_zvault").into()).into()
+    other_program().unwrap_or_else(default_program)
+}
+
+/// The one that was built with the tests.
+pub(crate) fn default_program() -> PathBuf {
+    env!("CARGO_BIN_EXE_zvault").into()
+}
+
+/// The FIPS program, if that is tested (scripts/fips).
+pub(crate) fn other_program() -> Option<PathBuf> {
+    std::env::var_os("ZVAULT_TEST_PROGRAM").map(PathBuf::from)
+}
+
+/// The RustCrypto backend of the suite that the program's vaults have unless somebody says it.
+pub(crate) fn provider() -> &'static Provider {
+    static SUITE: OnceLock<Suite> = OnceLock::new();
+    let suite = SUITE.get_or_init(|| {
+        let it: Value = serde_json::from_str(&World::new().run(["version", "--json"]).out).expect("a document");
+        if it["suites"][0]["number"] == 2 { Suite::Fips } else { Suite::Default }
+    });
+    provider_of(*suite)
 }
 
 impl World {
@@ -32,7 +57,12 @@ impl World {
     pub(crate) fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
         fs::create_dir(folder.path().join("user")).expect("a home folder");
-        Self { folder, passphrase: "correct horse battery" }
+        Self { folder, passphrase: "correct horse battery", program: program() }
+    }
+
+    /// The same with a program of the test's choice.
+    pub(crate) fn of(program: &Path) -> Self {
+        Self { program: program.to_owned(), ..Self::new() }
     }
 
     /// The same with a vault in `vault`, and this machine its device.
@@ -64,7 +94,7 @@ impl World {
 
     /// The program with neither vault nor passphrase.
     pub(crate) fn bare<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Command {
-        let mut command = Command::new(program());
+        let mut command = Command::new(&self.program);
         command
             .args(args)
             .current_dir(self.folder.path())

@@ -2,7 +2,7 @@
 
 use crate::machine::noise;
 use crate::place::{Kind, Place};
-use crate::runner::{Ran, World};
+use crate::runner::{Ran, World, other_program};
 use crate::servers::azurite;
 use crate::servers::gcs;
 use crate::servers::ministack::{Key, ministack};
@@ -11,6 +11,8 @@ use crate::servers::proxy::{Fault, Proxy, Reply, Rule, When};
 use crate::servers::tls::Authority;
 use crate::servers::tunnel::Tunnel;
 use jiff::{Timestamp, ToSpan};
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -201,6 +203,44 @@ fn certificates_that_prove_nothing() {
     let right = place(authority.serve(to, "127.0.0.1", 2001..3001));
     quickly(&right, &world, &["init", "--ca-cert", &trusted]).expect_code(0);
     said(&quickly(&right, &world, &["snapshots"]), 15, &["no secure connection", "unknown authority"]);
+}
+
+/// The default program speaks with all of them, the FIPS program with those that have something approved to offer.
+#[test]
+fn servers_with_one_way_to_exchange_keys_or_to_encrypt() {
+    let (direct, authority) = (Place::new(Kind::S3), Authority::new());
+    let group = |group| CryptoProvider { kx_groups: vec![group], ..default_provider() };
+    let suite = |suite| CryptoProvider { cipher_suites: vec![suite], ..default_provider() };
+    let cases = [
+        ("secp256r1MLKEM768", group(kx_group::SECP256R1MLKEM768), true),
+        ("secp256r1", group(kx_group::SECP256R1), true),
+        ("secp384r1", group(kx_group::SECP384R1), true),
+        ("X25519MLKEM768", group(kx_group::X25519MLKEM768), false),
+        ("X25519", group(kx_group::X25519), false),
+        ("AES-128", suite(cipher_suite::TLS13_AES_128_GCM_SHA256), true),
+        ("AES-256, TLS 1.2", suite(cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384), true),
+        ("ChaCha20", suite(cipher_suite::TLS13_CHACHA20_POLY1305_SHA256), false),
+        ("ChaCha20, TLS 1.2", suite(cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256), false),
+    ];
+    for (name, provider, approved) in cases {
+        let world = World::new();
+        let trusted = world.write("ca.pem", &authority.pem).to_str().expect("UTF-8").to_owned();
+        let server = authority.serve_with(provider, direct.address(), "127.0.0.1", 2001..3001);
+        let endpoint = format!("endpoint=https://127.0.0.1:{}", server.port());
+        let place = direct.with_options(&["region=us-east-1", &endpoint]);
+        let ran = quickly(&place, &world, &["doctor", "--no-write", "--ca-cert", &trusted]);
+        // The default program's library does not offer this one group.
+        let works = if other_program().is_some() { approved } else { name != "secp256r1MLKEM768" };
+        assert_eq!(ran.code == Some(0), works, "{name}: {}{}", ran.out, ran.err);
+        if !works {
+            assert!(
+                format!("{}{}", ran.out, ran.err).contains("no secure connection"),
+                "{name}: {}{}",
+                ran.out,
+                ran.err
+            );
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::{
 use crypto_backends::Provider;
 use std::collections::{BTreeMap, BTreeSet};
 use vault_format::{
-    FormatError, ObjectName,
+    FormatError, Header, ObjectName,
     ids::{DeviceId, EpochId, Identity, VaultId},
     limits,
     roster::{Capabilities, Op},
@@ -73,7 +73,9 @@ impl Roster {
         let vault = match (pinned, found.len()) {
             (Some(pinned), _) if found.contains(&pinned) => pinned,
             (Some(pinned), 1..) => return Err(RosterError::OtherVault { pinned, found: found.into_iter().collect() }),
-            (_, 0) => return Err(nothing_here(&ignored)),
+            // Whoever knows a vault is told that it is not here.
+            (Some(_), 0) => return Err(nothing_here(&ignored)),
+            (None, 0) => return Err(of_another_suite(objects).unwrap_or_else(|| nothing_here(&ignored))),
             (None, 1) => *found.first().expect("there is one"),
             (None, _) => return Err(RosterError::TwoVaults { found: found.into_iter().collect() }),
         };
@@ -88,7 +90,10 @@ impl Roster {
     ) -> Result<BTreeSet<VaultId>, RosterError> {
         let (parsed, ignored) = graph::parse(provider, objects);
         let found = graph::vaults(provider, &parsed);
-        if found.is_empty() { Err(nothing_here(&ignored)) } else { Ok(found) }
+        match found.is_empty() {
+            true => Err(of_another_suite(objects).unwrap_or_else(|| nothing_here(&ignored))),
+            false => Ok(found),
+        }
     }
 
     /// Whether a record is among those that are well formed. A pinned head that is not was withheld by the store.
@@ -243,6 +248,12 @@ pub enum RosterError {
         /// What the store shows.
         found: Vec<VaultId>,
     },
+    /// What is here begins in a suite of which this program has no backend.
+    #[error("the vault there is of suite {suite:#04x}, which this program does not have")]
+    Suite {
+        /// Its number.
+        suite: u8,
+    },
     /// Only records of a newer version are here.
     #[error("the vault has a newer format than this version of zvault knows: update it")]
     NewerFormat {
@@ -253,6 +264,14 @@ pub enum RosterError {
 
 pub(super) fn effective<'a>(graph: &'a Graph, standing: &'a [Standing]) -> impl Iterator<Item = &'a Checked> {
     graph.records.iter().zip(standing).filter(|(_, s)| **s == Standing::Effective).map(|(record, _)| record)
+}
+
+/// The suite of what stands where vaults begin, if this program cannot have read any of it.
+fn of_another_suite(objects: &[(ObjectName, Vec<u8>)]) -> Option<RosterError> {
+    let first = objects.iter().filter(|(name, _)| matches!(name, ObjectName::Roster { n: 0, .. }));
+    let mut suites = first.filter_map(|(_, bytes)| Some(Header::parse(bytes).ok()?.suite));
+    let suite = suites.find(|suite| crypto_backends::provider(*suite).is_none())?;
+    Some(RosterError::Suite { suite: suite.byte() })
 }
 
 /// Newer records are a reason to update only where no older ones are: anybody can plant a byte.

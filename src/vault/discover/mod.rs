@@ -300,7 +300,9 @@ impl Search<'_> {
         let ids: Vec<VaultId> = ids.into_iter().collect();
         match failed.filter(|_| ids.is_empty()).map_or(Ok(()), Err) {
             Ok(()) => {}
-            Err(RosterError::NotAVault) if !here.is_empty() => return Err(VaultError::Gone { url, vault: here[0] }),
+            Err(RosterError::NotAVault | RosterError::Suite { .. }) if !here.is_empty() => {
+                return Err(VaultError::Gone { url, vault: here[0] });
+            }
             Err(error @ RosterError::NotAVault) => match records.next() {
                 Some(_) => return Err(VaultError::NoVault { url, error }),
                 None => return Ok(Looked::Nothing),

@@ -132,7 +132,7 @@ fn the_words_open_the_vault() {
 fn secrets_are_in_no_message() {
     let world = World::new();
     let mut command = world.command(["init", "-v"]);
-    let ran = run(command.env("ZVAULT_PASSPHRASE", "canary-secret")).expect_code(0);
+    let ran = run(command.env("ZVAULT_PASSPHRASE", "canary-secret-words")).expect_code(0);
     assert!(!ran.out.contains("canary") && !ran.err.contains("canary"));
-    open_elsewhere(&world, &[("ZVAULT_PASSPHRASE", "canary-other")], &[]).expect_code(12);
+    open_elsewhere(&world, &[("ZVAULT_PASSPHRASE", "canary-other-words")], &[]).expect_code(12);
 }

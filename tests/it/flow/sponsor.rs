@@ -21,7 +21,7 @@ pub(crate) struct PushOnly {
 
 /// Makes `machine` a push-only device of the vault at `url`, whose roster `records` are. `sponsor` adds it.
 pub(crate) fn push_only(sponsor: &World, machine: &World, url: &str, records: &[(ObjectName, Vec<u8>)]) -> PushOnly {
-    let provider = crypto_backends::rustcrypto::provider();
+    let provider = crate::runner::provider();
     let home = home_of(sponsor);
     let id: VaultId = home.vaults().expect("listed")[0];
     let signer = home.device(id).expect("read").keys;

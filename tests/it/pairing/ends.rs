@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use crypto_backends::rustcrypto::provider;
+use crate::runner::provider;
 use vault_format::pairing::{Step, mail_object};
 use zvault::pairing::Invite;
 

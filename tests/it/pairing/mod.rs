@@ -22,7 +22,10 @@ fn sponsor() -> World {
 
 /// The same of suite `0x02`.
 fn fips_sponsor() -> World {
-    let world = World::new();
+    with_fips_vault(World::new())
+}
+
+pub(crate) fn with_fips_vault(world: World) -> World {
     world.run(["init", "--suite", "fips", "--no-recovery-key"]).expect_code(0);
     let file = world.write("data/letter", "from the first machine");
     world.run(["push".as_ref(), file.as_os_str()]).expect_code(0);
@@ -30,16 +33,16 @@ fn fips_sponsor() -> World {
 }
 
 /// A device that invites and waits.
-struct Inviting {
+pub(crate) struct Inviting {
     child: Child,
     lines: BufReader<ChildStdout>,
-    ticket: String,
+    pub(crate) ticket: String,
     words: Vec<String>,
     address: Option<String>,
 }
 
 impl Inviting {
-    fn start(world: &World, args: &[&str]) -> Self {
+    pub(crate) fn start(world: &World, args: &[&str]) -> Self {
         let mut all = vec!["pair", "--json", "--yes", "--listen", "127.0.0.1"];
         all.extend(args);
         Self::spawned(&mut world.command(all))
@@ -64,8 +67,14 @@ impl Inviting {
         next(&mut self.lines)
     }
 
+    /// As if its machine had been switched off.
+    pub(crate) fn stop(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
     /// Waits for its end.
-    fn end(self) -> Ran {
+    pub(crate) fn end(self) -> Ran {
         ended(self.child)
     }
 }
@@ -77,7 +86,7 @@ fn next(lines: &mut BufReader<ChildStdout>) -> Option<Value> {
 }
 
 /// A machine that knows nothing joins.
-fn join(world: &World, args: &[&str]) -> Ran {
+pub(crate) fn join(world: &World, args: &[&str]) -> Ran {
     let mut all = vec!["pair", "--json"];
     all.extend(args);
     run(&mut world.bare(all))
@@ -85,7 +94,7 @@ fn join(world: &World, args: &[&str]) -> Ran {
 
 /// The machine is an ordinary device of the sponsor's vault: it needs neither URL nor passphrase.
 #[track_caller]
-fn assert_member(world: &World) {
+pub(crate) fn assert_member(world: &World) {
     run(&mut world.bare(["ls", "latest"])).expect_code(0).expect_out("letter");
     let target = world.path("restored");
     run(&mut world.bare(["restore", "latest", "--target", target.to_str().expect("UTF-8")])).expect_code(0);

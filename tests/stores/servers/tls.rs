@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 /// Signs certificates.
@@ -29,11 +29,22 @@ impl Authority {
 
     /// A server before `to` whose certificate is for this name and these years. It serves until the tests end.
     pub(crate) fn serve(&self, to: SocketAddr, name: &str, years: Range<i32>) -> SocketAddr {
+        self.serve_with(aws_lc_rs::default_provider(), to, name, years)
+    }
+
+    /// The same with nothing but these suites and groups.
+    pub(crate) fn serve_with(
+        &self,
+        provider: CryptoProvider,
+        to: SocketAddr,
+        name: &str,
+        years: Range<i32>,
+    ) -> SocketAddr {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         (params.not_before, params.not_after) = (date_time_ymd(years.start, 1, 1), date_time_ymd(years.end, 1, 1));
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("signed");
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .expect("versions")
             .with_no_client_auth()
