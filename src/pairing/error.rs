@@ -139,7 +139,7 @@ pub enum PairError {
         found: VaultId,
     },
     /// A suite that this build cannot pair.
-    #[error("this build of zvault cannot pair devices of a vault of suite {suite:02x}")]
+    #[error("this build of zvault cannot pair devices of a vault of suite {suite:#04x}")]
     Suite {
         /// The suite.
         suite: u8,
