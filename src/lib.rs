@@ -29,6 +29,10 @@ pub mod watch;
 #[cfg(all(feature = "fips", feature = "rustcrypto"))]
 compile_error!("the FIPS program has no other backend: it is built in fips/, see its README.md");
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use vault_format::Time;

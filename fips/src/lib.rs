@@ -28,12 +28,15 @@ pub fn provider() -> Result<&'static Provider, FipsError> {
     Ok(&PROVIDER)
 }
 
+/// The module, for who wants to know why there is no [`provider`].
+pub const MODULE: Module = Module { name: VERSION, certificate: CERTIFICATE, self_test: self_test::run };
+
 static PROVIDER: Provider = Provider {
     suite: Suite::Fips,
     backend: Backend {
         name: "AWS-LC",
         randomness: "CTR_DRBG with AES-256",
-        module: Some(Module { name: VERSION, certificate: CERTIFICATE, self_test: self_test::run }),
+        module: Some(MODULE),
     },
     aead: &aead::Aes256Gcm,
     hash: &hash::Sha256,

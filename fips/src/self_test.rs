@@ -9,7 +9,10 @@ use crate::{PROVIDER, VERSION};
 /// All checks, in the order of README.md's table. About a second, most of it the module's own tests and the passphrase.
 pub(crate) fn run() -> Vec<Check> {
     let mut checks = module_checks();
-    checks.extend(operations());
+    // What fails its own tests computes nothing.
+    if checks.iter().all(|check| check.outcome.is_ok()) {
+        checks.extend(operations());
+    }
     checks
 }
 

@@ -4,8 +4,9 @@ use super::{Finding, Verdict};
 use crate::Trouble;
 use crate::store::{Conditional, Probe, Store, StoreError};
 use bytes::Bytes;
+use crypto_backends::provider;
 use std::time::{Duration, Instant, SystemTime};
-use vault_format::name;
+use vault_format::{Header, name};
 
 /// What was found out about a store.
 #[derive(Clone, Debug, Default)]
@@ -111,7 +112,15 @@ impl Bench<'_> {
             return self.add(Finding::skipped("read", "there is nothing to read yet"));
         };
         let finding = match store.get_unverified(name) {
-            Ok(bytes) => Finding::ok("read", format!("a record of {} bytes", bytes.len())),
+            Ok(bytes) => match Header::parse(&bytes).ok().filter(|header| provider(header.suite).is_none()) {
+                Some(header) => Finding::failed(
+                    "read",
+                    Trouble::NoVault,
+                    format!("a vault of suite {:#04x}, which this program does not have", header.suite.byte()),
+                    "use a build of zvault with this suite",
+                ),
+                None => Finding::ok("read", format!("a record of {} bytes", bytes.len())),
+            },
             Err(error) => of_error("read", &error),
         };
         self.add(finding);

@@ -6,7 +6,7 @@ use vault_format::{DeviceId, EpochId, FormatError, Identity, VaultId};
 
 use crate::Trouble;
 use crate::index::IndexError;
-use crate::keys::PassphraseError;
+use crate::keys::{PassphraseError, SlotError};
 use crate::log::{LogError, Unresolved};
 use crate::roster::{OpenError, RosterError, UnlockError, WriteError};
 use crate::stage::{PackError, SealError};
@@ -314,13 +314,11 @@ impl VaultError {
             | Self::WhichDevice { .. } => Trouble::Usage,
             Self::WordsNotShown(_) => Trouble::Failed,
             Self::WordsInDoubt(error) => error.trouble(),
-            Self::Exists { .. } | Self::Known { .. } | Self::NotEmpty { .. } | Self::Race { .. } | Self::Suite(_) => {
-                Trouble::Failed
-            }
+            Self::Exists { .. } | Self::Known { .. } | Self::NotEmpty { .. } | Self::Race { .. } => Trouble::Failed,
             Self::Store(StoreError::NotFound { .. }) => Trouble::NoVault,
             Self::Store(error) => error.trouble(),
             Self::NoVault { error: RosterError::OtherVault { .. }, .. } => Trouble::Integrity,
-            Self::NoVault { .. } => Trouble::NoVault,
+            Self::NoVault { .. } | Self::Suite(_) => Trouble::NoVault,
             Self::Gone { .. } => Trouble::Integrity,
             Self::Away { .. } => Trouble::Storage,
             Self::NoBeginning { .. } => Trouble::Integrity,
@@ -332,7 +330,9 @@ impl VaultError {
                 UnlockError::Open(_) => Trouble::NotAllowed,
                 _ => Trouble::WrongKey,
             },
-            Self::Secret(_) | Self::Passphrase(_) => Trouble::WrongKey,
+            Self::Secret(_) | Self::Passphrase(_) | Self::Write(WriteError::Slot(SlotError::Passphrase(_))) => {
+                Trouble::WrongKey
+            }
             Self::State(StateError::VaultBusy { .. }) => Trouble::Busy,
             Self::State(StateError::UnknownVault { .. } | StateError::Suite { .. }) => Trouble::NoVault,
             Self::Log(error) => error.trouble(),

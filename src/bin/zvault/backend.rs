@@ -2,6 +2,7 @@
 //! stands on a validated module, and on nothing if that does not work.
 
 use crate::error::CommandError;
+use crypto_backends::Module;
 use zvault::store::TlsParameters;
 
 /// Before anything is computed.
@@ -23,6 +24,14 @@ pub(crate) fn install() -> Result<(), CommandError> {
     };
     let backend = zvault_fips::provider().map_err(|error| failed(&error))?;
     crypto_backends::install(backend).map_err(|error| failed(&error))
+}
+
+/// The validated module that this program stands on.
+pub(crate) fn module() -> Option<Module> {
+    #[cfg(feature = "fips")]
+    return Some(zvault_fips::MODULE);
+    #[cfg(not(feature = "fips"))]
+    None
 }
 
 /// What TLS to stores is made of, where that is restricted.

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use crate::error::CommandError;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Refuses variables that begin with `ZVAULT_` and mean nothing: a misspelt one would be silently without effect.
 pub(crate) fn check() -> Result<(), CommandError> {
@@ -16,6 +17,13 @@ pub(crate) fn check() -> Result<(), CommandError> {
 /// Our variables, which no child process may see: some of them are secrets.
 pub(crate) fn own() -> Vec<OsString> {
     std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_bytes().starts_with(PREFIX)).collect()
+}
+
+/// Keys are in memory, and no crash writes them to a disk. Commands that are run may still ask for core files of their own.
+pub(crate) fn no_core_files() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Core);
+    // Lowering is always allowed.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
 }
 
 /// Makes passphrases cheap and waits short where the tests ask for it. Release builds cannot do it.

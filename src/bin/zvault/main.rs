@@ -20,15 +20,19 @@ use args::Cli;
 use ui::Ui;
 
 fn main() -> ExitCode {
+    env::no_core_files();
     env::lower_costs_in_tests();
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(ended) => return ended,
     };
     let ui = Ui::new(&cli.global);
-    let ended = backend::install()
-        .and_then(|()| cli.global.check())
-        .and_then(|()| env::check())
-        .and_then(|()| commands::run(cli, &ui));
+    let installed = match backend::install() {
+        // What tells why there is no backend needs none.
+        Err(_) if cli.command.needs_no_backend() => Ok(()),
+        installed => installed,
+    };
+    let ended =
+        installed.and_then(|()| cli.global.check()).and_then(|()| env::check()).and_then(|()| commands::run(cli, &ui));
     exit::report(ended, &ui)
 }

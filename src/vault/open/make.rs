@@ -46,7 +46,8 @@ impl<'a> InitOptions<'a> {
     pub fn new(url: &'a str, home: &'a Arc<Home>, device_name: &str, passphrase: Passphrase) -> Self {
         let device_name = device_name.to_owned();
         let store = StoreOptions::default();
-        let suite = Suite::Default;
+        // That of the program, if it has one backend only.
+        let suite = crypto_backends::own().map_or(Suite::Default, |own| own.suite);
         Self { url, store, home, passphrase, words: false, device_name, low_memory: false, suite, cache: None }
     }
 }

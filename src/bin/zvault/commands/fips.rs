@@ -30,11 +30,11 @@ enum FipsCommand {
 }
 
 pub(crate) fn run(FipsArgs { command: FipsCommand::SelfTest }: FipsArgs, ui: &Ui) -> Result<Done, CommandError> {
-    let Some((provider, module)) = provider(Suite::Fips).and_then(|it| Some((it, it.backend.module?))) else {
+    let Some(module) = backend::module() else {
         let message = "this program stands on no validated module";
         return Err(CommandError::new(Trouble::Failed, message).hint("the FIPS program is built in fips/"));
     };
-    let report = Report::new(provider, &module);
+    let report = Report::new(&module);
     match ui.json {
         true => ui.document(&report)?,
         false => {
@@ -97,7 +97,9 @@ struct CheckReport {
 }
 
 impl Report {
-    fn new(provider: &'static Provider, module: &Module) -> Self {
+    fn new(module: &Module) -> Self {
+        // None, if the module was refused: then nothing is computed with it.
+        let provider = provider(Suite::Fips);
         let mut checks: Vec<CheckReport> = (module.self_test)().into_iter().map(CheckReport::from).collect();
         checks.push(tls());
         checks.push(suites());
@@ -109,14 +111,15 @@ impl Report {
             time: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             version: zvault::VERSION,
             program,
-            program_sha256: bytes.map(|bytes| hex::encode(provider.hash.hash(&[&bytes]))),
+            program_sha256: provider.zip(bytes).map(|(it, bytes)| hex::encode(it.hash.hash(&[&bytes]))),
             module: ModuleReport { name: module.name, certificate: module.certificate },
             machine: Machine::this(),
-            suite: provider.suite.byte(),
-            suite_fips: match provider.fips() {
-                FipsStatus::Unvalidated => "not validated as a whole",
-                FipsStatus::Pending => "validation pending",
-                FipsStatus::Certified { .. } => "services of the module only",
+            suite: Suite::Fips.byte(),
+            suite_fips: match provider.map(Provider::fips) {
+                None => "refused",
+                Some(FipsStatus::Unvalidated) => "not validated as a whole",
+                Some(FipsStatus::Pending) => "validation pending",
+                Some(FipsStatus::Certified { .. }) => "services of the module only",
             },
             checks,
         }

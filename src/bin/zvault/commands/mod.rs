@@ -63,6 +63,13 @@ pub(crate) enum Command {
     Man(man::ManArgs),
 }
 
+impl Command {
+    /// Whether it computes nothing, or tells why nothing can be computed.
+    pub(crate) fn needs_no_backend(&self) -> bool {
+        matches!(self, Self::Fips(_) | Self::Version(_) | Self::Completions(_) | Self::Man(_))
+    }
+}
+
 /// How a command ended that did what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
