@@ -61,7 +61,7 @@ mod approved {
         let config = config(Vec::new())?;
         let provider = config.crypto_provider();
         Ok(TlsParameters {
-            versions: VERSIONS.iter().map(|it| format!("{:?}", it.version)).collect(),
+            versions: VERSIONS.iter().map(|it| format!("{:?}", it.version).replace("v1_", " 1.")).collect(),
             cipher_suites: provider.cipher_suites.iter().map(|it| format!("{:?}", it.suite())).collect(),
             groups: provider.kx_groups.iter().map(|it| format!("{:?}", it.name())).collect(),
         })

@@ -101,7 +101,7 @@ impl Report {
         // None, if the module was refused: then nothing is computed with it.
         let provider = provider(Suite::Fips);
         let mut checks: Vec<CheckReport> = (module.self_test)().into_iter().map(CheckReport::from).collect();
-        checks.push(tls());
+        checks.extend(tls());
         checks.push(suites());
         let program = std::env::current_exe().ok();
         let bytes = program.as_ref().and_then(|path| std::fs::read(path).ok());
@@ -185,15 +185,17 @@ impl Machine {
     }
 }
 
-fn tls() -> CheckReport {
-    let (passed, message) = match backend::tls() {
-        Some(Ok(it)) => {
-            (true, format!("{}; {}; {}", it.versions.join(", "), it.groups.join(", "), it.cipher_suites.join(", ")))
-        }
-        Some(Err(error)) => (false, error),
-        None => (false, "TLS is not restricted to approved parameters".into()),
-    };
-    CheckReport { name: "TLS to stores", standard: "SP 800-52", approved: None, passed, message }
+fn tls() -> Vec<CheckReport> {
+    let check = |name, passed, message| CheckReport { name, standard: "SP 800-52", approved: None, passed, message };
+    match backend::tls() {
+        Some(Ok(it)) => vec![
+            check("TLS to stores: versions", true, it.versions.join(", ")),
+            check("TLS to stores: groups", true, it.groups.join(", ")),
+            check("TLS to stores: cipher suites", true, it.cipher_suites.join(", ")),
+        ],
+        Some(Err(error)) => vec![check("TLS to stores", false, error)],
+        None => vec![check("TLS to stores", false, "not restricted to approved parameters".into())],
+    }
 }
 
 fn suites() -> CheckReport {
