@@ -1,6 +1,6 @@
 //! What can be said of a vault without any key of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,7 +13,7 @@ use super::damage::{Damage, Damages};
 use super::{CheckError, parallel};
 use crate::chain;
 use crate::keys::verify_stored;
-use crate::roster::{IgnoredWhy, Roster, RosterError};
+use crate::roster::{IgnoredWhy, Roster, RosterError, suites_of};
 use crate::store::{Listed, OpenMode, Store, StoreError, StoreOptions, StoreUrl};
 use crate::sync::lock;
 use crate::vault::StoreTraffic;
@@ -164,8 +164,7 @@ impl Trust {
                 records.push((name, store.get_unverified(&name)?.to_vec()));
             }
         }
-        let suite = suite_of(&records);
-        let provider = provider(suite).ok_or(CheckError::Suite { suite: suite.byte() })?;
+        let provider = provider_of(&records).map_err(|suite| CheckError::Suite { suite })?;
 
         let (roster, vaults) = match Roster::build(provider, &records, None) {
             Ok(roster) => (Some(roster), BTreeSet::new()),
@@ -187,7 +186,7 @@ impl Trust {
             report.junk.extend(ignored.map(|ignored| format!("{}: {}", ignored.name.to_path(), ignored.why)));
             report.records = records.len() as u64 - roster.ignored.len() as u64;
         }
-        Ok(Self { suite, provider, roster, vaults })
+        Ok(Self { suite: provider.suite, provider, roster, vaults })
     }
 
     fn judge(&self, store: &Store, object: &Listed) -> Result<Verdict, CheckError> {
@@ -277,16 +276,31 @@ impl SignedEntry {
     }
 }
 
-/// The suite of most records: a flipped byte in one header does not decide for the vault, nor does what is no record.
-pub(crate) fn suite_of(records: &[(ObjectName, Vec<u8>)]) -> Suite {
-    let suite = |bytes: &[u8]| Header::parse(bytes).ok().filter(|header| header.object_type == ObjectType::Roster);
-    let suites = records.iter().filter_map(|(_, bytes)| suite(bytes)).map(|header| header.suite);
-    let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
-    suites.for_each(|suite| *counts.entry(suite.byte()).or_default() += 1);
+/// The backend of the suite of most records that have the hash that is their name: a flipped byte in one header does not decide
+/// for the vault, nor do records of a suite that this program does not have, beside which there may be anything. The number of
+/// such a suite, if all records are of it.
+pub(crate) fn provider_of(records: &[(ObjectName, Vec<u8>)]) -> Result<&'static Provider, u8> {
+    let said = suites_of(records);
+    let ours: Vec<_> = ALL_SUITES.into_iter().filter_map(provider).collect();
+    let is_whole = |provider: &Provider, name: &ObjectName, bytes: &[u8]| {
+        Header::parse(bytes)
+            .is_ok_and(|header| header.suite == provider.suite && header.object_type == ObjectType::Roster)
+            && provider.hash.hash(&[bytes]) == name.hash().0
+    };
+    let count = |provider: &Provider| records.iter().filter(|(name, bytes)| is_whole(provider, name, bytes)).count();
     // Of two with as many the first.
-    let most = counts.into_iter().rev().max_by_key(|(_, count)| *count);
-    most.and_then(|(byte, _)| Suite::from_byte(byte)).unwrap_or(Suite::Default)
+    let most = ours.iter().rev().map(|provider| (count(provider), *provider)).max_by_key(|(count, _)| *count);
+    if let Some((1.., provider)) = most {
+        return Ok(provider);
+    }
+    let claimed = ours.iter().find(|provider| said.contains(&provider.suite));
+    match (claimed.or(ours.first().filter(|_| said.is_empty())), said.first()) {
+        (Some(provider), _) => Ok(provider),
+        (None, suite) => Err(suite.map_or(0, |suite| suite.byte())),
+    }
 }
+
+const ALL_SUITES: [Suite; 2] = [Suite::Default, Suite::Fips];
 
 impl Findings {
     fn take(&mut self, object: &Listed, verdict: Verdict) {

@@ -15,7 +15,7 @@ mod tests;
 pub use damage::Damage;
 pub use error::CheckError;
 pub use keyless::{KeylessReport, keyless};
-pub(crate) use keyless::{SignedEntry, Trust, Verdict, suite_of};
+pub(crate) use keyless::{SignedEntry, Trust, Verdict, provider_of};
 pub use options::{CheckOptions, ReadData, Subset};
 
 use crate::Vault;

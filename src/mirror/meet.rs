@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crypto_backends::{Provider, provider};
+use crypto_backends::Provider;
 use vault_format::header::HEADER_LEN;
 use vault_format::{Header, ObjectName, VaultId};
 
 use super::MirrorError;
 use super::shown::Shown;
-use crate::check::{Trust, suite_of};
+use crate::check::{Trust, provider_of};
 use crate::roster::{Ignored, IgnoredWhy, Roster, RosterError};
 use crate::store::{Store, StoreError};
 
@@ -31,8 +31,7 @@ pub(super) fn meet(
     pinned: Option<VaultId>,
 ) -> Result<Met, MirrorError> {
     let theirs = fetch(from, source.records().map(|(name, size)| (*name, size)))?;
-    let suite = suite_of(&theirs);
-    let provider = provider(suite).ok_or(MirrorError::Suite { suite: suite.byte() })?;
+    let provider = provider_of(&theirs).map_err(|suite| MirrorError::Suite { suite })?;
     let no_vault = |error| MirrorError::NoVault { url: from.label().to_owned(), error };
     // What is damaged in the source may be whole in the target.
     let whole = |(name, bytes): &(ObjectName, Vec<u8>)| provider.hash.hash(&[bytes]) == name.hash().0;

@@ -11,6 +11,7 @@ pub use admit::{Addition, AdmitOptions, admit};
 pub use graph::{Ignored, IgnoredWhy};
 pub(crate) use graph::{Sieve, Weight, weight};
 pub use rank::Standing;
+pub(crate) use state::suites_of;
 pub use state::{
     Device, Epoch, Features, FoundSlot, OpenError, PusherAccess, Rank, ReaderKeys, Revocation, Roster, RosterError,
     Setting, Store, StoreId, Void,

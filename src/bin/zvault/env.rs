@@ -19,10 +19,10 @@ pub(crate) fn own() -> Vec<OsString> {
     std::env::vars_os().map(|(name, _)| name).filter(|name| name.as_bytes().starts_with(PREFIX)).collect()
 }
 
-/// Keys are in memory, and no crash writes them to a disk. Commands that are run may still ask for core files of their own.
+/// Keys are in memory, and no crash of ours is to write them to a disk. Commands that are run may ask for core files of their own.
 pub(crate) fn no_core_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Core);
-    // Lowering is always allowed.
+    // Lowering is always allowed. A handler of core files that is a program takes no notice of it.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum });
 }
 

@@ -9,10 +9,10 @@ use super::{
     graph::{self, Checked, Graph, Ignored, IgnoredWhy},
     rank::{self, Standing},
 };
-use crypto_backends::Provider;
+use crypto_backends::{Provider, Suite};
 use std::collections::{BTreeMap, BTreeSet};
 use vault_format::{
-    FormatError, Header, ObjectName,
+    FormatError, Header, ObjectName, ObjectType,
     ids::{DeviceId, EpochId, Identity, VaultId},
     limits,
     roster::{Capabilities, Op},
@@ -266,12 +266,25 @@ pub(super) fn effective<'a>(graph: &'a Graph, standing: &'a [Standing]) -> impl 
     graph.records.iter().zip(standing).filter(|(_, s)| **s == Standing::Effective).map(|(record, _)| record)
 }
 
-/// The suite of what stands where vaults begin, if this program cannot have read any of it.
+/// The suite of what stands where vaults begin, if this program has none of the suites that records here say they are of. One that
+/// it has is a vault that is damaged: anybody can put the beginning of another one beside it.
 fn of_another_suite(objects: &[(ObjectName, Vec<u8>)]) -> Option<RosterError> {
-    let first = objects.iter().filter(|(name, _)| matches!(name, ObjectName::Roster { n: 0, .. }));
-    let mut suites = first.filter_map(|(_, bytes)| Some(Header::parse(bytes).ok()?.suite));
-    let suite = suites.find(|suite| crypto_backends::provider(*suite).is_none())?;
-    Some(RosterError::Suite { suite: suite.byte() })
+    let suites = suites_of(objects);
+    if suites.is_empty() || suites.iter().any(|suite| crypto_backends::provider(*suite).is_some()) {
+        return None;
+    }
+    let begins = objects.iter().any(|(name, _)| matches!(name, ObjectName::Roster { n: 0, .. }));
+    begins.then(|| RosterError::Suite { suite: suites[0].byte() })
+}
+
+/// What the headers of records say.
+pub(crate) fn suites_of(objects: &[(ObjectName, Vec<u8>)]) -> Vec<Suite> {
+    let records = objects.iter().filter_map(|(_, bytes)| Header::parse(bytes).ok());
+    let mut suites: Vec<_> =
+        records.filter(|header| header.object_type == ObjectType::Roster).map(|header| header.suite).collect();
+    suites.sort_unstable_by_key(|suite| suite.byte());
+    suites.dedup();
+    suites
 }
 
 /// Newer records are a reason to update only where no older ones are: anybody can plant a byte.

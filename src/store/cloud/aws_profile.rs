@@ -12,7 +12,7 @@ use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvi
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::aws::AwsCredential;
 use object_store::client::CredentialProvider;
 use std::fmt;
 use std::path::PathBuf;
@@ -115,17 +115,6 @@ impl fmt::Display for Profile {
 
 /// Where the files are, in words.
 pub(super) const FILES: &str = "~/.aws/config and ~/.aws/credentials (not there)";
-
-/// The role of a container.
-pub(super) fn of_container(
-    _builder: AmazonS3Builder,
-    _environment: &Environment,
-    transport: &Transport,
-) -> object_store::Result<Arc<dyn CredentialProvider<Credential = AwsCredential>>> {
-    let config = ProviderConfig::default().with_http_client(AwsHttp(transport.clone()));
-    let provider = aws_config::ecs::EcsCredentialsProvider::builder().configure(&config).build();
-    Ok(Arc::new(Cached::new(provider)))
-}
 
 /// A provider of the AWS library, asked again shortly before what it gave expires.
 struct Cached<P> {

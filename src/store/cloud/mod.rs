@@ -3,6 +3,7 @@
 //! Nothing here waits for a metadata service that is not there: a credential is looked for where this machine says that
 //! there is one, and only then, for a moment, at the address where virtual machines find theirs.
 
+mod aws_container;
 #[cfg(feature = "aws-profiles")]
 mod aws_http;
 #[cfg_attr(not(feature = "aws-profiles"), path = "no_aws_profile.rs")]

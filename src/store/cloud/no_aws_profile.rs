@@ -4,7 +4,7 @@ use super::Environment;
 use super::credential::CredentialError;
 use crate::store::transport::Transport;
 use object_store::CredentialProvider;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
+use object_store::aws::AwsCredential;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,22 +48,3 @@ impl fmt::Display for Profile {
 
 /// Where the files would be, in words.
 pub(super) const FILES: &str = "~/.aws/config and ~/.aws/credentials (not read by this program)";
-
-/// The role of a container, asked by the library of the stores.
-pub(super) fn of_container(
-    mut builder: AmazonS3Builder,
-    environment: &Environment,
-    _transport: &Transport,
-) -> object_store::Result<Arc<dyn CredentialProvider<Credential = AwsCredential>>> {
-    let keys = [
-        (AmazonS3ConfigKey::ContainerCredentialsRelativeUri, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
-        (AmazonS3ConfigKey::ContainerCredentialsFullUri, "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
-        (AmazonS3ConfigKey::ContainerAuthorizationTokenFile, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
-    ];
-    for (key, name) in keys {
-        if let Some(value) = environment.text(name) {
-            builder = builder.with_config(key, value);
-        }
-    }
-    Ok(builder.build()?.credentials().clone())
-}

@@ -1,5 +1,6 @@
 //! Amazon S3, and what speaks its protocol.
 
+use super::aws_container::{self, ContainerRole};
 use super::aws_profile::{self, Profile};
 use super::credential::{CredentialError, LOGIN_WAIT, METADATA_WAIT, Named, why_not};
 use super::{Environment, OpenError, Opened, below, client_options, transport};
@@ -259,14 +260,11 @@ async fn credential(
         (None, _) => looked.push("AWS_WEB_IDENTITY_TOKEN_FILE (not set)".to_owned()),
     }
 
-    let container = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-    match environment.first(&container) {
-        Some(_) => {
-            let provider = aws_profile::of_container(of_the_crate(), environment, transport)?;
-            let name = "role of the container".to_owned();
-            return Ok((Named::new(provider, &name, LOGIN_WAIT), name));
+    match ContainerRole::of(environment, transport)? {
+        Some(role) => {
+            return Ok((Named::new(Arc::new(role), aws_container::NAME, LOGIN_WAIT), aws_container::NAME.to_owned()));
         }
-        None => looked.push(format!("{} (not set)", container.join(" and "))),
+        None => looked.push(format!("{} and {} (not set)", aws_container::RELATIVE, aws_container::FULL)),
     }
 
     if environment.flag("AWS_EC2_METADATA_DISABLED") {

@@ -45,7 +45,7 @@ mod approved {
     use super::*;
     use rustls::crypto::CryptoProvider;
     use rustls::crypto::aws_lc_rs::{default_provider, kx_group};
-    use rustls::{ClientConfig, SupportedProtocolVersion, version};
+    use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SupportedProtocolVersion, WantsVerifier, version};
     use rustls_platform_verifier::Verifier;
     use std::sync::Arc;
 
@@ -57,8 +57,10 @@ mod approved {
         Ok(builder.tls_backend_preconfigured(config(trusted)?))
     }
 
+    /// What is offered does not depend on whom the system trusts.
     pub(super) fn parameters() -> Result<TlsParameters, TransportError> {
-        let config = config(Vec::new())?;
+        let config = builder()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+        let config = in_fips_mode(config)?;
         let provider = config.crypto_provider();
         Ok(TlsParameters {
             versions: VERSIONS.iter().map(|it| format!("{:?}", it.version).replace("v1_", " 1.")).collect(),
@@ -68,16 +70,22 @@ mod approved {
     }
 
     fn config(trusted: Vec<CertificateDer<'static>>) -> Result<ClientConfig, TransportError> {
+        let builder = builder()?;
+        let verifier = Verifier::new_with_extra_roots(trusted, builder.crypto_provider().clone())?;
+        // That of reqwest, too: what the system trusts, and these.
+        let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        in_fips_mode(builder.with_no_client_auth())
+    }
+
+    fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, TransportError> {
         // In the hybrid group both halves are approved; in that with X25519 one is not.
         let kx_groups = vec![kx_group::SECP256R1MLKEM768, kx_group::SECP256R1, kx_group::SECP384R1];
-        let provider = Arc::new(CryptoProvider { kx_groups, ..default_provider() });
-        let verifier = Verifier::new_with_extra_roots(trusted, provider.clone())?;
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(VERSIONS)?
-            .dangerous() // That of reqwest, too: what the system trusts, and these.
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        // Suites, groups, signatures, randomness, and for TLS 1.2 the extended master secret (FIPS 140-3 IG D.Q).
+        let provider = CryptoProvider { kx_groups, ..default_provider() };
+        Ok(ClientConfig::builder_with_provider(Arc::new(provider)).with_protocol_versions(VERSIONS)?)
+    }
+
+    /// Suites, groups, signatures, randomness, and for TLS 1.2 the extended master secret (FIPS 140-3 IG D.Q).
+    fn in_fips_mode(config: ClientConfig) -> Result<ClientConfig, TransportError> {
         if config.fips() { Ok(config) } else { Err(TransportError::NotFips) }
     }
 

@@ -198,7 +198,7 @@ impl VaultError {
     fn is_away(&self) -> bool {
         match self {
             Self::Store(error) | Self::Log(LogError::Store(error)) => !matches!(error.trouble(), Trouble::Integrity),
-            Self::NoVault { error: RosterError::NotAVault, .. }
+            Self::NoVault { error: RosterError::NotAVault | RosterError::Suite { .. }, .. }
             | Self::NoBeginning { .. }
             | Self::Gone { .. }
             | Self::Away { .. } => true,
