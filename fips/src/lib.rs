@@ -33,11 +33,7 @@ pub const MODULE: Module = Module { name: VERSION, certificate: CERTIFICATE, sel
 
 static PROVIDER: Provider = Provider {
     suite: Suite::Fips,
-    backend: Backend {
-        name: "AWS-LC",
-        randomness: "CTR_DRBG with AES-256",
-        module: Some(MODULE),
-    },
+    backend: Backend { name: "AWS-LC", randomness: "CTR_DRBG with AES-256", module: Some(MODULE) },
     aead: &aead::Aes256Gcm,
     hash: &hash::Sha256,
     keyed_hash: &hash::Sha256,

@@ -24,9 +24,17 @@ fn module_checks() -> Vec<Check> {
         check("FIPS mode", "", aws_lc_rs::try_fips_mode().map(|()| "on".into()).map_err(|_| "off".into())),
         check("version of the module", "", if version == VERSION { Ok(version) } else { Err(version) }),
         // SAFETY: no arguments; it hashes its own code and data.
-        check("integrity of the module", "ISO/IEC 19790 7.10.2", passed(unsafe { sys::BORINGSSL_integrity_test() } == 1, "")),
+        check(
+            "integrity of the module",
+            "ISO/IEC 19790 7.10.2",
+            passed(unsafe { sys::BORINGSSL_integrity_test() } == 1, ""),
+        ),
         // SAFETY: no arguments; it tests itself with data of its own.
-        check("known answers of the module", "ISO/IEC 19790 7.10.3", passed(unsafe { sys::BORINGSSL_self_test() } == 1, "")),
+        check(
+            "known answers of the module",
+            "ISO/IEC 19790 7.10.3",
+            passed(unsafe { sys::BORINGSSL_self_test() } == 1, ""),
+        ),
     ]
 }
 
@@ -68,8 +76,10 @@ fn operations() -> Vec<Check> {
         // Their pair, and both sides.
         check(&mut checks, "P-256 key agreement", "SP 800-56A 5.7.1.2", 3, || {
             let (their_secret, their_public) = pair()?;
-            let (shared, by_them) =
-                (it.agreement.agree(secret.expose(), &their_public)?, it.agreement.agree(their_secret.expose(), &public)?);
+            let (shared, by_them) = (
+                it.agreement.agree(secret.expose(), &their_public)?,
+                it.agreement.agree(their_secret.expose(), &public)?,
+            );
             same(shared.expose(), by_them.expose())
         });
     }
@@ -116,7 +126,9 @@ fn check<R>(
     let approved = counted == services;
     let (result, outcome) = match result {
         Err(error) => (None, Err(error.to_string())),
-        Ok(_) if !approved => (None, Err(format!("the module counts {counted} approved services instead of {services}"))),
+        Ok(_) if !approved => {
+            (None, Err(format!("the module counts {counted} approved services instead of {services}")))
+        }
         Ok(result) => (Some(result), Ok(String::new())),
     };
     checks.push(Check { name, standard, approved: Some(approved), outcome });
@@ -165,7 +177,10 @@ mod tests {
     fn a_wrong_count_or_an_error_fails() {
         let mut checks = Vec::new();
         assert!(check(&mut checks, "none", "", 1, || Ok(())).is_none());
-        assert!(check(&mut checks, "two", "", 1, || Ok([PROVIDER.hash.hash(&[b"a"]), PROVIDER.hash.hash(&[b"b"])])).is_none());
+        assert!(
+            check(&mut checks, "two", "", 1, || Ok([PROVIDER.hash.hash(&[b"a"]), PROVIDER.hash.hash(&[b"b"])]))
+                .is_none()
+        );
         assert!(check(&mut checks, "error", "", 0, || Err::<(), _>(CryptoError::BadSignature)).is_none());
         for check in &checks {
             assert!(check.outcome.is_err(), "{check:?}");
