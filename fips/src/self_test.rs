@@ -18,23 +18,17 @@ pub(crate) fn run() -> Vec<Check> {
 
 fn module_checks() -> Vec<Check> {
     let check = |name, standard, outcome| Check { name, standard, approved: None, outcome };
-    let passed = |ok: bool, said: &str| if ok { Ok(said.to_owned()) } else { Err("failed".to_owned()) };
+    let passed = |ok: bool| if ok { Ok(String::new()) } else { Err("failed".to_owned()) };
     let version = module::version();
+    // SAFETY: no arguments; it hashes its own code and data.
+    let integrity = unsafe { sys::BORINGSSL_integrity_test() } == 1;
+    // SAFETY: no arguments; it tests itself with data of its own.
+    let known_answers = unsafe { sys::BORINGSSL_self_test() } == 1;
     vec![
         check("FIPS mode", "", aws_lc_rs::try_fips_mode().map(|()| "on".into()).map_err(|_| "off".into())),
         check("version of the module", "", if version == VERSION { Ok(version) } else { Err(version) }),
-        // SAFETY: no arguments; it hashes its own code and data.
-        check(
-            "integrity of the module",
-            "ISO/IEC 19790 7.10.2",
-            passed(unsafe { sys::BORINGSSL_integrity_test() } == 1, ""),
-        ),
-        // SAFETY: no arguments; it tests itself with data of its own.
-        check(
-            "known answers of the module",
-            "ISO/IEC 19790 7.10.3",
-            passed(unsafe { sys::BORINGSSL_self_test() } == 1, ""),
-        ),
+        check("integrity of the module", "ISO/IEC 19790 7.10.2", passed(integrity)),
+        check("known answers of the module", "ISO/IEC 19790 7.10.3", passed(known_answers)),
     ]
 }
 
